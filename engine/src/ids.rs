@@ -1,0 +1,68 @@
+//! A distinct type for every identity, so that no id is ever taken for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u32);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<$name> for u32 {
+            fn from(id: $name) -> u32 {
+                id.0
+            }
+        }
+
+        impl From<u32> for $name {
+            fn from(id: u32) -> Self {
+                Self(id)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A host, a device under test: `afe_hosts.id`.
+    HostId;
+    /// A label of hosts: `afe_labels.id`.
+    LabelId;
+    /// A job: `afe_jobs.id`.
+    JobId;
+    /// A host queue entry, one job on one host: `afe_host_queue_entries.id`.
+    EntryId;
+    /// A special task: `afe_special_tasks.id`.
+    TaskId;
+    /// A user: `afe_users.id`.
+    UserId;
+    /// A group of users and the hosts they may use: `afe_acl_groups.id`.
+    AclGroupId;
+    /// A machine that runs the processes which drive hosts: `afe_drones.id`.
+    DroneId;
+    /// A named set of drones: `afe_drone_sets.id`.
+    DroneSetId;
+    /// Another scheduler to which labels and hosts may be handed: `afe_shards.id`.
+    ShardId;
+    /// A registered pidfile. Numbered by the engine, new in every run of it; backends report under this number.
+    PidfileId;
+}
+
+/// The number of a scheduler's reign over one database. A commit or a drone command of an older term is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Term(pub u64);
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,9 @@
+//! WIP
+mod ids;
+mod model;
+mod settings;
+mod time;
+pub use ids::{AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId};
+pub use model::{Drone, DroneSet, Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, Protection, RebootAfter, RebootBefore, SpecialTask, Subdir, TaskKind, UnknownWord, User};
+pub use settings::{LabelUse, Settings};
+pub use time::{Span, Time};

@@ -1,0 +1,4 @@
+//! WIP
+#![allow(missing_docs)]
+pub mod recording;
+pub mod workload { pub mod plan; }
