@@ -210,6 +210,8 @@ pub struct User {
     pub login: Arc<str>,
     /// The ACL groups they belong to, ascending.
     pub acls: SmallVec<[AclGroupId; 2]>,
+    /// The drones for their jobs that name no set, where drone sets are enabled.
+    pub drone_set: Option<DroneSetId>,
 }
 
 /// A machine that runs processes.

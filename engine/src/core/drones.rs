@@ -1,0 +1,100 @@
+//! The drones: how full they are, who may use them, and which one a process goes to.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use crate::ids::{DroneId, UserId};
+use crate::model::Drone;
+use crate::protocol::Command;
+
+/// A drone with its load.
+#[derive(Debug, Clone)]
+pub(super) struct DroneState {
+    pub(super) row: Drone,
+    /// Processes that run there or were started since, each counted as its task counts it.
+    pub(super) active: u32,
+    /// Whether it answered the last refresh. One that was never heard of counts as answering.
+    pub(super) answers: bool,
+    /// Commands for the end of this tick.
+    pub(super) outbox: Vec<Command>,
+}
+
+impl DroneState {
+    fn room(&self) -> u32 {
+        self.row.max_processes.saturating_sub(self.active)
+    }
+
+    fn is_usable(&self, user: Option<UserId>, allowed: Option<&[DroneId]>) -> bool {
+        self.row.enabled
+            && self.answers
+            && self.row.users.as_ref().is_none_or(|users| user.is_some_and(|user| users.contains(&user)))
+            && allowed.is_none_or(|allowed| allowed.contains(&self.row.id))
+    }
+
+    /// Least used first, by fraction; then the larger one; a drone of capacity 0 is full.
+    fn by_use(&self, other: &DroneState) -> Ordering {
+        let fraction = |drone: &DroneState| match drone.row.max_processes {
+            0 => (1, 1),
+            capacity => (u64::from(drone.active), u64::from(capacity)),
+        };
+        let ((used, of), (other_used, other_of)) = (fraction(self), fraction(other));
+        (used * other_of)
+            .cmp(&(other_used * of))
+            .then(other.row.max_processes.cmp(&self.row.max_processes))
+            .then(self.row.id.cmp(&other.row.id))
+    }
+}
+
+/// All drones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Drones {
+    pub(super) by_id: BTreeMap<DroneId, DroneState>,
+}
+
+impl Drones {
+    pub(super) fn upsert(&mut self, row: Drone) {
+        match self.by_id.get_mut(&row.id) {
+            Some(state) => state.row = row,
+            None => {
+                self.by_id.insert(row.id, DroneState { row, active: 0, answers: true, outbox: Vec::new() });
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, drone: DroneId, command: Command) {
+        if let Some(state) = self.by_id.get_mut(&drone) {
+            state.outbox.push(command);
+        }
+    }
+
+    pub(super) fn send_all(&mut self, command: &Command) {
+        for state in self.by_id.values_mut() {
+            state.outbox.push(command.clone());
+        }
+    }
+
+    pub(super) fn add_active(&mut self, drone: DroneId, processes: u32) {
+        if let Some(state) = self.by_id.get_mut(&drone) {
+            state.active += processes;
+        }
+    }
+
+    pub(super) fn remove_active(&mut self, drone: DroneId, processes: u32) {
+        if let Some(state) = self.by_id.get_mut(&drone) {
+            state.active = state.active.saturating_sub(processes);
+        }
+    }
+
+    /// The most processes that any usable drone has room for. `allowed`: the drone set; `None` = all.
+    pub(super) fn largest_room(&self, user: Option<UserId>, allowed: Option<&[DroneId]>) -> u32 {
+        let usable = self.by_id.values().filter(|drone| drone.is_usable(user, allowed));
+        usable.map(DroneState::room).max().unwrap_or(0)
+    }
+
+    /// The drone for so many processes: the least used that has room, else the least used; `None` if none is usable.
+    pub(super) fn choose(&self, user: Option<UserId>, allowed: Option<&[DroneId]>, processes: u32) -> Option<DroneId> {
+        let usable = || self.by_id.values().filter(|drone| drone.is_usable(user, allowed));
+        let with_room = usable().filter(|drone| drone.room() >= processes).min_by(|a, b| a.by_use(b));
+        with_room.or_else(|| usable().min_by(|a, b| a.by_use(b))).map(|drone| drone.row.id)
+    }
+}

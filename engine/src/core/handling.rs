@@ -1,0 +1,137 @@
+//! The agents' turn: those with news are polled, those that wait are started while there is room, all in the order in which
+//! they were added.
+
+use super::Core;
+use super::agents::{AgentKey, AgentState, AgentTask};
+use crate::ids::{DroneId, PidfileId, UserId};
+use crate::model::TaskKind;
+use crate::protocol::Notice;
+
+impl Core {
+    /// Handles all agents that can make progress.
+    pub(super) fn handle_agents(&mut self) {
+        let mut news = std::mem::take(&mut self.agents.news);
+        news.sort_unstable();
+        news.dedup();
+        let mut news = news.into_iter().peekable();
+        self.agents.retry = false;
+        self.settle_held_agents();
+        let mut refused = false;
+        let mut after: Option<AgentKey> = None;
+        loop {
+            let waiting = if refused { None } else { next_after(&self.agents.waiting, after) };
+            let parser_may_start = self.agents.running_parsers < self.settings.max_parse_processes;
+            let parser = if parser_may_start { next_after(&self.agents.parsers, after) } else { None };
+            let Some(key) = [news.peek().copied(), waiting, parser].into_iter().flatten().min() else { break };
+            after = Some(key);
+            if news.peek() == Some(&key) {
+                news.next();
+                self.poll_agent(key);
+            } else if Some(key) == parser {
+                self.start_parser(key);
+            } else {
+                refused = !self.start_agent_if_room(key);
+            }
+        }
+        self.stats.throttled |= refused;
+        // A slot that came free behind the back of a waiting parser is for the next tick.
+        self.agents.retry = self.agents.running_parsers < self.settings.max_parse_processes && !self.agents.parsers.is_empty();
+    }
+
+    /// An agent whose process has ended: draws the conclusions and takes the agent off the list.
+    fn poll_agent(&mut self, key: AgentKey) {
+        let Some(agent) = self.agents.get(key) else { return };
+        let AgentState::Started(pidfile) = agent.state else { return };
+        let task = agent.task;
+        let Some((exit_status, _)) = self.processes.state(pidfile).end() else { return };
+        self.finish_agent(key, task, exit_status == 0, Some(pidfile));
+    }
+
+    fn finish_agent(&mut self, key: AgentKey, task: AgentTask, success: bool, process: Option<PidfileId>) {
+        match task {
+            AgentTask::Special(id) => self.end_special_task(id, success, process),
+            AgentTask::Test(group) | AgentTask::HostlessTest(group) => self.end_test(group),
+            AgentTask::Gather(group) => self.end_gather(group),
+            AgentTask::Parse(group) => self.end_parse(group),
+        }
+        if let (AgentTask::Gather(_) | AgentTask::Parse(_), Some(process)) = (task, process) {
+            self.retire_process(process);
+        }
+        self.remove_agent(key);
+    }
+
+    /// Starts an agent if there is room for it; says whether there was.
+    fn start_agent_if_room(&mut self, key: AgentKey) -> bool {
+        let Some(agent) = self.agents.get(key) else { return true };
+        let (task, processes) = (agent.task, agent.processes);
+        let (user, allowed) = self.user_and_drones(task);
+        if processes > self.drones.largest_room(user, allowed.as_deref()) {
+            return false;
+        }
+        self.stats.agents_started += 1;
+        let drone = self.drones.choose(user, allowed.as_deref(), processes);
+        match (task, drone) {
+            (AgentTask::Gather(group), _) => {
+                if self.start_gather(key, group).is_none() {
+                    self.finish_agent(key, task, true, None);
+                }
+            }
+            (AgentTask::Special(id), Some(drone)) => self.start_special_task(key, id, drone),
+            (AgentTask::Test(group) | AgentTask::HostlessTest(group), Some(drone)) => {
+                self.start_test(key, group, drone);
+            }
+            (AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_), None) | (AgentTask::Parse(_), _) => {}
+        }
+        true
+    }
+
+    fn start_parser(&mut self, key: AgentKey) {
+        let Some(AgentTask::Parse(group)) = self.agents.get(key).map(|agent| agent.task) else { return };
+        self.stats.agents_started += 1;
+        if self.start_parse(key, group).is_none() {
+            self.finish_agent(key, AgentTask::Parse(group), false, None);
+        }
+    }
+
+    /// On whose behalf an agent's process runs, and on which drones it may (`None`: on all).
+    fn user_and_drones(&mut self, task: AgentTask) -> (Option<UserId>, Option<Vec<DroneId>>) {
+        let (user, job) = match task {
+            AgentTask::Special(id) => {
+                let row = &self.rows.tasks[id].row;
+                let job = row.entry.and_then(|entry| self.rows.entries.get(entry)).map(|entry| entry.row.job);
+                let owner = job.map(|job| self.rows.jobs[job].row.owner);
+                // A Repair outlives its entry, and with it the entry's choice of drones.
+                (owner.or(row.requested_by), job.filter(|_| row.kind != TaskKind::Repair))
+            }
+            AgentTask::Test(group) | AgentTask::HostlessTest(group) | AgentTask::Gather(group) | AgentTask::Parse(group) => {
+                let job = self.rows.group(group).job;
+                (Some(self.rows.jobs[job].row.owner), Some(job))
+            }
+        };
+        if !self.settings.drone_sets_enabled {
+            return (user, None);
+        }
+        let of_job = job.and_then(|job| self.rows.jobs[job].row.drone_set);
+        let of_user = || user.and_then(|user| self.rows.users.get(user)?.row.drone_set);
+        let set = match of_job.or_else(of_user) {
+            Some(id) => self.rows.drone_sets.get(&id),
+            None => {
+                let default = self.settings.default_drone_set.as_deref();
+                self.rows.drone_sets.values().find(|set| Some(&*set.name) == default)
+            }
+        };
+        if set.is_none() && !std::mem::replace(&mut self.upkeep.told_no_drone_set, true) {
+            let what = self.settings.default_drone_set.clone().unwrap_or_else(|| "no default drone set".to_owned());
+            self.notices.push(Notice::NoDroneSet { what });
+        }
+        (user, Some(set.map(|set| set.drones.clone()).unwrap_or_default()))
+    }
+}
+
+fn next_after(keys: &std::collections::BTreeSet<AgentKey>, after: Option<AgentKey>) -> Option<AgentKey> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    match after {
+        None => keys.first().copied(),
+        Some(after) => keys.range((Excluded(after), Unbounded)).next().copied(),
+    }
+}

@@ -1,0 +1,476 @@
+//! Rows that come, change or go outside of the scheduler. Nothing here can fail: a row that makes no sense is set aside,
+//! counted and reported.
+
+use smallvec::SmallVec;
+
+use super::Core;
+use super::agents::AgentState;
+use super::entries::NO_ACCESS;
+use super::host_set::HostSet;
+use super::queue::Waiting;
+use super::working_set::{
+    AccessSet, EntryState, HostState, JobState, LabelState, TaskRowState, TaskState, UserState,
+};
+use crate::ids::{AclGroupId, DroneId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId};
+use crate::model::{Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, SpecialTask, Subdir, TaskKind, User};
+use crate::protocol::{EntryColumns, EntryUpdate, Notice, RowChange};
+use crate::settings::{LabelUse, Settings};
+
+impl Core {
+    /// Takes in all changes, in their order.
+    pub(super) fn hear_rows(&mut self, rows: Vec<RowChange>) {
+        for row in rows {
+            match row {
+                RowChange::Host(host) => self.hear_host(host),
+                RowChange::Label(label) => self.hear_label(label),
+                RowChange::User(user) => self.hear_user(user),
+                RowChange::Drone(drone) => {
+                    self.drones.upsert(drone);
+                    self.agents.retry = true;
+                }
+                RowChange::DroneGone(drone) => self.hear_drone_gone(drone),
+                RowChange::DroneSet(set) => {
+                    self.rows.drone_sets.insert(set.id, set);
+                    self.agents.retry = true;
+                }
+                RowChange::Job(job) => self.hear_job(job),
+                RowChange::Entry(entry) => self.hear_entry(entry),
+                RowChange::EntryGone(entry) => self.forget_entry(entry),
+                RowChange::Task(task) => self.hear_task(task),
+                RowChange::TaskGone(task) => self.hear_task_gone(task),
+                RowChange::Ineligible(row) => self.hear_ineligible(row),
+                RowChange::IneligibleGone(row) => {
+                    if let Some(job) = self.rows.jobs.get_mut(row.job) {
+                        job.ineligible.retain(|host| *host != row.host);
+                        self.refresh_job_waiting(row.job);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets a row aside that makes no sense.
+    fn quarantine(&mut self, what: String) {
+        self.stats.quarantined += 1;
+        self.notices.push(Notice::Quarantined { what });
+    }
+
+    // ---- The lab
+
+    pub(super) fn hear_host(&mut self, row: Host) {
+        let id = row.id;
+        let old = match self.rows.hosts.get_mut(id) {
+            Some(state) => std::mem::replace(&mut state.row, row),
+            None => {
+                let index = self.rows.host_order.len() as u32;
+                let in_order = self.rows.host_order.last().is_none_or(|last| *last < id);
+                self.rows.host_order.push(id);
+                let empty = Host { labels: SmallVec::new(), acls: SmallVec::new(), status: HostStatus::Ready, ..row.clone() };
+                self.rows.hosts.insert(id, HostState::new(row, index));
+                if !in_order {
+                    self.renumber_hosts();
+                }
+                empty
+            }
+        };
+        let state = &self.rows.hosts[id];
+        let (row, index) = (state.row.clone(), state.index);
+        for label in old.labels.iter().filter(|label| !row.labels.contains(label)) {
+            self.rows.labels[*label].hosts.set(index, false);
+        }
+        for label in &row.labels {
+            if !self.rows.labels.contains(*label) {
+                self.add_label(Label { id: *label, name: "".into(), platform: false, invalid: false, shard: None });
+            }
+            self.rows.labels[*label].hosts.set(index, true);
+        }
+        for access in &mut self.rows.access {
+            access.hosts.set(index, reaches(&access.acls, &row.acls));
+        }
+        if row.status == HostStatus::RepairFailed {
+            self.rows.repair_failed.insert(id);
+        } else {
+            self.rows.repair_failed.remove(&id);
+        }
+        self.rows.touch(id);
+    }
+
+    /// Puts positions back into the order of ids, after a host came whose id is not the highest.
+    fn renumber_hosts(&mut self) {
+        self.rows.host_order.sort_unstable();
+        self.rows.idle = HostSet::default();
+        let labels: Vec<LabelId> = self.rows.labels.ids().collect();
+        for label in labels {
+            self.rows.labels[label].hosts = HostSet::default();
+        }
+        for access in &mut self.rows.access {
+            access.hosts = HostSet::default();
+        }
+        for (index, id) in self.rows.host_order.clone().into_iter().enumerate() {
+            let index = index as u32;
+            let state = &mut self.rows.hosts[id];
+            state.index = index;
+            let row = state.row.clone();
+            for label in &row.labels {
+                if let Some(label) = self.rows.labels.get_mut(*label) {
+                    label.hosts.set(index, true);
+                }
+            }
+            for access in &mut self.rows.access {
+                access.hosts.set(index, reaches(&access.acls, &row.acls));
+            }
+            self.rows.touch(id);
+        }
+    }
+
+    pub(super) fn hear_label(&mut self, row: Label) {
+        let usage = self.settings.label_use(&row.name);
+        match self.rows.labels.get_mut(row.id) {
+            Some(state) => {
+                let changes_requests = state.usage != usage || state.row.shard != row.shard;
+                state.row = row;
+                state.usage = usage;
+                if changes_requests {
+                    self.refresh_all_waiting();
+                }
+            }
+            None => self.add_label(row),
+        }
+    }
+
+    fn add_label(&mut self, row: Label) {
+        let usage = self.settings.label_use(&row.name);
+        self.rows.labels.insert(row.id, LabelState { row, usage, hosts: HostSet::default(), requirements: Vec::new() });
+    }
+
+    pub(super) fn hear_user(&mut self, row: User) {
+        let access = self.access_of(&row.acls);
+        let id = row.id;
+        if &*row.login == SYSTEM_LOGIN || self.system_user.is_none() {
+            self.system_user = Some(id);
+        }
+        let old = self.rows.users.insert(id, UserState { row, access });
+        if old.is_some_and(|old| old.access != access) {
+            let jobs: Vec<JobId> = self.rows.jobs.iter().filter(|(_, job)| job.row.owner == id).map(|(id, _)| id).collect();
+            for job in jobs {
+                self.refresh_job_waiting(job);
+            }
+        }
+        self.agents.retry = true;
+    }
+
+    /// The access set of this combination of groups; made when first needed.
+    fn access_of(&mut self, acls: &[AclGroupId]) -> u32 {
+        if self.rows.access.is_empty() {
+            self.rows.access.push(AccessSet { acls: SmallVec::new(), hosts: HostSet::default() });
+        }
+        if acls.is_empty() {
+            return NO_ACCESS;
+        }
+        if let Some(known) = self.rows.access.iter().position(|access| access.acls.as_slice() == acls) {
+            return known as u32;
+        }
+        let mut hosts = HostSet::default();
+        for (_, state) in self.rows.hosts.iter() {
+            hosts.set(state.index, reaches(acls, &state.row.acls));
+        }
+        self.rows.access.push(AccessSet { acls: SmallVec::from_slice(acls), hosts });
+        self.rows.access.len() as u32 - 1
+    }
+
+    fn hear_drone_gone(&mut self, drone: DroneId) {
+        self.drones.by_id.remove(&drone);
+        if self.unheard.remove(&drone) {
+            self.release_held_agents = true;
+        }
+        let there = self.processes.by_pidfile.iter().filter(|(_, process)| process.drone == Some(drone));
+        let lost: Vec<PidfileId> = there.map(|(id, _)| id).collect();
+        for pidfile in lost {
+            self.lose_process(pidfile);
+        }
+    }
+
+    // ---- Jobs and entries
+
+    pub(super) fn hear_job(&mut self, row: Job) {
+        let id = row.id;
+        let limit = (row.created_on + row.timeout, id);
+        match self.rows.jobs.get(id) {
+            Some(state) => {
+                let old = (state.row.created_on + state.row.timeout, id);
+                let entries = state.entries.clone();
+                for entry in &entries {
+                    self.unlimit_runtime(*entry);
+                    self.stop_waiting(*entry);
+                }
+                let next_group = self.rows.jobs[id].row.next_group.max(row.next_group);
+                self.rows.jobs[id].row = Job { next_group, ..row };
+                for entry in &entries {
+                    self.limit_runtime(*entry);
+                    self.refresh_waiting(*entry);
+                }
+                if self.rows.job_limits.remove(&old) {
+                    self.rows.job_limits.insert(limit);
+                }
+            }
+            None => {
+                if let Some(parent) = row.parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
+                    parent.children.push(id);
+                }
+                let state = JobState {
+                    row,
+                    entries: SmallVec::new(),
+                    children: Vec::new(),
+                    ineligible: SmallVec::new(),
+                    has_ineligible_rows: false,
+                };
+                self.rows.jobs.insert(id, state);
+            }
+        }
+    }
+
+    pub(super) fn hear_entry(&mut self, row: Entry) {
+        let id = row.id;
+        if let Some(state) = self.rows.entries.get(id) {
+            let old = &state.row;
+            let as_known = (old.status, old.active, old.host, old.meta_host, &old.subdir)
+                == (row.status, row.active, row.host, row.meta_host, &row.subdir);
+            if as_known {
+                if row.aborted && !old.aborted {
+                    self.mark_aborted(id);
+                }
+                return;
+            }
+            self.forget_entry(id);
+        }
+        if row.status.is_complete() {
+            self.check_complete_entry(row);
+            return;
+        }
+        let Some(job) = self.rows.jobs.get(row.job) else {
+            return self.quarantine(format!("entry {id} belongs to job {}, which does not exist", row.job));
+        };
+        if let Some(host) = row.host.filter(|host| !self.rows.hosts.contains(*host)) {
+            return self.quarantine(format!("entry {id} is on host {host}, which does not exist"));
+        }
+        if row.status.has_group() && row.subdir == Subdir::Unset {
+            return self.quarantine(format!("entry {id} is {} and has no execution subdirectory", row.status));
+        }
+        if row.status.is_active() && row.host.is_none() && row.meta_host.is_some() {
+            return self.quarantine(format!("entry {id} is {} and has no host", row.status));
+        }
+        let first = job.entries.is_empty();
+        self.add_entry(row, first);
+    }
+
+    fn add_entry(&mut self, row: Entry, first_of_job: bool) {
+        let (id, job_id, host, active, aborted) = (row.id, row.job, row.host, row.active, row.aborted);
+        let (status, subdir) = (row.status, row.subdir.clone());
+        let state = EntryState {
+            row,
+            agent: None,
+            group: None,
+            waiting: Waiting::No,
+            chosen: false,
+            tasks: SmallVec::new(),
+            provisions: 0,
+            repairs: Vec::new(),
+            changed: EntryColumns::empty(),
+        };
+        self.rows.entries.insert(id, state);
+        let job = &mut self.rows.jobs[job_id];
+        let place = job.entries.binary_search(&id).unwrap_or_else(|place| place);
+        job.entries.insert(place, id);
+        if let Some(host) = host.filter(|host| !job.ineligible.contains(host)) {
+            job.ineligible.push(host);
+        }
+        if first_of_job {
+            self.rows.job_limits.insert((job.row.created_on + job.row.timeout, job_id));
+        }
+        if let Some(host) = host.filter(|_| active) {
+            self.rows.hosts[host].active.push(id);
+            self.rows.touch(host);
+        }
+        if status.has_group() {
+            self.join_group(id, job_id, subdir);
+            self.rows.to_adopt.insert(id);
+        }
+        if aborted {
+            self.rows.to_abort.insert(id);
+        }
+        self.limit_runtime(id);
+        self.refresh_waiting(id);
+    }
+
+    fn join_group(&mut self, id: EntryId, job: JobId, subdir: Subdir) {
+        let mut groups = self.rows.jobs[job].entries.iter().filter_map(|entry| self.rows.entries[*entry].group);
+        match groups.find(|key| self.rows.group(*key).subdir == subdir) {
+            Some(key) => {
+                let group = self.rows.group_mut(key);
+                let place = group.entries.binary_search(&id).unwrap_or_else(|place| place);
+                group.entries.insert(place, id);
+                self.rows.entries[id].group = Some(key);
+            }
+            None => {
+                let key = self.rows.add_group(job, subdir, SmallVec::from_elem(id, 1));
+                let (path, weight) = (self.group_path(key), 1);
+                let pidfile = self.watch_process(path, crate::protocol::PidfileName::Execute, weight);
+                self.rows.group_mut(key).test = Some(pidfile);
+            }
+        }
+    }
+
+    /// An entry that is complete and active at once is reported; an aborted one is mended.
+    fn check_complete_entry(&mut self, row: Entry) {
+        if !row.active {
+            return;
+        }
+        self.notices.push(Notice::ActiveAndComplete { entry: row.id });
+        if row.status == EntryStatus::Aborted {
+            let entry = Entry { active: false, ..row };
+            self.changes.entries.push(EntryUpdate { columns: EntryColumns::STATUS, entry });
+        }
+    }
+
+    /// An entry that was deleted, or that somebody else took over: whatever served it is stopped.
+    fn forget_entry(&mut self, id: EntryId) {
+        let Some(state) = self.rows.entries.get(id) else { return };
+        let (job, agent) = (state.row.job, state.agent);
+        if let Some(key) = agent {
+            if let Some(AgentState::Started(pidfile)) = self.agents.get(key).map(|agent| agent.state) {
+                self.kill_process(pidfile);
+                self.retire_process(pidfile);
+            }
+            self.remove_agent(key);
+        }
+        self.stop_waiting(id);
+        self.unlimit_runtime(id);
+        self.set_host_free_of(id);
+        self.leave_group(id);
+        self.rows.to_adopt.remove(&id);
+        self.rows.to_abort.remove(&id);
+        self.rows.entries.remove(id);
+        let state = &mut self.rows.jobs[job];
+        state.entries.retain(|entry| *entry != id);
+        if state.entries.is_empty() {
+            let limit = (state.row.created_on + state.row.timeout, job);
+            self.rows.job_limits.remove(&limit);
+        }
+    }
+
+    fn set_host_free_of(&mut self, id: EntryId) {
+        let Some(host) = self.rows.entries[id].row.host else { return };
+        self.rows.hosts[host].active.retain(|entry| *entry != id);
+        self.rows.touch(host);
+    }
+
+    fn refresh_job_waiting(&mut self, job: JobId) {
+        let entries = self.rows.jobs.get(job).map(|job| job.entries.clone()).unwrap_or_default();
+        for entry in entries {
+            self.stop_waiting(entry);
+            self.refresh_waiting(entry);
+        }
+    }
+
+    fn refresh_all_waiting(&mut self) {
+        let jobs: Vec<JobId> = self.rows.jobs.ids().collect();
+        for job in jobs {
+            self.refresh_job_waiting(job);
+        }
+    }
+
+    pub(super) fn hear_ineligible(&mut self, row: Ineligible) {
+        if let Some(job) = self.rows.jobs.get_mut(row.job) {
+            job.has_ineligible_rows = true;
+            if !job.ineligible.contains(&row.host) {
+                job.ineligible.push(row.host);
+            }
+        }
+    }
+
+    // ---- Special tasks
+
+    pub(super) fn hear_task(&mut self, row: SpecialTask) {
+        let id = row.id;
+        self.rows.next_task = self.rows.next_task.max(id.0.saturating_add(1));
+        match self.rows.tasks.get_mut(id) {
+            Some(state) if row.complete => {
+                let active = state.row.active;
+                self.end_task_from_outside(id, active);
+            }
+            Some(state) => {
+                state.row.aborted |= row.aborted;
+                if state.row.aborted && state.row.active {
+                    self.rows.tasks_to_abort.insert(id);
+                }
+            }
+            None if row.complete => {}
+            None if !self.rows.hosts.contains(row.host) => {
+                self.quarantine(format!("special task {id} is for host {}, which does not exist", row.host));
+            }
+            None => self.rows.link_task(row, TaskRowState::Unchanged),
+        }
+    }
+
+    fn hear_task_gone(&mut self, id: TaskId) {
+        if let Some(TaskState { row, .. }) = self.rows.tasks.get(id) {
+            let active = row.active;
+            self.end_task_from_outside(id, active);
+        }
+    }
+
+    /// Somebody else ended or deleted the task: an active one counts as aborted, a queued one is just gone.
+    fn end_task_from_outside(&mut self, id: TaskId, active: bool) {
+        if active {
+            self.rows.tasks_to_abort.insert(id);
+            return;
+        }
+        let host = self.rows.tasks[id].row.host;
+        let agent = self.rows.hosts.get(host).and_then(|host| host.agent);
+        if let Some(key) = agent
+            && self.agents.get(key).is_some_and(|agent| agent.task == super::agents::AgentTask::Special(id))
+        {
+            self.remove_agent(key);
+        }
+        self.rows.unlink_task(id);
+        self.rows.tasks.remove(id);
+    }
+
+    /// What an entry has had of tasks that count against its limits.
+    pub(super) fn hear_history(&mut self, entry: EntryId, host: HostId, kind: TaskKind, count: u32) {
+        let Some(state) = self.rows.entries.get_mut(entry) else { return };
+        let count = count.min(u32::from(u16::MAX)) as u16;
+        match kind {
+            TaskKind::Provision => state.provisions = state.provisions.saturating_add(count),
+            TaskKind::Repair => state.repairs.push((host, count)),
+            TaskKind::Cleanup | TaskKind::Verify | TaskKind::Reset => {}
+        }
+    }
+
+    // ---- Settings
+
+    pub(super) fn apply_settings(&mut self, settings: Settings) {
+        let words = settings.notify_email_statuses.split(',');
+        self.notify_statuses = words.filter_map(|word| word.trim().parse().ok()).collect();
+        self.settings = settings;
+        let labels: Vec<LabelId> = self.rows.labels.ids().collect();
+        let mut changed = false;
+        for label in labels {
+            let usage: LabelUse = self.settings.label_use(&self.rows.labels[label].row.name);
+            changed |= usage != self.rows.labels[label].usage;
+            self.rows.labels[label].usage = usage;
+        }
+        if changed {
+            self.refresh_all_waiting();
+        }
+        self.agents.retry = true;
+    }
+}
+
+/// The login in whose name the scheduler asks for tasks.
+const SYSTEM_LOGIN: &str = "autotest_system";
+
+/// Whether users of these groups may use a host of those: both ascending.
+fn reaches(user: &[AclGroupId], host: &[AclGroupId]) -> bool {
+    user.iter().any(|group| host.binary_search(group).is_ok())
+}

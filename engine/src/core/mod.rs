@@ -1,0 +1,335 @@
+//! The scheduler's core: a synchronous, deterministic state machine over the live rows.
+//!
+//! Everything enters through [`Core::tick`] and leaves in its [`TickOutput`]; the core never reads a clock, draws a random
+//! number, or waits. Where things are:
+//!
+//! | file | story |
+//! | --- | --- |
+//! | `working_set` | the live rows, and what is derived from them |
+//! | `queue`, `acquisition` | pending entries; which of them get which hosts |
+//! | `entries` | an entry's way through its statuses; groups of synchronous jobs |
+//! | `special_tasks` | Verify, Cleanup, Reset, Repair, Provision: their order, start and end |
+//! | `job_tasks` | tests, gathering and parsing: adoption, start and end |
+//! | `agents`, `handling` | what the scheduler is busy with; throttling |
+//! | `processes`, `drones` | pidfiles, the load of drones, choice of drone |
+//! | `aborts`, `upkeep` | aborts; time limits and periodic work |
+//! | `inputs`, `recovery` | rows that change outside; the first tick |
+//! | `explain` | why an entry waits |
+
+mod aborts;
+mod acquisition;
+mod agents;
+mod drones;
+mod entries;
+mod explain;
+mod handling;
+mod host_set;
+mod inputs;
+mod job_tasks;
+mod processes;
+mod queue;
+mod recovery;
+mod special_tasks;
+mod table;
+mod upkeep;
+mod working_set;
+
+use std::collections::BTreeSet;
+
+pub use explain::{BusyHost, WaitReason};
+
+use crate::ids::{DroneId, HostId, UserId};
+use crate::model::{EntryStatus, TaskKind};
+use crate::protocol::{
+    ActReport, Changes, Command, DroneReport, EntryUpdate, HostUpdate, Notice, RowChange, TaskUpdate,
+};
+use crate::settings::Settings;
+use crate::time::Time;
+
+use agents::Agents;
+use drones::Drones;
+use processes::Processes;
+use working_set::{HostStep, TaskRowState, WorkingSet};
+
+/// What a scheduler process is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The dispatcher; it acquires hosts itself, or, where the settings say otherwise, ticks a host scheduler in turn with
+    /// itself.
+    Whole,
+    /// The dispatcher beside a host scheduler in another process.
+    Dispatcher,
+    /// The host scheduler alone.
+    HostScheduler,
+}
+
+/// What has happened since the last tick.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TickInput {
+    /// Rows that changed outside.
+    pub rows: Vec<RowChange>,
+    /// What became of the last tick's commands.
+    pub acts: Vec<ActReport>,
+    /// What the drones report.
+    pub drones: Vec<DroneReport>,
+}
+
+/// Commands for one drone, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroneBatch {
+    /// The drone.
+    pub drone: DroneId,
+    /// What it is to do.
+    pub commands: Vec<Command>,
+}
+
+/// What a tick decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TickOutput {
+    /// To be committed, in one transaction, before any command is sent.
+    pub changes: Changes,
+    /// To be carried out, drones in parallel.
+    pub commands: Vec<DroneBatch>,
+    /// To be told to people.
+    pub notices: Vec<Notice>,
+    /// What the tick did.
+    pub stats: TickStats,
+    /// Recovery found unclaimed processes and `die_on_orphans` is set: the scheduler must not go on.
+    pub must_stop: bool,
+}
+
+/// Counts for the metrics of one tick.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TickStats {
+    /// Agents at the end of the tick.
+    pub agents: usize,
+    /// Pending entries that got a host.
+    pub hosts_assigned: u32,
+    /// Agents that started.
+    pub agents_started: u32,
+    /// Agents that ended.
+    pub agents_ended: u32,
+    /// Processes ordered.
+    pub processes_started: u32,
+    /// Processes that ended.
+    pub processes_ended: u32,
+    /// Rows that were set aside because they make no sense.
+    pub quarantined: u32,
+    /// Whether the throttle refused an agent.
+    pub throttled: bool,
+}
+
+/// The scheduler's state. See the [module documentation](self).
+#[derive(Debug, Clone)]
+pub struct Core {
+    settings: Settings,
+    role: Role,
+    now: Time,
+    started_at: Time,
+    rows: WorkingSet,
+    agents: Agents,
+    processes: Processes,
+    drones: Drones,
+    notices: Vec<Notice>,
+    changes: Changes,
+    stats: TickStats,
+    notify_statuses: Vec<EntryStatus>,
+    /// Drones not heard since the start: they may run what recovery did not find.
+    unheard: BTreeSet<DroneId>,
+    release_held_agents: bool,
+    orphans_found: bool,
+    recovery: Option<recovery::Recovery>,
+    upkeep: upkeep::Upkeep,
+    suite_holdings: std::collections::BTreeMap<crate::ids::JobId, u32>,
+    system_user: Option<UserId>,
+}
+
+impl Core {
+    /// Decides what to do at `now` about what has happened.
+    ///
+    /// The steps are those of the original dispatcher, in its order. The first tick begins with recovery.
+    pub fn tick(&mut self, now: Time, input: TickInput) -> TickOutput {
+        self.now = now.max(self.now);
+        self.hear_acts(input.acts);
+        self.hear_rows(input.rows);
+        self.hear_drones(input.drones);
+        self.check_process_deadlines();
+        self.recover();
+        match self.role {
+            Role::HostScheduler => self.host_scheduler_steps(),
+            Role::Dispatcher => self.dispatcher_steps(),
+            Role::Whole => {
+                if !self.settings.inline_host_acquisition {
+                    self.host_scheduler_steps();
+                }
+                self.dispatcher_steps();
+            }
+        }
+        self.drain()
+    }
+
+    fn dispatcher_steps(&mut self) {
+        self.adopt_entries();
+        self.schedule_special_tasks();
+        self.schedule_hostless_entries();
+        if self.acquires_inline() {
+            self.acquire_hosts();
+        }
+        self.run_upkeep();
+        self.abort_entries();
+        self.abort_tasks();
+        self.handle_agents();
+        if self.acquires_inline() {
+            self.release_hosts();
+        }
+    }
+
+    fn host_scheduler_steps(&mut self) {
+        self.lease_for_requested_tasks();
+        self.acquire_hosts();
+        for host in self.release_hosts() {
+            self.forget_suite_holding(host);
+        }
+    }
+
+    fn acquires_inline(&self) -> bool {
+        self.role == Role::Whole && self.settings.inline_host_acquisition
+    }
+
+    /// The next moment at which a tick could do anything without news from outside. `None`: never.
+    pub fn next_wake(&self) -> Option<Time> {
+        if self.has_work() {
+            return Some(self.now);
+        }
+        [self.processes.next_deadline(), self.next_upkeep(), self.silence_limit()].into_iter().flatten().min()
+    }
+
+    /// Whether a tick at this very moment would find something to do.
+    fn has_work(&self) -> bool {
+        let rows = &self.rows;
+        self.recovery.as_ref().is_some_and(recovery::Recovery::is_due)
+            || self.release_held_agents
+            || self.agents.retry
+            || !self.agents.news.is_empty()
+            || !rows.to_adopt.is_empty()
+            || !rows.to_abort.is_empty()
+            || !rows.tasks_to_abort.is_empty()
+            || !rows.queue.hostless.is_empty()
+            || !rows.queue.woken.is_empty()
+            || self.steps_of_role().iter().any(|step| rows.is_touched(*step))
+    }
+
+    fn steps_of_role(&self) -> &'static [HostStep] {
+        match self.role {
+            Role::HostScheduler => &[HostStep::Lease, HostStep::Acquire, HostStep::Release],
+            Role::Dispatcher => &[HostStep::Tasks],
+            Role::Whole if self.settings.inline_host_acquisition => {
+                &[HostStep::Tasks, HostStep::Acquire, HostStep::Release]
+            }
+            Role::Whole => &[HostStep::Lease, HostStep::Tasks, HostStep::Acquire, HostStep::Release],
+        }
+    }
+
+    /// Collects what the tick decided, and lets go of the rows that have ended.
+    fn drain(&mut self) -> TickOutput {
+        let mut changes = std::mem::take(&mut self.changes);
+        for id in std::mem::take(&mut self.rows.changed_hosts) {
+            let Some(state) = self.rows.hosts.get_mut(id) else { continue };
+            let columns = std::mem::take(&mut state.changed);
+            let row = &state.row;
+            changes.hosts.push(HostUpdate { id, columns, status: row.status, leased: row.leased, dirty: row.dirty });
+        }
+        for id in std::mem::take(&mut self.rows.changed_entries) {
+            let Some(state) = self.rows.entries.get_mut(id) else { continue };
+            let columns = std::mem::take(&mut state.changed);
+            changes.entries.push(EntryUpdate { columns, entry: state.row.clone() });
+        }
+        for id in std::mem::take(&mut self.rows.changed_tasks) {
+            let Some(state) = self.rows.tasks.get_mut(id) else { continue };
+            match std::mem::replace(&mut state.changed, TaskRowState::Unchanged) {
+                TaskRowState::Unchanged => {}
+                TaskRowState::Inserted => changes.tasks.push(TaskUpdate::Insert(state.row.clone())),
+                TaskRowState::Updated => changes.tasks.push(TaskUpdate::Update(state.row.clone())),
+            }
+        }
+        changes.tasks.extend(std::mem::take(&mut self.rows.deleted_tasks).into_iter().map(TaskUpdate::Delete));
+        self.drop_ended_rows();
+        let mut commands = Vec::new();
+        for (drone, state) in &mut self.drones.by_id {
+            if !state.outbox.is_empty() {
+                commands.push(DroneBatch { drone: *drone, commands: std::mem::take(&mut state.outbox) });
+            }
+        }
+        self.stats.agents = self.agents.len();
+        TickOutput {
+            changes,
+            commands,
+            notices: std::mem::take(&mut self.notices),
+            stats: std::mem::take(&mut self.stats),
+            must_stop: self.orphans_found && self.settings.die_on_orphans,
+        }
+    }
+
+    /// Changes the settings between two ticks.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.apply_settings(settings);
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Processes that drone limits count at present, over all drones.
+    pub fn active_processes(&self) -> u32 {
+        self.drones.by_id.values().map(|drone| drone.active).sum()
+    }
+
+    /// A host's status in the working set.
+    pub fn host_status(&self, host: HostId) -> Option<crate::model::HostStatus> {
+        Some(self.rows.hosts.get(host)?.row.status)
+    }
+
+    /// Checks that everything derived still agrees with the rows: for tests, after every tick.
+    ///
+    /// # Errors
+    /// Says what disagrees.
+    pub fn validate(&self) -> Result<(), String> {
+        for (id, host) in self.rows.hosts.iter() {
+            if host.active.len() > 1 {
+                return Err(format!("host {id} is used by several entries: {:?}", host.active));
+            }
+            for entry in &host.active {
+                let entry = self.rows.entries.get(*entry).ok_or(format!("host {id} is used by an entry that is gone"))?;
+                if entry.row.host != Some(id) || !entry.row.active {
+                    return Err(format!("host {id} and entry {} disagree", entry.row.id));
+                }
+            }
+            if host.agent.is_some_and(|agent| self.agents.get(agent).is_none()) {
+                return Err(format!("host {id} has an agent that is gone"));
+            }
+        }
+        for (key, agent) in self.agents.iter() {
+            if let Some(host) = agent.hosts.iter().find(|host| self.rows.hosts[**host].agent != Some(key)) {
+                return Err(format!("an agent {:?} has host {host}, which does not know it", agent.task));
+            }
+            if let Some(entry) = agent.entries.iter().find(|entry| !self.rows.entries.contains(**entry)) {
+                return Err(format!("an agent {:?} has entry {entry}, which is gone", agent.task));
+            }
+        }
+        for (id, entry) in self.rows.entries.iter() {
+            if entry.row.status.is_complete() {
+                return Err(format!("entry {id} is complete and still kept"));
+            }
+            if entry.row.status.has_group() != entry.group.is_some() {
+                return Err(format!("entry {id} is {} and its group is {:?}", entry.row.status, entry.group));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the task's kind counts against an entry's limits.
+    fn counts(kind: TaskKind) -> bool {
+        matches!(kind, TaskKind::Repair | TaskKind::Provision)
+    }
+}

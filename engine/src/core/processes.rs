@@ -1,0 +1,382 @@
+//! Processes as their pidfiles show them.
+
+use std::collections::VecDeque;
+
+use super::Core;
+use super::agents::{AgentKey, AgentState};
+use super::table::Table;
+use crate::ids::{DroneId, PidfileId};
+use crate::protocol::{
+    ActReport, Command, DroneAnswer, DroneReport, ExecutionPath, Notice, PidfileContents, PidfileEvent, PidfileName,
+    Work,
+};
+use crate::time::{Span, Time};
+
+/// How a process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProcessState {
+    /// Watched since recovery; no drone has shown a pidfile.
+    Unseen,
+    /// Its start was ordered; no pidfile yet.
+    Ordered,
+    /// It runs.
+    Running,
+    /// It ended by itself.
+    Ended {
+        /// Wait status.
+        exit_status: i32,
+        /// Tests that failed.
+        tests_failed: u32,
+    },
+    /// It disappeared; `trace` says whether it had shown a pidfile.
+    Lost { trace: bool },
+}
+
+impl ProcessState {
+    /// Wait status and failed tests of a process that is over. A lost one counts as killed by signal 1.
+    pub(super) fn end(self) -> Option<(i32, u32)> {
+        match self {
+            ProcessState::Unseen | ProcessState::Ordered | ProcessState::Running => None,
+            ProcessState::Ended { exit_status, tests_failed } => Some((exit_status, tests_failed)),
+            ProcessState::Lost { .. } => Some((1, 0)),
+        }
+    }
+
+    /// Whether a pidfile was ever seen.
+    pub(super) fn has_trace(self) -> bool {
+        match self {
+            ProcessState::Unseen | ProcessState::Ordered | ProcessState::Lost { trace: false } => false,
+            ProcessState::Running | ProcessState::Ended { .. } | ProcessState::Lost { trace: true } => true,
+        }
+    }
+}
+
+/// Whether a wait status says that a signal ended the process: WIFSIGNALED of wait(2).
+pub(super) fn is_signalled(wait_status: i32) -> bool {
+    !matches!(wait_status & 0x7f, 0 | 0x7f)
+}
+
+/// A process, from the order to start it until nobody needs its pidfile.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) path: ExecutionPath,
+    pub(super) name: PidfileName,
+    pub(super) state: ProcessState,
+    /// Where it runs, once known.
+    pub(super) drone: Option<DroneId>,
+    /// For how much it counts on its drone while it has not ended.
+    weight: u32,
+    /// The agent that waits for its end.
+    agent: Option<AgentKey>,
+    /// Nobody needs it; only its end is awaited, to know when its room is free.
+    retired: bool,
+}
+
+/// A process that has until this moment to do something.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    due: Time,
+    pidfile: PidfileId,
+}
+
+/// All processes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Processes {
+    pub(super) by_pidfile: Table<PidfileId, Process>,
+    next: u32,
+    /// Ordered processes, by when a pidfile must have appeared. The time-out is the same for all: first in, first out.
+    appear_by: VecDeque<Deadline>,
+    /// Retired processes, by when they are forgotten.
+    forget_by: VecDeque<Deadline>,
+}
+
+impl Processes {
+    /// Starts to keep a process.
+    fn add(&mut self, process: Process) -> PidfileId {
+        let id = PidfileId(self.next);
+        self.next += 1;
+        self.by_pidfile.insert(id, process);
+        id
+    }
+
+    pub(super) fn state(&self, pidfile: PidfileId) -> ProcessState {
+        self.by_pidfile.get(pidfile).map_or(ProcessState::Unseen, |process| process.state)
+    }
+
+    /// A process that has left a trace, with the drone on which it ran: where whatever follows it must run.
+    pub(super) fn process_drone(&self, pidfile: Option<PidfileId>) -> Option<(PidfileId, DroneId)> {
+        let pidfile = pidfile?;
+        let process = self.by_pidfile.get(pidfile)?;
+        Some((pidfile, process.drone.filter(|_| process.state.has_trace())?))
+    }
+
+    /// The next moment at which a process has waited too long.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        let appear = self.appear_by.front().map(|deadline| deadline.due);
+        let forget = self.forget_by.front().map(|deadline| deadline.due);
+        [appear, forget].into_iter().flatten().min()
+    }
+
+    /// Sets for how much a watched process will count.
+    pub(super) fn set_weight(&mut self, pidfile: PidfileId, weight: u32) {
+        if let Some(process) = self.by_pidfile.get_mut(pidfile) {
+            process.weight = weight;
+        }
+    }
+
+    /// Drops deadlines at the front that were met, so that the next one is real.
+    fn drop_met_deadlines(&mut self) {
+        let processes = &self.by_pidfile;
+        let is = |deadline: &Deadline, state: fn(&Process) -> bool| processes.get(deadline.pidfile).is_some_and(state);
+        while let Some(deadline) = self.appear_by.front()
+            && !is(deadline, |process| process.state == ProcessState::Ordered)
+        {
+            self.appear_by.pop_front();
+        }
+        while let Some(deadline) = self.forget_by.front()
+            && !is(deadline, |process| process.retired)
+        {
+            self.forget_by.pop_front();
+        }
+    }
+}
+
+impl Core {
+    /// Orders a process to be started for an agent.
+    pub(super) fn start_process(
+        &mut self,
+        agent: AgentKey,
+        drone: DroneId,
+        path: ExecutionPath,
+        name: PidfileName,
+        work: Work,
+        processes: u32,
+    ) -> PidfileId {
+        let pidfile = self.processes.add(Process {
+            path: path.clone(),
+            name,
+            state: ProcessState::Ordered,
+            drone: Some(drone),
+            weight: processes,
+            agent: Some(agent),
+            retired: false,
+        });
+        let due = self.now + Span::from_minutes(i64::from(self.settings.pidfile_timeout_mins));
+        self.processes.appear_by.push_back(Deadline { due, pidfile });
+        self.drones.add_active(drone, processes);
+        self.stats.processes_started += processes;
+        self.drones.send(drone, Command::Start { pidfile, path, name, work, processes });
+        self.agents.set_state(agent, AgentState::Started(pidfile));
+        pidfile
+    }
+
+    /// Begins to watch a pidfile that may lie on any drone, or be put there by a copy.
+    pub(super) fn watch_process(&mut self, path: ExecutionPath, name: PidfileName, weight: u32) -> PidfileId {
+        let (watched, state) = (path.clone(), ProcessState::Unseen);
+        let process = Process { path, name, state, drone: None, weight, agent: None, retired: false };
+        let pidfile = self.processes.add(process);
+        self.drones.send_all(&Command::Watch { pidfile, path: watched, name });
+        pidfile
+    }
+
+    /// Copies a special task's results to an entry's path; the copied pidfile then stands for the entry's test.
+    pub(super) fn copy_process(&mut self, source: PidfileId, to: ExecutionPath) -> Option<PidfileId> {
+        let process = self.processes.by_pidfile.get(source)?;
+        let (drone, from) = (process.drone?, process.path.clone());
+        if !process.state.has_trace() {
+            return None;
+        }
+        // Whatever copies a pidfile without an exit status copies that of a process about to be killed.
+        let state = match process.state.end() {
+            Some(_) => process.state,
+            None => ProcessState::Lost { trace: true },
+        };
+        let name = PidfileName::Execute;
+        let copy = Process { path: to.clone(), name, state, drone: Some(drone), weight: 0, agent: None, retired: false };
+        let pidfile = self.processes.add(copy);
+        self.drones.send(drone, Command::CopyOnDrone { from, to, pidfile });
+        Some(pidfile)
+    }
+
+    /// Hands a process to the agent that waits for its end.
+    pub(super) fn attach_process(&mut self, pidfile: PidfileId, agent: AgentKey) {
+        if let Some(process) = self.processes.by_pidfile.get_mut(pidfile) {
+            process.agent = Some(agent);
+            if process.state.end().is_some() {
+                self.agents.news.push(agent);
+            }
+        }
+    }
+
+    /// Sends a kill, if the process may still run.
+    pub(super) fn kill_process(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get(pidfile) else { return };
+        if let (None, Some(drone)) = (process.state.end(), process.drone) {
+            self.drones.send(drone, Command::Kill { pidfile });
+        }
+    }
+
+    /// Nobody needs the process's pidfile any more.
+    pub(super) fn retire_process(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        process.agent = None;
+        let over = process.state.end().is_some() || process.drone.is_none();
+        if over {
+            self.drop_process(pidfile);
+        } else if !process.retired {
+            process.retired = true;
+            let due = self.now + self.settings.tick() * i64::from(self.settings.max_pidfile_refreshes);
+            self.processes.forget_by.push_back(Deadline { due, pidfile });
+        }
+    }
+
+    fn drop_process(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.remove(pidfile) else { return };
+        let forget = Command::Forget { pidfile };
+        match process.drone {
+            Some(drone) => {
+                if process.state.end().is_none() {
+                    self.free_room(drone, process.weight);
+                }
+                self.drones.send(drone, forget);
+            }
+            None => self.drones.send_all(&forget),
+        }
+    }
+
+    fn free_room(&mut self, drone: DroneId, weight: u32) {
+        self.drones.remove_active(drone, weight);
+        self.stats.processes_ended += weight;
+        self.agents.retry |= weight > 0;
+    }
+
+    /// Takes in what the drones report.
+    pub(super) fn hear_drones(&mut self, reports: Vec<DroneReport>) {
+        for DroneReport { drone, answer } in reports {
+            let Some(state) = self.drones.by_id.get_mut(&drone) else { continue };
+            let answered_before = state.answers;
+            match answer {
+                DroneAnswer::News { pidfiles, unclaimed } => {
+                    state.answers = true;
+                    self.release_held_agents |= self.unheard.remove(&drone);
+                    if !answered_before {
+                        self.agents.retry = true;
+                        self.notices.push(Notice::DroneBack { drone });
+                    }
+                    if !unclaimed.is_empty() {
+                        self.notices.push(Notice::Orphans { drone, processes: unclaimed });
+                        self.orphans_found = true;
+                    }
+                    for (pidfile, event) in pidfiles {
+                        self.hear_pidfile(drone, pidfile, event);
+                    }
+                }
+                DroneAnswer::Silent { reason } => {
+                    state.answers = false;
+                    if answered_before {
+                        self.notices.push(Notice::DroneSilent { drone, reason });
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear_pidfile(&mut self, drone: DroneId, pidfile: PidfileId, event: PidfileEvent) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        if process.state.end().is_some() {
+            return;
+        }
+        let state = match event {
+            PidfileEvent::Changed(PidfileContents::Empty) => return,
+            PidfileEvent::Changed(PidfileContents::Running) => ProcessState::Running,
+            PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed }) => {
+                ProcessState::Ended { exit_status, tests_failed }
+            }
+            PidfileEvent::Changed(PidfileContents::Corrupt(what)) => {
+                self.notices.push(Notice::CorruptPidfile { path: process.path.clone(), what });
+                self.drones.send(drone, Command::Kill { pidfile });
+                ProcessState::Lost { trace: true }
+            }
+            PidfileEvent::Vanished => {
+                self.notices.push(Notice::LostProcess { path: process.path.clone(), drone });
+                ProcessState::Lost { trace: true }
+            }
+        };
+        let counted = process.drone.is_some();
+        process.drone = Some(drone);
+        process.state = state;
+        let (agent, weight, retired) = (process.agent, process.weight, process.retired);
+        if state.end().is_none() {
+            if !counted {
+                self.drones.add_active(drone, weight);
+            }
+            return;
+        }
+        if counted {
+            self.free_room(drone, weight);
+        }
+        match agent {
+            Some(agent) => self.agents.news.push(agent),
+            None if retired => self.drop_process(pidfile),
+            None => {}
+        }
+    }
+
+    /// Gives up processes that have kept the scheduler waiting for too long.
+    pub(super) fn check_process_deadlines(&mut self) {
+        if self.silence_limit().is_some_and(|limit| limit < self.now) {
+            self.unheard.clear();
+            self.release_held_agents = true;
+        }
+        self.processes.drop_met_deadlines();
+        while let Some(deadline) = self.processes.appear_by.front().copied()
+            && deadline.due < self.now
+        {
+            self.processes.appear_by.pop_front();
+            self.give_up_unseen(deadline.pidfile);
+            self.processes.drop_met_deadlines();
+        }
+        while let Some(deadline) = self.processes.forget_by.front().copied()
+            && deadline.due < self.now
+        {
+            self.processes.forget_by.pop_front();
+            self.drop_process(deadline.pidfile);
+            self.processes.drop_met_deadlines();
+        }
+    }
+
+    /// The drone on which it ran is no longer part of the lab.
+    pub(super) fn lose_process(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        if process.retired {
+            self.drop_process(pidfile);
+        } else if process.state.end().is_none() {
+            process.state = ProcessState::Lost { trace: false };
+            self.agents.news.extend(process.agent);
+        }
+    }
+
+    /// No pidfile in time: the process is lost. Should it appear late it is killed, since its host may serve others by then.
+    fn give_up_unseen(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        process.state = ProcessState::Lost { trace: false };
+        let (agent, drone, weight, path) = (process.agent, process.drone, process.weight, process.path.clone());
+        if let Some(drone) = drone {
+            self.free_room(drone, weight);
+            self.drones.send(drone, Command::Kill { pidfile });
+            self.notices.push(Notice::LostProcess { path, drone });
+        }
+        self.agents.news.extend(agent);
+    }
+
+    /// Keeps what a drone did not carry out for certain, to be sent again before anything else.
+    pub(super) fn hear_acts(&mut self, reports: Vec<ActReport>) {
+        for report in reports {
+            if let Some(state) = self.drones.by_id.get_mut(&report.drone) {
+                let mut commands = report.undelivered;
+                commands.append(&mut state.outbox);
+                state.outbox = commands;
+            }
+        }
+    }
+}

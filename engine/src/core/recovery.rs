@@ -1,0 +1,280 @@
+//! The first tick: what a scheduler that stopped, however it stopped, has left behind is taken up again.
+
+use smallvec::smallvec;
+
+use super::agents::{Agent, AgentKey, AgentState, AgentTask};
+use super::upkeep::Upkeep;
+use super::{Agents, Core, DroneBatch, Drones, Processes, Role, TickStats, WorkingSet};
+use crate::ids::{EntryId, HostId, JobId, PidfileId, TaskId};
+use crate::model::{EntryStatus, HostStatus, TaskKind};
+use crate::protocol::{Changes, LiveRows, Notice, PidfileName};
+use crate::settings::Settings;
+use crate::time::{Span, Time};
+
+/// What the first tick has to finish.
+#[derive(Debug, Clone)]
+pub(super) struct Recovery {
+    recover_hosts: bool,
+    /// Recovered agents, each with the pidfile that would show its process.
+    agents: Vec<(AgentKey, PidfileId)>,
+    first_tick_done: bool,
+}
+
+impl Recovery {
+    /// Whether the first tick is still to come.
+    pub(super) fn is_due(&self) -> bool {
+        !self.first_tick_done
+    }
+}
+
+impl Core {
+    /// Takes up the work that the database describes.
+    ///
+    /// The commands ask the drones for the pidfiles that recovery needs: they are to be carried out, and the drones
+    /// refreshed, before the first [`Core::tick`], which finishes the recovery. With `recover_hosts`, hosts that are out
+    /// of service get another chance.
+    pub fn recover_from(
+        settings: Settings,
+        role: Role,
+        rows: LiveRows,
+        now: Time,
+        recover_hosts: bool,
+    ) -> (Core, Vec<DroneBatch>) {
+        let mut core = Core {
+            settings: Settings::default(),
+            role,
+            now,
+            started_at: now,
+            rows: WorkingSet::default(),
+            agents: Agents::default(),
+            processes: Processes::default(),
+            drones: Drones::default(),
+            notices: Vec::new(),
+            changes: Changes::default(),
+            stats: TickStats::default(),
+            notify_statuses: Vec::new(),
+            unheard: Default::default(),
+            release_held_agents: false,
+            orphans_found: false,
+            recovery: None,
+            upkeep: Upkeep::default(),
+            suite_holdings: Default::default(),
+            system_user: None,
+        };
+        core.apply_settings(settings);
+        core.load(rows);
+        let agents = if role == Role::HostScheduler { Vec::new() } else { core.recover_agents() };
+        core.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
+        let outboxes = core.drones.by_id.iter_mut();
+        let commands = outboxes.map(|(drone, state)| DroneBatch { drone: *drone, commands: std::mem::take(&mut state.outbox) });
+        let commands = commands.filter(|batch| !batch.commands.is_empty()).collect();
+        (core, commands)
+    }
+
+    fn load(&mut self, rows: LiveRows) {
+        rows.drones.into_iter().for_each(|drone| {
+            self.unheard.insert(drone.id);
+            self.drones.upsert(drone);
+        });
+        self.rows.drone_sets = rows.drone_sets.into_iter().map(|set| (set.id, set)).collect();
+        rows.labels.into_iter().for_each(|label| self.hear_label(label));
+        rows.users.into_iter().for_each(|user| self.hear_user(user));
+        let mut hosts = rows.hosts;
+        hosts.sort_unstable_by_key(|host| host.id);
+        hosts.into_iter().for_each(|host| self.hear_host(host));
+        let mut jobs = rows.jobs;
+        jobs.sort_unstable_by_key(|job| job.id);
+        jobs.into_iter().for_each(|job| self.hear_job(job));
+        rows.ineligible.into_iter().for_each(|row| self.hear_ineligible(row));
+        let mut entries = rows.entries;
+        entries.sort_unstable_by_key(|entry| entry.id);
+        entries.into_iter().for_each(|entry| self.hear_entry(entry));
+        rows.tasks.into_iter().for_each(|task| self.hear_task(task));
+        for history in rows.history {
+            self.hear_history(history.entry, history.host, history.kind, history.count);
+        }
+        self.rows.next_task = self.rows.next_task.max(rows.next_task);
+        self.rebuild_suite_holdings();
+        self.check_platforms();
+    }
+
+    fn rebuild_suite_holdings(&mut self) {
+        let suite_of = |job: JobId| self.rows.jobs[job].row.parent;
+        let active = self.rows.entries.iter().filter(|(_, entry)| entry.row.active);
+        let holdings: Vec<(HostId, JobId)> =
+            active.filter_map(|(_, entry)| Some((entry.row.host?, suite_of(entry.row.job)?))).collect();
+        for (host, suite) in holdings {
+            self.rows.hosts[host].suite = Some(suite);
+            *self.suite_holdings.entry(suite).or_default() += 1;
+        }
+    }
+
+    /// Builds the agents of entries, then those of active special tasks, each held until the drones have told of its process.
+    fn recover_agents(&mut self) -> Vec<(AgentKey, PidfileId)> {
+        self.adopt_entries();
+        let mut agents: Vec<(AgentKey, AgentTask)> = self.agents.iter().map(|(key, agent)| (key, agent.task)).collect();
+        agents.sort_unstable_by_key(|(key, _)| *key);
+        let active: Vec<TaskId> = self.rows.tasks.iter().filter(|(_, task)| task.row.active).map(|(id, _)| id).collect();
+        for id in active {
+            let row = &self.rows.tasks[id].row;
+            let host = row.host;
+            if self.rows.hosts[host].agent.is_some() {
+                let what = format!("special task {id} is active on host {host}, on which something else is");
+                self.notices.push(Notice::Quarantined { what });
+                continue;
+            }
+            let entry = row.entry.filter(|entry| row.kind != TaskKind::Repair && self.rows.entries.contains(*entry));
+            let (task, entries) = (AgentTask::Special(id), entry.into_iter().collect());
+            let agent = Agent { task, hosts: smallvec![host], entries, processes: 1, state: AgentState::Held };
+            agents.push((self.add_agent(agent), task));
+        }
+        agents.into_iter().filter_map(|(key, task)| Some((key, self.watch_for(key, task)?))).collect()
+    }
+
+    /// Watches the pidfile that would show an agent's process.
+    fn watch_for(&mut self, key: AgentKey, task: AgentTask) -> Option<PidfileId> {
+        self.agents.set_state(key, AgentState::Held);
+        match task {
+            AgentTask::Special(id) => {
+                let path = self.task_path(&self.rows.tasks[id].row)?;
+                Some(self.watch_process(path, PidfileName::Execute, 1))
+            }
+            AgentTask::Test(group) | AgentTask::HostlessTest(group) => {
+                let (test, weight) = (self.rows.group(group).test?, self.rows.group(group).entries.len() as u32);
+                self.processes.set_weight(test, weight);
+                Some(test)
+            }
+            AgentTask::Gather(group) => {
+                let (path, weight) = (self.group_path(group), self.rows.group(group).entries.len() as u32);
+                Some(self.watch_process(path, PidfileName::Gather, weight))
+            }
+            AgentTask::Parse(group) => {
+                let path = self.group_path(group);
+                Some(self.watch_process(path, PidfileName::Parse, 0))
+            }
+        }
+    }
+
+    /// In the first tick: finishes what [`Core::recover_from`] began, now that the drones have been heard.
+    pub(super) fn recover(&mut self) {
+        let Some(recovery) = &mut self.recovery else { return };
+        if std::mem::replace(&mut recovery.first_tick_done, true) {
+            return;
+        }
+        let recover_hosts = recovery.recover_hosts;
+        self.settle_agents();
+        if self.role == Role::HostScheduler {
+            return;
+        }
+        let of_status = |status| {
+            let entries = self.rows.entries.iter().filter(move |(_, entry)| entry.row.status == status && entry.agent.is_none());
+            entries.map(|(id, _)| id).collect::<Vec<EntryId>>()
+        };
+        let (pending, resetting) = (of_status(EntryStatus::Pending), of_status(EntryStatus::Resetting));
+        for entry in pending {
+            // An earlier one may have started or stopped it.
+            if self.is_status(entry, EntryStatus::Pending) && self.rows.entries[entry].agent.is_none() {
+                self.on_pending(entry);
+            }
+        }
+        for entry in resetting {
+            self.recover_resetting(entry);
+        }
+        self.recover_hosts_in_use();
+        if recover_hosts {
+            self.reset_hosts(|status| status == HostStatus::RepairFailed);
+        }
+    }
+
+    fn recover_resetting(&mut self, entry: EntryId) {
+        let prepares = |task: &TaskId| match self.rows.tasks[*task].row.kind {
+            TaskKind::Cleanup | TaskKind::Verify | TaskKind::Reset => true,
+            TaskKind::Repair | TaskKind::Provision => false,
+        };
+        if self.rows.entries[entry].tasks.iter().any(prepares) {
+            return;
+        }
+        if let Some(host) = self.rows.entries[entry].row.host {
+            self.rows.set_dirty(host, true);
+            self.rows.set_host_status(host, HostStatus::Ready);
+        }
+        self.set_entry_status(entry, EntryStatus::Queued);
+    }
+
+    /// Hosts that something was being done to, of which nothing is known any more.
+    fn recover_hosts_in_use(&mut self) {
+        self.reset_hosts(|status| match status {
+            HostStatus::Repairing | HostStatus::Verifying | HostStatus::Cleaning | HostStatus::Provisioning => true,
+            HostStatus::Ready
+            | HostStatus::Running
+            | HostStatus::RepairFailed
+            | HostStatus::Pending
+            | HostStatus::Resetting => false,
+        });
+    }
+
+    fn reset_hosts(&mut self, wanted: impl Fn(HostStatus) -> bool) {
+        let hosts: Vec<(HostId, HostStatus)> = self
+            .rows
+            .hosts
+            .iter()
+            .filter(|(_, state)| {
+                let row = &state.row;
+                let left_alone = row.locked || row.invalid || row.shard.is_some();
+                let queued = state.tasks.iter().any(|task| self.rows.tasks[*task].row.is_queued());
+                wanted(row.status) && !left_alone && state.agent.is_none() && !queued
+            })
+            .map(|(id, state)| (id, state.row.status))
+            .collect();
+        for (host, status) in hosts {
+            self.notices.push(Notice::HostRecovered { host, status });
+            self.add_task(TaskKind::Reset, host, None, self.system_user);
+        }
+    }
+
+    /// Lets held agents go on whose fate is known by now.
+    pub(super) fn settle_held_agents(&mut self) {
+        if std::mem::replace(&mut self.release_held_agents, false) {
+            self.settle_agents();
+        }
+    }
+
+    /// A recovered agent whose process is known has started; one without starts normally, once every drone has been heard:
+    /// a drone that keeps silent may be running it.
+    fn settle_agents(&mut self) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let mut held = std::mem::take(&mut recovery.agents);
+        let all_heard = self.unheard.is_empty();
+        held.retain(|(key, pidfile)| {
+            if self.agents.get(*key).is_none_or(|agent| agent.state != AgentState::Held) {
+                return false;
+            }
+            if self.processes.state(*pidfile).has_trace() {
+                self.agents.set_state(*key, AgentState::Started(*pidfile));
+                self.attach_process(*pidfile, *key);
+            } else if all_heard {
+                self.agents.set_state(*key, AgentState::Waiting);
+                let is_test = matches!(
+                    self.agents.get(*key).map(|agent| agent.task),
+                    Some(AgentTask::Test(_) | AgentTask::HostlessTest(_))
+                );
+                if !is_test {
+                    self.retire_process(*pidfile);
+                }
+            } else {
+                return true;
+            }
+            false
+        });
+        match &mut self.recovery {
+            Some(recovery) if !held.is_empty() => recovery.agents = held,
+            _ => self.recovery = None,
+        }
+    }
+
+    /// Until when recovered agents wait for drones that keep silent.
+    pub(super) fn silence_limit(&self) -> Option<Time> {
+        let limit = self.started_at + Span::from_minutes(i64::from(self.settings.pidfile_timeout_mins));
+        (!self.unheard.is_empty()).then_some(limit)
+    }
+}

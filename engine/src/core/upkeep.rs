@@ -1,0 +1,171 @@
+//! Periodic work: time limits, reverification of broken hosts, daily checks.
+//!
+//! Periods lie on a grid from the scheduler's start, so that ticks that are left out, because nothing could happen in them,
+//! do not shift them.
+
+use std::collections::BTreeSet;
+
+use super::Core;
+use crate::ids::{EntryId, HostId, JobId};
+use crate::model::TaskKind;
+use crate::protocol::Notice;
+use crate::time::{Span, Time};
+
+const DAY: Span = Span::from_hours(24);
+
+/// What is due when.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Upkeep {
+    /// Complete jobs with ineligible rows.
+    pub(super) sweep: Vec<JobId>,
+    /// Aborted jobs of shards, by when the main scheduler takes over.
+    pub(super) shard_aborts: BTreeSet<(Time, JobId)>,
+    /// The missing drone set has been reported.
+    pub(super) told_no_drone_set: bool,
+    /// How many periods of each kind have been served.
+    cleanings: i64,
+    reverifications: i64,
+    days: i64,
+    /// The last host that was verified again; the next round goes on behind it.
+    last_reverified: Option<HostId>,
+}
+
+impl Core {
+    fn clean_interval(&self) -> Span {
+        Span::from_minutes(i64::from(self.settings.clean_interval_minutes.max(1)))
+    }
+
+    fn reverify_period(&self) -> Option<Span> {
+        let minutes = self.settings.reverify_period_minutes;
+        (minutes > 0).then(|| Span::from_minutes(i64::from(minutes)))
+    }
+
+    /// How many whole periods have passed since the start.
+    fn periods(&self, period: Span) -> i64 {
+        (self.now - self.started_at).0 / period.0
+    }
+
+    /// The first moment of a period's grid at or after `due`, and after the periods that have been served.
+    fn on_grid(&self, due: Time, period: Span, served: i64) -> Time {
+        let wanted = (due - self.started_at).0.max(0);
+        let number = (wanted + period.0 - 1) / period.0;
+        self.started_at + period * number.max(served + 1)
+    }
+
+    /// The next moment at which periodic work would find something to do.
+    pub(super) fn next_upkeep(&self) -> Option<Time> {
+        let limits = [
+            self.rows.job_limits.first().map(|(due, _)| *due),
+            self.rows.run_limits.first().map(|(due, _)| *due),
+            (!self.upkeep.sweep.is_empty()).then_some(self.now),
+        ];
+        let limit = limits.into_iter().flatten().min();
+        // A limit is passed strictly after it.
+        let clean = limit.map(|due| self.on_grid(due + Span(1), self.clean_interval(), self.upkeep.cleanings));
+        let reverify = self.reverify_period().filter(|_| !self.rows.repair_failed.is_empty());
+        let reverify = reverify.map(|period| self.on_grid(self.now, period, self.upkeep.reverifications));
+        let shard = self.upkeep.shard_aborts.first().map(|(due, _)| *due + Span(1));
+        let daily = self.on_grid(self.now, DAY, self.upkeep.days);
+        let daily = (self.rows.hosts.len() > 0 && self.role != super::Role::HostScheduler).then_some(daily);
+        [clean, reverify, shard, daily].into_iter().flatten().min()
+    }
+
+    /// Does the periodic work that is due.
+    pub(super) fn run_upkeep(&mut self) {
+        let cleanings = self.periods(self.clean_interval());
+        if cleanings > self.upkeep.cleanings {
+            self.upkeep.cleanings = cleanings;
+            self.enforce_time_limits();
+            self.changes.ineligible_swept.append(&mut self.upkeep.sweep);
+        }
+        if let Some(period) = self.reverify_period() {
+            let reverifications = self.periods(period);
+            if reverifications > self.upkeep.reverifications {
+                self.upkeep.reverifications = reverifications;
+                self.reverify_broken_hosts();
+            }
+        }
+        let days = self.periods(DAY);
+        if days > self.upkeep.days {
+            self.upkeep.days = days;
+            self.check_platforms();
+        }
+        while let Some((due, job)) = self.upkeep.shard_aborts.first().copied()
+            && due < self.now
+        {
+            self.upkeep.shard_aborts.remove(&(due, job));
+            let entries = self.rows.jobs.get(job).map(|job| job.entries.clone()).unwrap_or_default();
+            self.rows.to_abort.extend(entries);
+        }
+    }
+
+    /// Aborts jobs that exist, and entries that run, for too long.
+    fn enforce_time_limits(&mut self) {
+        while let Some((due, job)) = self.rows.job_limits.first().copied()
+            && due < self.now
+        {
+            self.rows.job_limits.remove(&(due, job));
+            self.request_abort(job);
+        }
+        while let Some((due, entry)) = self.rows.run_limits.first().copied()
+            && due < self.now
+        {
+            self.rows.run_limits.remove(&(due, entry));
+            self.request_entry_abort(entry);
+        }
+    }
+
+    fn run_limit(&self, entry: EntryId) -> Option<(Time, EntryId)> {
+        let row = &self.rows.entries[entry].row;
+        Some((row.started_on? + self.rows.jobs[row.job].row.max_runtime, entry))
+    }
+
+    pub(super) fn limit_runtime(&mut self, entry: EntryId) {
+        if let Some(limit) = self.run_limit(entry) {
+            self.rows.run_limits.insert(limit);
+        }
+    }
+
+    pub(super) fn unlimit_runtime(&mut self, entry: EntryId) {
+        if let Some(limit) = self.run_limit(entry) {
+            self.rows.run_limits.remove(&limit);
+        }
+    }
+
+    /// Queues a Verify for hosts that are out of service, so many at once, in turn.
+    fn reverify_broken_hosts(&mut self) {
+        let limit = match self.settings.reverify_max_hosts_at_once {
+            0 => usize::MAX,
+            limit => limit as usize,
+        };
+        let last = self.upkeep.last_reverified;
+        let (before, after): (Vec<HostId>, Vec<HostId>) =
+            self.rows.repair_failed.iter().copied().partition(|host| Some(*host) <= last);
+        let fit = |host: &HostId| {
+            let state = &self.rows.hosts[*host];
+            let row = &state.row;
+            !row.locked && !row.invalid && row.protection.can_verify() && state.tasks.is_empty() && row.shard.is_none()
+        };
+        let hosts: Vec<HostId> = after.into_iter().chain(before).filter(fit).take(limit).collect();
+        for host in hosts {
+            self.upkeep.last_reverified = Some(host);
+            self.add_task(TaskKind::Verify, host, None, self.system_user);
+        }
+    }
+
+    /// Reports hosts that have not exactly one platform label.
+    pub(super) fn check_platforms(&mut self) {
+        let is_platform = |label: &&crate::ids::LabelId| self.rows.labels.get(**label).is_some_and(|label| label.row.platform);
+        let mut notices = Vec::new();
+        if !self.rows.labels.iter().any(|(_, label)| label.row.platform) {
+            return;
+        }
+        for (host, state) in self.rows.hosts.iter().filter(|(_, state)| !state.row.invalid) {
+            let platforms = state.row.labels.iter().filter(is_platform).count();
+            if platforms != 1 {
+                notices.push(Notice::PlatformCount { host, platforms });
+            }
+        }
+        self.notices.append(&mut notices);
+    }
+}
