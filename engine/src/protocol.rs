@@ -226,14 +226,12 @@ pub enum Command {
         /// What.
         note: ResultNote,
     },
-    /// Copy results, pidfiles included, from one path to another on the drone, and watch the copy of the pidfile.
+    /// Copy results from one path to another on the drone, but not the pidfiles: no process has run at the other path.
     CopyOnDrone {
         /// From here.
         from: ExecutionPath,
         /// To there.
         to: ExecutionPath,
-        /// The number of the copied pidfile.
-        pidfile: PidfileId,
     },
     /// Copy a results directory to the results repository.
     CopyToRepository {
@@ -310,7 +308,7 @@ pub struct LiveRows {
     pub drones: Vec<Drone>,
     /// All sets of drones.
     pub drone_sets: Vec<DroneSet>,
-    /// The jobs of live entries, and their suites.
+    /// The jobs of live entries.
     pub jobs: Vec<Job>,
     /// All incomplete entries.
     pub entries: Vec<Entry>,

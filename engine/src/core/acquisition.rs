@@ -141,10 +141,11 @@ impl Core {
         }
         let mut asks: Vec<(GroupOrder, usize)> = Vec::new();
         for suite in suites.into_keys() {
-            let minimum = self.rows.jobs.get(suite).map_or(0, |job| job.row.suite_min_hosts);
+            let Some(groups) = self.rows.queue.suites.get(&suite) else { continue };
+            let minimum = groups.first().map_or(0, |order| self.rows.jobs[order.first.0].row.suite_min_hosts);
             let held = self.suite_holdings.get(&suite).copied().unwrap_or(0);
             let mut need = minimum.saturating_sub(held) as usize;
-            for order in self.rows.queue.suites.get(&suite).into_iter().flatten() {
+            for order in groups {
                 if need == 0 {
                     break;
                 }

@@ -10,7 +10,7 @@ use super::queue::{GroupSpec, PendingKey, RequirementSpec, Waiting};
 use super::working_set::EntryState;
 use crate::ids::{EntryId, HostId, JobId, LabelId, TaskId};
 use crate::model::{EntryStatus, HostStatus, Ineligible, Subdir, TaskKind};
-use crate::protocol::{EntryColumns, Notice, ResultNote};
+use crate::protocol::{Command, EntryColumns, Notice, ResultNote};
 use crate::settings::LabelUse;
 
 impl Core {
@@ -176,25 +176,17 @@ impl Core {
         }
         for id in std::mem::take(&mut self.rows.ended_entries) {
             let Some(state) = self.rows.entries.remove(id) else { continue };
-            self.drop_job_if_unused(state.row.job);
+            self.drop_job_if_ended(state.row.job);
         }
     }
 
-    /// A job is kept while it has live entries, or children that look to it for their suite's minimum.
-    pub(super) fn drop_job_if_unused(&mut self, job: JobId) {
-        let Some(state) = self.rows.jobs.get(job) else { return };
-        if !state.entries.is_empty() || !state.children.is_empty() {
+    fn drop_job_if_ended(&mut self, job: JobId) {
+        if self.rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {
             return;
         }
-        let parent = state.row.parent;
-        self.rows.jobs.remove(job);
-        if let Some(parent) = parent
-            && let Some(state) = self.rows.jobs.get_mut(parent)
-        {
+        let parent = self.rows.jobs.remove(job).and_then(|state| state.row.parent);
+        if let Some(state) = parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
             state.children.retain(|child| *child != job);
-            if state.entries.is_empty() {
-                self.drop_job_if_unused(parent);
-            }
         }
     }
 
@@ -421,23 +413,22 @@ impl Core {
         self.rows.cancel_task(task);
     }
 
-    /// Fails an entry whose host could not be prepared: the failed task's results become the entry's.
+    /// Fails an entry whose host could not be prepared: the failed task's results become the entry's. It has no test whose
+    /// results could be parsed, so its Parsing ends at once.
     pub(super) fn fail_entry(&mut self, id: EntryId, task: TaskId, process: Option<crate::ids::PidfileId>) {
         let Some(hostname) = self.entry_hostname(id) else { return };
         let subdir = Subdir::Named(hostname);
         self.set_subdir(id, subdir.clone());
         let job = self.rows.entries[id].row.job;
-        let key = self.rows.add_group(job, subdir.clone(), SmallVec::from_elem(id, 1));
-        let path = self.entry_path(job, subdir);
-        if let Some(pidfile) = process {
-            let drone = self.processes.by_pidfile.get(pidfile).and_then(|process| process.drone);
-            let copy = self.copy_process(pidfile, path.clone());
-            self.rows.group_mut(key).test = copy;
-            if let Some(drone) = drone {
-                let queued = ResultNote::JobQueued(self.rows.jobs[job].row.created_on);
-                self.write_note(drone, &path, queued);
-                self.write_note(drone, &path, ResultNote::JobFinished(self.now));
-            }
+        self.rows.add_group(job, subdir.clone(), SmallVec::from_elem(id, 1));
+        if let Some((_, drone)) = self.processes.process_drone(process)
+            && let Some(from) = self.task_path(&self.rows.tasks[task].row)
+        {
+            let to = self.entry_path(job, subdir);
+            let queued = ResultNote::JobQueued(self.rows.jobs[job].row.created_on);
+            self.drones.send(drone, Command::CopyOnDrone { from, to: to.clone() });
+            self.write_note(drone, &to, queued);
+            self.write_note(drone, &to, ResultNote::JobFinished(self.now));
         }
         self.set_entry_status(id, EntryStatus::Parsing);
         let tasks = self.rows.entries[id].tasks.iter().copied();

@@ -239,7 +239,9 @@ impl Core {
         let group = self.rows.group(key);
         let (job, entries) = (group.job, group.entries.clone());
         let Some((_, drone)) = self.processes.process_drone(group.test) else {
-            self.notices.push(Notice::NoResults { job, entries });
+            if group.test.is_some() {
+                self.notices.push(Notice::NoResults { job, entries });
+            }
             return None;
         };
         let (path, work) = (self.group_path(key), self.work(key, WorkKind::Parse));

@@ -170,32 +170,13 @@ impl Core {
         pidfile
     }
 
-    /// Begins to watch a pidfile that may lie on any drone, or be put there by a copy.
+    /// Begins to watch a pidfile that may lie on any drone.
     pub(super) fn watch_process(&mut self, path: ExecutionPath, name: PidfileName, weight: u32) -> PidfileId {
         let (watched, state) = (path.clone(), ProcessState::Unseen);
         let process = Process { path, name, state, drone: None, weight, agent: None, retired: false };
         let pidfile = self.processes.add(process);
         self.drones.send_all(&Command::Watch { pidfile, path: watched, name });
         pidfile
-    }
-
-    /// Copies a special task's results to an entry's path; the copied pidfile then stands for the entry's test.
-    pub(super) fn copy_process(&mut self, source: PidfileId, to: ExecutionPath) -> Option<PidfileId> {
-        let process = self.processes.by_pidfile.get(source)?;
-        let (drone, from) = (process.drone?, process.path.clone());
-        if !process.state.has_trace() {
-            return None;
-        }
-        // Whatever copies a pidfile without an exit status copies that of a process about to be killed.
-        let state = match process.state.end() {
-            Some(_) => process.state,
-            None => ProcessState::Lost { trace: true },
-        };
-        let name = PidfileName::Execute;
-        let copy = Process { path: to.clone(), name, state, drone: Some(drone), weight: 0, agent: None, retired: false };
-        let pidfile = self.processes.add(copy);
-        self.drones.send(drone, Command::CopyOnDrone { from, to, pidfile });
-        Some(pidfile)
     }
 
     /// Hands a process to the agent that waits for its end.

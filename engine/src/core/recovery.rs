@@ -180,9 +180,20 @@ impl Core {
         for entry in resetting {
             self.recover_resetting(entry);
         }
+        self.kill_ended_tests();
         self.recover_hosts_in_use();
         if recover_hosts {
             self.reset_hosts(|status| status == HostStatus::RepairFailed);
+        }
+    }
+
+    /// A test that is over for the database but still runs was to be killed when the scheduler stopped.
+    fn kill_ended_tests(&mut self) {
+        let ended = |status| matches!(status, EntryStatus::Gathering | EntryStatus::Parsing);
+        let entries = self.rows.entries.iter().filter(|(_, entry)| ended(entry.row.status));
+        let tests: Vec<PidfileId> = entries.filter_map(|(_, entry)| self.rows.group(entry.group?).test).collect();
+        for test in tests {
+            self.kill_process(test);
         }
     }
 

@@ -79,7 +79,8 @@ pub struct Job {
     pub labels: SmallVec<[LabelId; 4]>,
     /// The suite that it belongs to.
     pub parent: Option<JobId>,
-    /// Its keyval `suite_min_duts`: how many hosts its children get before others of higher priority. 0 = no minimum.
+    /// The keyval `suite_min_duts` of its suite: so many hosts the suite's jobs get before others of higher priority, also
+    /// when the suite's own job has ended. 0 = no minimum.
     pub suite_min_hosts: u32,
     /// Aborted this long after its creation.
     pub timeout: Span,

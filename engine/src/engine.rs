@@ -1,0 +1,282 @@
+//! The loop that connects the core to a clock, to drones and to a store.
+
+use std::future::Future;
+
+use futures_util::future::join;
+
+use crate::core::{Core, DroneBatch, Role, TickInput, TickOutput};
+use crate::ids::Term;
+use crate::protocol::{ActReport, Changes, DroneReport, LiveRows, RowChange};
+use crate::settings::Settings;
+use crate::time::Time;
+
+/// Where the time comes from: the system's clock in production, a jumping one in simulations.
+pub trait Clock {
+    /// This moment.
+    fn now(&self) -> Time;
+
+    /// Returns at `until`, or at once if that has passed.
+    fn sleep_until(&mut self, until: Time) -> impl Future<Output = ()>;
+}
+
+/// The drones, all of them. One drone's trouble is that drone's result, never an error of the call, and delays no other.
+pub trait DroneBackend {
+    /// What every drone has to say since the last call.
+    fn refresh(&mut self) -> impl Future<Output = Vec<DroneReport>>;
+
+    /// Has batches carried out, drones in parallel, commands of one drone in order. Drones refuse commands of an older term
+    /// than they have seen. Reports only what was not done for certain.
+    fn act(&mut self, term: Term, batches: Vec<DroneBatch>) -> impl Future<Output = Vec<ActReport>>;
+}
+
+/// The database.
+pub trait Store {
+    /// Everything that is alive, and a fresh start for [`Store::poll`].
+    fn load(&mut self) -> impl Future<Output = Result<LiveRows, StoreError>>;
+
+    /// Rows that others have changed since the last call, as they are now. What this scheduler committed is not reported.
+    fn poll(&mut self) -> impl Future<Output = Result<Vec<RowChange>, StoreError>>;
+
+    /// Writes a tick's changes in one transaction, together with the tick's number, unless a newer term has begun.
+    fn commit(&mut self, term: Term, number: u64, changes: &Changes) -> impl Future<Output = CommitOutcome>;
+
+    /// The number of the last tick of this term whose changes were committed. Answers whether a commit landed whose reply
+    /// was lost.
+    fn last_commit(&mut self, term: Term) -> impl Future<Output = Result<Option<u64>, StoreError>>;
+}
+
+/// The store could not be reached or could not make sense of what it found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store failed to {operation}: {cause}")]
+pub struct StoreError {
+    /// What it was to do.
+    pub operation: &'static str,
+    /// What went wrong, with whatever helps to mend it.
+    pub cause: String,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It is in the database.
+    Committed,
+    /// It is not in the database, and never will be. The text says why.
+    Refused(String),
+    /// The reply was lost. The text says how.
+    Unknown(String),
+    /// A newer scheduler has taken over; this one must stop.
+    Superseded(Term),
+}
+
+/// Why a scheduler cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The live rows could not be loaded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another scheduler has begun a newer term on the same database.
+    #[error("term {mine} was superseded by term {theirs}: another scheduler works on this database")]
+    Superseded {
+        /// The term that has ended.
+        mine: Term,
+        /// The one that counts now.
+        theirs: Term,
+    },
+    /// Processes were found that nobody claims, and the settings forbid to go on then.
+    #[error("recovery found processes that no entry or task claims (die_on_orphans is set): end them and start again")]
+    Orphans,
+}
+
+/// How a tick went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TickReport {
+    /// Decided, committed and carried out. The commands are given away in the course of it.
+    Done(Box<TickOutput>),
+    /// Nothing was decided, because the store did not answer. What the drones reported is kept for the next tick.
+    Skipped(StoreError),
+    /// The decision did not reach the database, or it is not known whether it did. Nothing was carried out; the next tick
+    /// finds out, and decides anew if need be.
+    NotCommitted(String),
+}
+
+/// A decision of which it is not known whether it was committed.
+#[derive(Debug)]
+struct InDoubt {
+    number: u64,
+    output: TickOutput,
+}
+
+/// A scheduler at work.
+#[derive(Debug)]
+pub struct Engine<C, D, S> {
+    clock: C,
+    drones: D,
+    store: S,
+    core: Core,
+    term: Term,
+    role: Role,
+    number: u64,
+    input: TickInput,
+    in_doubt: Option<InDoubt>,
+    must_reload: bool,
+}
+
+impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
+    /// Takes up what the database describes. The caller has begun `term` and is sure to be alone in it.
+    ///
+    /// # Errors
+    /// Fails if the store cannot be loaded.
+    pub async fn start(
+        clock: C,
+        mut drones: D,
+        mut store: S,
+        settings: Settings,
+        role: Role,
+        term: Term,
+        recover_hosts: bool,
+    ) -> Result<Self, EngineError> {
+        let rows = store.load().await?;
+        let (core, commands) = Core::recover_from(settings, role, rows, clock.now(), recover_hosts);
+        let acts = drones.act(term, commands).await;
+        let input = TickInput { acts, ..TickInput::default() };
+        let (number, in_doubt, must_reload) = (0, None, false);
+        Ok(Engine { clock, drones, store, core, term, role, number, input, in_doubt, must_reload })
+    }
+
+    /// One tick: poll the store and refresh the drones together, decide, commit, and only then act.
+    ///
+    /// # Errors
+    /// Those after which the scheduler must not go on.
+    pub async fn tick(&mut self) -> Result<TickReport, EngineError> {
+        if let Some(report) = self.resolve_doubt().await? {
+            return Ok(report);
+        }
+        if self.must_reload {
+            self.reload().await?;
+        }
+        let (rows, reports) = join(self.store.poll(), self.drones.refresh()).await;
+        self.input.drones.extend(reports);
+        match rows {
+            Ok(rows) => self.input.rows.extend(rows),
+            Err(error) => return Ok(TickReport::Skipped(error)),
+        }
+        let input = std::mem::take(&mut self.input);
+        let output = self.core.tick(self.clock.now(), input);
+        if output.must_stop {
+            return Err(EngineError::Orphans);
+        }
+        self.number += 1;
+        let outcome = if output.changes.is_empty() {
+            CommitOutcome::Committed
+        } else {
+            self.store.commit(self.term, self.number, &output.changes).await
+        };
+        match outcome {
+            CommitOutcome::Committed => Ok(self.act(output).await),
+            CommitOutcome::Refused(reason) => {
+                self.must_reload = true;
+                Ok(TickReport::NotCommitted(reason))
+            }
+            CommitOutcome::Unknown(reason) => {
+                self.in_doubt = Some(InDoubt { number: self.number, output });
+                Ok(TickReport::NotCommitted(reason))
+            }
+            CommitOutcome::Superseded(theirs) => Err(EngineError::Superseded { mine: self.term, theirs }),
+        }
+    }
+
+    async fn act(&mut self, mut output: TickOutput) -> TickReport {
+        let commands = std::mem::take(&mut output.commands);
+        if !commands.is_empty() {
+            self.input.acts = self.drones.act(self.term, commands).await;
+        }
+        TickReport::Done(Box::new(output))
+    }
+
+    /// Finds out whether the last decision was committed: then it is carried out now, else it is forgotten.
+    async fn resolve_doubt(&mut self) -> Result<Option<TickReport>, EngineError> {
+        let Some(doubt) = self.in_doubt.take() else { return Ok(None) };
+        match self.store.last_commit(self.term).await {
+            Err(error) => {
+                self.in_doubt = Some(doubt);
+                Ok(Some(TickReport::Skipped(error)))
+            }
+            Ok(Some(number)) if number == doubt.number => Ok(Some(self.act(doubt.output).await)),
+            Ok(_) => {
+                self.must_reload = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Begins again from the database, as after a crash.
+    async fn reload(&mut self) -> Result<(), EngineError> {
+        let rows = self.store.load().await?;
+        let settings = self.core.settings().clone();
+        let (core, commands) = Core::recover_from(settings, self.role, rows, self.clock.now(), false);
+        self.core = core;
+        self.must_reload = false;
+        self.input = TickInput { acts: self.drones.act(self.term, commands).await, ..TickInput::default() };
+        Ok(())
+    }
+
+    /// Ticks at most once every `minimum_tick_sec` until `stop` says so; it is shown every tick's report.
+    ///
+    /// # Errors
+    /// As [`Engine::tick`].
+    pub async fn run(&mut self, mut stop: impl FnMut(&TickReport) -> bool) -> Result<(), EngineError> {
+        loop {
+            let started = self.clock.now();
+            let report = self.tick().await?;
+            if stop(&report) {
+                return Ok(());
+            }
+            self.clock.sleep_until(started + self.core.settings().tick()).await;
+        }
+    }
+
+    /// The core, for questions.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The core, for changed settings.
+    pub fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    /// The clock.
+    pub fn clock_mut(&mut self) -> &mut C {
+        &mut self.clock
+    }
+
+    /// The drones.
+    pub fn drones(&self) -> &D {
+        &self.drones
+    }
+
+    /// The drones, to be interfered with.
+    pub fn drones_mut(&mut self) -> &mut D {
+        &mut self.drones
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The store, to be written to as others do.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Whether a tick right now would have something to do of which the loop knows and the core does not.
+    pub fn has_backlog(&self) -> bool {
+        self.must_reload || self.in_doubt.is_some() || !self.input.acts.is_empty()
+    }
+
+    /// Stops, leaving processes running; gives back what it was made of, for another start.
+    pub fn into_parts(self) -> (C, D, S) {
+        (self.clock, self.drones, self.store)
+    }
+}

@@ -1,0 +1,434 @@
+//! Fake drones.
+//!
+//! The fault model. A fake drone may: stop answering and come back, during which its processes go on; reboot, after which
+//! its processes are gone without an exit status; show pidfiles late; show a corrupt pidfile; carry out a batch and lose the
+//! reply. It never: starts a process twice for the same path and pidfile, invents an exit status, forgets a pidfile that is
+//! being watched, or carries out a command of an older term than it has seen.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use rustc_hash::FxHashMap;
+use yardmaster_engine::{
+    ActOutcome, ActReport, Clock, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, DroneReport, ExecutionPath,
+    PidfileContents, PidfileEvent, PidfileId, PidfileName, Span, Term, Time, Work,
+};
+
+use crate::clock::VirtualClock;
+
+/// Wait status of a process that was killed: signal 15.
+const KILLED: i32 = 271;
+
+/// How a process will go if nobody interferes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// From its start until its pidfile shows a pid.
+    pub startup: Span,
+    /// From then until its end.
+    pub runtime: Span,
+    /// Its wait status.
+    pub exit_status: i32,
+    /// How many of its tests will fail.
+    pub tests_failed: u32,
+}
+
+/// Decides how processes go. `None`: it runs until somebody ends it.
+pub trait Fate {
+    /// Asked once for every process, when it starts.
+    fn course(&mut self, work: &Work, now: Time) -> Option<Course>;
+
+    /// Told of every process that ends, when, with its wait status and failed tests; `None` if it vanished.
+    fn ended(&mut self, _process: ProcessKey, _end: Option<(i32, u32)>, _at: Time) {}
+
+    /// Told of every process that starts, where, and for how many it counts.
+    fn started(&mut self, _process: ProcessKey, _work: &Work, _drone: DroneId, _processes: u32, _now: Time) {}
+}
+
+/// Processes run until a scenario ends them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UntilTold;
+
+impl Fate for UntilTold {
+    fn course(&mut self, _work: &Work, _now: Time) -> Option<Course> {
+        None
+    }
+}
+
+/// Names a process of the fake drones.
+pub type ProcessKey = u32;
+
+/// What a fake process is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Started; its pidfile is empty.
+    Silent,
+    Running,
+    Ended { exit_status: i32, tests_failed: u32 },
+    Vanished,
+    Corrupt,
+}
+
+impl Stage {
+    fn is_over(self) -> bool {
+        match self {
+            Stage::Silent | Stage::Running => false,
+            Stage::Ended { .. } | Stage::Vanished | Stage::Corrupt => true,
+        }
+    }
+
+    fn events(self) -> impl Iterator<Item = PidfileEvent> {
+        let (first, second) = match self {
+            Stage::Silent => (None, None),
+            Stage::Running => (Some(PidfileEvent::Changed(PidfileContents::Running)), None),
+            Stage::Ended { exit_status, tests_failed } => {
+                (Some(PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed })), None)
+            }
+            Stage::Vanished => {
+                (Some(PidfileEvent::Changed(PidfileContents::Running)), Some(PidfileEvent::Vanished))
+            }
+            Stage::Corrupt => (Some(PidfileEvent::Changed(PidfileContents::parse("not a pid"))), None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
+/// A process on a fake drone.
+#[derive(Debug, Clone)]
+pub struct FakeProcess {
+    /// Where its results go.
+    pub path: ExecutionPath,
+    /// Its pidfile.
+    pub name: PidfileName,
+    /// What it is for.
+    pub work: Work,
+    /// Where it runs.
+    pub drone: DroneId,
+    /// For how many it counts.
+    pub processes: u32,
+    stage: Stage,
+    /// Its pidfile is there but not shown yet.
+    hidden: bool,
+    watched_as: Option<PidfileId>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct FakeDrone {
+    silent: bool,
+    late_pidfiles: bool,
+    lose_replies: u32,
+    news: Vec<(PidfileId, PidfileEvent)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Appear,
+    End { exit_status: i32, tests_failed: u32 },
+}
+
+/// All drones of a simulated lab.
+#[derive(Debug)]
+pub struct FakeDrones<F> {
+    clock: VirtualClock,
+    /// How processes go.
+    pub fate: F,
+    drones: BTreeMap<DroneId, FakeDrone>,
+    processes: FxHashMap<ProcessKey, FakeProcess>,
+    files: FxHashMap<(ExecutionPath, PidfileName), ProcessKey>,
+    watched: FxHashMap<PidfileId, ProcessKey>,
+    /// Kills that arrived before their process.
+    doomed: FxHashMap<(ExecutionPath, PidfileName), ()>,
+    next: ProcessKey,
+    sequence: u64,
+    due: BinaryHeap<Reverse<(Time, u64, ProcessKey, Due)>>,
+    term: Term,
+    /// What the processes that were sent a kill worked on, in order; kept only on demand.
+    pub killed: Vec<Work>,
+    record_kills: bool,
+}
+
+impl<F: Fate> FakeDrones<F> {
+    /// Drones of these ids, all well, without processes.
+    pub fn new(clock: VirtualClock, drones: impl IntoIterator<Item = DroneId>, fate: F, record_kills: bool) -> Self {
+        FakeDrones {
+            clock,
+            fate,
+            drones: drones.into_iter().map(|id| (id, FakeDrone::default())).collect(),
+            processes: FxHashMap::default(),
+            files: FxHashMap::default(),
+            watched: FxHashMap::default(),
+            doomed: FxHashMap::default(),
+            next: 0,
+            sequence: 0,
+            due: BinaryHeap::new(),
+            term: Term(0),
+            killed: Vec::new(),
+            record_kills,
+        }
+    }
+
+    /// Processes that run, in the order of their start.
+    pub fn running(&self) -> Vec<(ProcessKey, &FakeProcess)> {
+        let alive = self.processes.iter().filter(|(_, process)| !process.stage.is_over());
+        let mut running: Vec<_> = alive.map(|(key, process)| (*key, process)).collect();
+        running.sort_unstable_by_key(|(key, _)| *key);
+        running
+    }
+
+    /// The next moment at which a process appears or ends by itself.
+    pub fn next_event(&self) -> Option<Time> {
+        self.due.peek().map(|Reverse((time, ..))| *time)
+    }
+
+    /// Whether a refresh would bring news.
+    pub fn has_news(&self) -> bool {
+        self.drones.values().any(|drone| !drone.silent && !drone.news.is_empty())
+    }
+
+    /// Ends a process.
+    pub fn finish(&mut self, key: ProcessKey, exit_status: i32, tests_failed: u32) {
+        self.end(key, Stage::Ended { exit_status, tests_failed });
+    }
+
+    /// Lets a process vanish without an exit status.
+    pub fn lose(&mut self, key: ProcessKey) {
+        self.end(key, Stage::Vanished);
+    }
+
+    /// Spoils a process's pidfile. The process itself is gone with it.
+    pub fn corrupt(&mut self, key: ProcessKey) {
+        self.end(key, Stage::Corrupt);
+    }
+
+    /// Lets a drone stop or begin to answer.
+    pub fn set_silent(&mut self, drone: DroneId, silent: bool) {
+        self.drones.entry(drone).or_default().silent = silent;
+    }
+
+    /// Reboots a drone: all of its processes vanish.
+    pub fn reboot(&mut self, drone: DroneId) {
+        let there = self.running().into_iter().filter(|(_, process)| process.drone == drone);
+        for key in there.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.lose(key);
+        }
+    }
+
+    /// Lets pidfiles of processes that start from now on stay away, until they are shown.
+    pub fn set_late_pidfiles(&mut self, drone: DroneId, late: bool) {
+        self.drones.entry(drone).or_default().late_pidfiles = late;
+    }
+
+    /// Shows the pidfiles that have stayed away so far.
+    pub fn show_pidfiles(&mut self, drone: DroneId) {
+        let mut hidden: Vec<ProcessKey> =
+            self.processes.iter().filter(|(_, process)| process.hidden && process.drone == drone).map(|(key, _)| *key).collect();
+        hidden.sort_unstable();
+        for key in hidden {
+            let Some(process) = self.processes.get_mut(&key) else { continue };
+            process.hidden = false;
+            let (stage, file) = (process.stage, (process.path.clone(), process.name));
+            if self.doomed.remove(&file).is_some() && !stage.is_over() {
+                self.end(key, Stage::Ended { exit_status: KILLED, tests_failed: 0 });
+            } else {
+                self.tell(key, stage);
+            }
+        }
+    }
+
+    /// Lets a drone carry out its next so many batches and lose the replies.
+    pub fn lose_replies(&mut self, drone: DroneId, count: u32) {
+        self.drones.entry(drone).or_default().lose_replies = count;
+    }
+
+    /// Adds a drone.
+    pub fn add_drone(&mut self, drone: DroneId) {
+        self.drones.entry(drone).or_default();
+    }
+
+    fn end(&mut self, key: ProcessKey, stage: Stage) {
+        self.set_stage(key, stage, self.clock.now());
+    }
+
+    fn set_stage(&mut self, key: ProcessKey, stage: Stage, at: Time) {
+        let Some(process) = self.processes.get_mut(&key) else { return };
+        if process.stage.is_over() {
+            return;
+        }
+        process.stage = stage;
+        if stage.is_over() {
+            let end = match stage {
+                Stage::Ended { exit_status, tests_failed } => Some((exit_status, tests_failed)),
+                Stage::Silent | Stage::Running | Stage::Vanished | Stage::Corrupt => None,
+            };
+            self.fate.ended(key, end, at);
+        }
+        self.tell(key, stage);
+    }
+
+    fn tell(&mut self, key: ProcessKey, stage: Stage) {
+        let Some(process) = self.processes.get(&key) else { return };
+        if process.hidden {
+            return;
+        }
+        let (Some(pidfile), Some(drone)) = (process.watched_as, self.drones.get_mut(&process.drone)) else { return };
+        drone.news.extend(stage.events().map(|event| (pidfile, event)));
+    }
+
+    fn pass_time(&mut self) {
+        let now = self.clock.now();
+        while let Some(Reverse((time, _, key, due))) = self.due.peek().copied()
+            && time <= now
+        {
+            self.due.pop();
+            match due {
+                Due::Appear => self.set_stage(key, Stage::Running, time),
+                Due::End { exit_status, tests_failed } => {
+                    self.set_stage(key, Stage::Ended { exit_status, tests_failed }, time);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, drone: DroneId, command: Command) {
+        match command {
+            Command::Watch { pidfile, path, name } => self.watch(drone, pidfile, path, name),
+            Command::Start { pidfile, path, name, work, processes } => {
+                self.start(drone, pidfile, path, name, work, processes);
+            }
+            Command::Kill { pidfile } => self.kill(pidfile),
+            Command::Forget { pidfile } => self.forget(drone, pidfile),
+            // Files other than pidfiles do not exist here.
+            Command::CopyOnDrone { .. } | Command::Write { .. } | Command::CopyToRepository { .. } => {}
+        }
+    }
+
+    fn watch(&mut self, drone: DroneId, pidfile: PidfileId, path: ExecutionPath, name: PidfileName) {
+        let Some(key) = self.files.get(&(path, name)).copied() else { return };
+        let Some(process) = self.processes.get_mut(&key).filter(|process| process.drone == drone) else { return };
+        if let Some(old) = process.watched_as.replace(pidfile) {
+            self.watched.remove(&old);
+        }
+        self.watched.insert(pidfile, key);
+        let stage = process.stage;
+        self.tell(key, stage);
+    }
+
+    fn start(
+        &mut self,
+        drone: DroneId,
+        pidfile: PidfileId,
+        path: ExecutionPath,
+        name: PidfileName,
+        work: Work,
+        processes: u32,
+    ) {
+        let file = (path, name);
+        if self.files.contains_key(&file) {
+            let (path, name) = file;
+            return self.watch(drone, pidfile, path, name);
+        }
+        let (key, now) = (self.next, self.clock.now());
+        self.next += 1;
+        let late = self.drones.get(&drone).is_some_and(|drone| drone.late_pidfiles);
+        let course = self.fate.course(&work, now);
+        self.fate.started(key, &work, drone, processes, now);
+        let stage = match course {
+            Some(course) if course.startup > Span::ZERO => Stage::Silent,
+            _ => Stage::Running,
+        };
+        if let Some(course) = course {
+            if stage == Stage::Silent {
+                self.plan(now + course.startup, key, Due::Appear);
+            }
+            let end = Due::End { exit_status: course.exit_status, tests_failed: course.tests_failed };
+            self.plan(now + course.startup + course.runtime, key, end);
+        }
+        let (path, name) = file.clone();
+        let process =
+            FakeProcess { path, name, work, drone, processes, stage, hidden: late, watched_as: Some(pidfile) };
+        self.processes.insert(key, process);
+        self.files.insert(file, key);
+        self.watched.insert(pidfile, key);
+        self.tell(key, stage);
+    }
+
+    fn plan(&mut self, time: Time, key: ProcessKey, due: Due) {
+        self.sequence += 1;
+        self.due.push(Reverse((time, self.sequence, key, due)));
+    }
+
+    fn kill(&mut self, pidfile: PidfileId) {
+        let Some(key) = self.watched.get(&pidfile).copied() else { return };
+        let Some(process) = self.processes.get(&key) else { return };
+        if process.hidden {
+            self.doomed.insert((process.path.clone(), process.name), ());
+        }
+        let shown = !process.hidden;
+        if self.record_kills {
+            self.killed.push(process.work.clone());
+        }
+        if shown {
+            self.end(key, Stage::Ended { exit_status: KILLED, tests_failed: 0 });
+        }
+    }
+
+    /// Pidfiles that nobody watches any more need not be kept: no path is ever used for a second execution.
+    fn forget(&mut self, drone: DroneId, pidfile: PidfileId) {
+        let Some(key) = self.watched.get(&pidfile).copied() else { return };
+        let Some(process) = self.processes.get_mut(&key).filter(|process| process.drone == drone) else { return };
+        self.watched.remove(&pidfile);
+        process.watched_as = None;
+        if process.stage.is_over() {
+            let file = (process.path.clone(), process.name);
+            self.files.remove(&file);
+            self.processes.remove(&key);
+        }
+    }
+}
+
+impl<F: Fate> DroneBackend for FakeDrones<F> {
+    async fn refresh(&mut self) -> Vec<DroneReport> {
+        self.pass_time();
+        let report = |(id, drone): (&DroneId, &mut FakeDrone)| {
+            let answer = if drone.silent {
+                DroneAnswer::Silent { reason: "no answer in time".to_owned() }
+            } else {
+                DroneAnswer::News { pidfiles: std::mem::take(&mut drone.news), unclaimed: Vec::new() }
+            };
+            DroneReport { drone: *id, answer }
+        };
+        self.drones.iter_mut().map(report).collect()
+    }
+
+    async fn act(&mut self, term: Term, batches: Vec<DroneBatch>) -> Vec<ActReport> {
+        let mut reports = Vec::new();
+        if term < self.term {
+            let outcome = ActOutcome::NotDone(format!("term {term} is over; term {} commands", self.term));
+            let refuse = |batch: DroneBatch| ActReport {
+                drone: batch.drone,
+                outcome: outcome.clone(),
+                undelivered: batch.commands,
+            };
+            return batches.into_iter().map(refuse).collect();
+        }
+        self.term = term;
+        for DroneBatch { drone, commands } in batches {
+            let Some(state) = self.drones.get_mut(&drone).filter(|state| !state.silent) else {
+                let outcome = ActOutcome::NotDone("no answer in time".to_owned());
+                reports.push(ActReport { drone, outcome, undelivered: commands });
+                continue;
+            };
+            let lost = state.lose_replies > 0;
+            state.lose_replies = state.lose_replies.saturating_sub(1);
+            let undelivered = if lost { commands.clone() } else { Vec::new() };
+            for command in commands {
+                self.carry_out(drone, command);
+            }
+            if lost {
+                let outcome = ActOutcome::Unknown("the reply was lost".to_owned());
+                reports.push(ActReport { drone, outcome, undelivered });
+            }
+        }
+        reports
+    }
+}
+

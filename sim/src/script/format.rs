@@ -1,0 +1,359 @@
+//! The files of scripted scenarios, as they are written.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use yardmaster_engine::{HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
+
+/// A scripted scenario.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// Its name.
+    pub name: String,
+    /// Its story.
+    #[serde(default)]
+    pub about: String,
+    /// How far each tick moves the clock, in seconds.
+    #[serde(default = "one")]
+    pub tick_sec: f64,
+    /// The scheduler's settings.
+    #[serde(default)]
+    pub settings: Settings,
+    /// The drones; none = one of 100 processes.
+    #[serde(default)]
+    pub drone: Vec<ScriptDrone>,
+    /// The hosts.
+    #[serde(default)]
+    pub host: Vec<ScriptHost>,
+    /// Labels with more than a name.
+    #[serde(default)]
+    pub label: Vec<ScriptLabel>,
+    /// Users; none = one, who belongs to the group of all hosts.
+    #[serde(default)]
+    pub user: Vec<ScriptUser>,
+    /// What happens.
+    #[serde(default)]
+    pub step: Vec<Step>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A drone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptDrone {
+    /// Its name.
+    pub name: String,
+    /// Processes it may run.
+    #[serde(default)]
+    pub max_processes: Option<u32>,
+    /// Whose jobs it runs; absent = everybody's.
+    #[serde(default)]
+    pub users: Option<Vec<String>>,
+    /// Whether new processes may be started there.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// The drone set that it belongs to.
+    #[serde(default)]
+    pub set: Option<String>,
+}
+
+/// Hosts of one kind.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptHost {
+    /// A host list.
+    pub name: String,
+    /// Their labels.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Their status.
+    #[serde(default)]
+    pub status: Option<HostStatus>,
+    /// Their protection.
+    #[serde(default)]
+    pub protection: Option<Protection>,
+    /// Whether they are dirty.
+    #[serde(default)]
+    pub dirty: bool,
+    /// Whether they are locked.
+    #[serde(default)]
+    pub locked: bool,
+    /// Whether they are leased.
+    #[serde(default)]
+    pub leased: bool,
+    /// Whether they are deleted.
+    #[serde(default)]
+    pub invalid: bool,
+    /// Their ACL groups; absent = `everyone`.
+    #[serde(default)]
+    pub acls: Option<Vec<String>>,
+}
+
+/// A label.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptLabel {
+    /// Its name.
+    pub name: String,
+    /// It names the kind of device.
+    #[serde(default)]
+    pub platform: bool,
+    /// Accepted, without effect.
+    #[serde(default)]
+    pub only_if_needed: bool,
+}
+
+/// A user.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptUser {
+    /// The login.
+    pub name: String,
+    /// The ACL groups; absent = `everyone`.
+    #[serde(default)]
+    pub acls: Option<Vec<String>>,
+    /// The drone set of their jobs that name none.
+    #[serde(default)]
+    pub drone_set: Option<String>,
+}
+
+/// Something happens, the scheduler runs, something must hold.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What it shows.
+    #[serde(default)]
+    pub name: String,
+    /// What happens first, in order.
+    #[serde(default, rename = "do")]
+    pub actions: Vec<Action>,
+    /// How many ticks then run; absent = until nothing changes any more.
+    #[serde(default)]
+    pub ticks: Option<u32>,
+    /// What must hold then.
+    #[serde(default)]
+    pub expect: Expect,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident { $($(#[$attribute:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+        /// Something that happens to the lab between two ticks.
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(rename_all = "snake_case", deny_unknown_fields)]
+        #[allow(missing_docs, reason = "keys are documented in docs/scenario-format.md, for whoever writes scenarios")]
+        pub enum Action {
+            $($(#[$doc])* $variant { $($(#[$attribute])* $field: $type),* },)*
+            /// Settings are changed.
+            Set(Map<String, Value>),
+        }
+    };
+}
+
+actions! {
+    /// A job is submitted.
+    Submit {
+        job: String,
+        #[serde(default)] owner: Option<String>,
+        #[serde(default)] priority: Option<i32>,
+        #[serde(default)] hosts: Vec<String>,
+        #[serde(default)] metahosts: Vec<String>,
+        #[serde(default)] hostless: bool,
+        #[serde(default)] synch_count: Option<u32>,
+        #[serde(default)] run_verify: Option<bool>,
+        #[serde(default)] run_reset: Option<bool>,
+        #[serde(default)] reboot_before: Option<RebootBefore>,
+        #[serde(default)] reboot_after: Option<RebootAfter>,
+        #[serde(default)] labels: Vec<String>,
+        #[serde(default)] parent: Option<String>,
+        #[serde(default)] keyvals: BTreeMap<String, Value>,
+        #[serde(default)] timeout_mins: Option<i64>,
+        #[serde(default)] max_runtime_mins: Option<i64>,
+        #[serde(default)] drone_set: Option<String>,
+    }
+    /// A job or an entry is aborted.
+    Abort { #[serde(default)] job: Option<String>, #[serde(default)] entry: Option<String> }
+    /// A person asks for a special task.
+    RequestTask { host: String, task: TaskKind }
+    /// A person aborts a running special task.
+    AbortTask { process: String }
+    /// A process ends.
+    Finish { process: String, #[serde(default)] exit: i32, #[serde(default)] tests_failed: u32 }
+    /// A process vanishes without an exit status.
+    Lose { process: String }
+    /// A drone is changed.
+    SetDrone {
+        drone: String,
+        #[serde(default)] max_processes: Option<u32>,
+        #[serde(default)] enabled: Option<bool>,
+        #[serde(default)] users: Option<Vec<String>>,
+        #[serde(default)] late_pidfiles: Option<bool>,
+    }
+    /// A host is changed.
+    SetHost {
+        host: String,
+        #[serde(default)] locked: Option<bool>,
+        #[serde(default)] protection: Option<Protection>,
+        #[serde(default)] dirty: Option<bool>,
+        #[serde(default)] status: Option<HostStatus>,
+        #[serde(default)] invalid: Option<bool>,
+        #[serde(default)] labels: Option<Vec<String>>,
+        #[serde(default)] acls: Option<Vec<String>>,
+    }
+    /// A job is changed.
+    SetJob { job: String, #[serde(default)] priority: Option<i32> }
+    /// The clock moves before the next tick.
+    Advance { seconds: f64 }
+    /// The scheduler stops and starts again.
+    Restart { #[serde(default)] recover_hosts: bool }
+    /// A drone stops answering; its processes go on.
+    DroneDown { drone: String }
+    /// A drone answers again.
+    DroneUp { drone: String }
+    /// All processes of a drone vanish.
+    RebootDrone { drone: String }
+    /// A drone carries out its next batches and loses the replies.
+    LoseReplies { drone: String, #[serde(default = "once")] count: u32 }
+    /// Pidfiles that stayed away appear.
+    ShowPidfiles { drone: String }
+    /// A pidfile is overwritten with nonsense.
+    CorruptPidfile { process: String }
+    /// The next commits go wrong.
+    RefuseCommit {
+        #[serde(default = "once")] count: u32,
+        #[serde(default)] reply_lost: bool,
+        #[serde(default)] landed: bool,
+    }
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// What must hold after a step; each key exact for what it names.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// Status of entries; `Queued*` = Queued with active set.
+    pub entries: BTreeMap<String, String>,
+    /// Hosts of entries; empty = none.
+    pub on: BTreeMap<String, String>,
+    /// Status of hosts.
+    pub hosts: BTreeMap<String, HostStatus>,
+    /// Exactly these hosts are locked.
+    pub locked: Option<Vec<String>>,
+    /// Exactly these hosts are leased.
+    pub leased: Option<Vec<String>>,
+    /// Exactly these hosts are dirty.
+    pub dirty: Option<Vec<String>>,
+    /// Exactly these processes run.
+    pub running: Option<Vec<String>>,
+    /// At least these processes have been sent a kill.
+    pub killed: Vec<String>,
+    /// Exactly these special tasks are queued.
+    pub tasks: Option<Vec<String>>,
+    /// Drones of running processes.
+    pub drone_of: BTreeMap<String, String>,
+    /// Why entries wait.
+    pub why: BTreeMap<String, String>,
+}
+
+/// A scenario with where it came from.
+#[derive(Debug, Clone)]
+pub struct LoadedScript {
+    /// `FILE`, or `FILE:LINE` in a file of several.
+    pub source: String,
+    /// What it says.
+    pub script: Script,
+}
+
+/// A file that holds no scenarios, or one that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct FormatError {
+    /// File, line where known, and key.
+    pub place: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Reads all scenarios of a file: TOML (one), JSON Lines, or gzipped JSON Lines.
+///
+/// # Errors
+/// Names the file, the line, the step and the key.
+pub fn load(path: &Path) -> Result<Vec<LoadedScript>, FormatError> {
+    let fail = |problem: String| FormatError { place: path.display().to_string(), problem };
+    let bytes = std::fs::read(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
+    let text = if path.extension().is_some_and(|extension| extension == "gz") {
+        let mut text = String::new();
+        let mut decoder = flate2::read::MultiGzDecoder::new(bytes.as_slice());
+        decoder.read_to_string(&mut text).map_err(|error| fail(format!("cannot be unpacked: {error}")))?;
+        text
+    } else {
+        String::from_utf8(bytes).map_err(|error| fail(format!("is not UTF-8: {error}")))?
+    };
+    let stem = path.with_extension(if path.extension().is_some_and(|extension| extension == "gz") { "" } else { "gz" });
+    let inner = if text.is_empty() { PathBuf::new() } else { stem };
+    let is_lines = path.extension().is_some_and(|extension| extension == "jsonl")
+        || inner.extension().is_some_and(|extension| extension == "jsonl");
+    if is_lines { parse_lines(&path.display().to_string(), &text) } else { parse_toml(&path.display().to_string(), &text) }
+}
+
+/// Reads a scenario from TOML.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_toml(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatError> {
+    let fail = |place: String, problem: String| FormatError { place, problem };
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| toml_error(file, text, "", &error))?;
+    let script = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let key = error.path().to_string();
+        toml_error(file, text, &key, error.inner())
+    })?;
+    check(&script).map_err(|problem| fail(file.to_owned(), problem))?;
+    Ok(vec![LoadedScript { source: file.to_owned(), script }])
+}
+
+fn toml_error(file: &str, text: &str, key: &str, error: &toml::de::Error) -> FormatError {
+    let line = error.span().map(|span| text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1);
+    let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+    let key = if key.is_empty() || key == "." { String::new() } else { format!(": {key}") };
+    FormatError { place: format!("{file}{line}{key}"), problem: error.message().to_owned() }
+}
+
+fn parse_lines(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatError> {
+    let mut scripts = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let source = format!("{file}:{}", number + 1);
+        let mut deserializer = serde_json::Deserializer::from_str(line);
+        let script: Script = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| FormatError {
+            place: format!("{source}: {}", error.path()),
+            problem: error.inner().to_string(),
+        })?;
+        deserializer.end().map_err(|error| FormatError { place: source.clone(), problem: error.to_string() })?;
+        check(&script).map_err(|problem| FormatError { place: source.clone(), problem })?;
+        scripts.push(LoadedScript { source, script });
+    }
+    Ok(scripts)
+}
+
+/// What the types cannot say.
+fn check(script: &Script) -> Result<(), String> {
+    if !(script.tick_sec > 0.0 && script.tick_sec <= 86_400.0) {
+        return Err(format!("tick_sec: {} is not between 0 and 86400 seconds", script.tick_sec));
+    }
+    if script.step.is_empty() {
+        return Err("step: a scenario without steps checks nothing".to_owned());
+    }
+    Ok(())
+}
