@@ -98,6 +98,25 @@ fn the_summary_of_a_tiny_run() {
 }
 
 #[test]
+fn every_column_and_key_is_documented() {
+    let documentation = include_str!("../../../docs/outputs.md");
+    let (folder, _) = write(&tiny(), false);
+    let documented = |name: &str| documentation.contains(&format!("`{name}`"));
+    for file in ["jobs.csv", "tasks.csv", "hosts.csv", "drones.csv", "timeline.csv"] {
+        let table = read(&folder, file);
+        for column in table.lines().next().expect("a header").split(',') {
+            assert!(documented(column), "{column} of {file}");
+        }
+    }
+    let summary: serde_json::Value = serde_json::from_str(&read(&folder, "summary.json")).expect("JSON");
+    for pointer in ["", "/jobs", "/hosts", "/drones", "/waiting_time", "/waiting_time/all", "/recorded/all"] {
+        for key in summary.pointer(pointer).and_then(|value| value.as_object()).expect("an object").keys() {
+            assert!(documented(key), "{pointer}/{key} of summary.json");
+        }
+    }
+}
+
+#[test]
 fn unix_times_are_written_where_they_are() {
     let (folder, _) = write(&Recording { unix_time: true, ..tiny() }, false);
     assert!(read(&folder, "jobs.csv").lines().nth(1).expect("a job").ends_with(",1010"));
@@ -118,7 +137,7 @@ fn the_digest_covers_what_happened_and_only_that() {
         change(&mut recording);
         digest(&recording) != digest(&tiny())
     };
-    assert!(changed(|recording| recording.end = recording.end + Span(1)));
+    assert!(changed(|recording| recording.end += Span(1)));
     assert!(changed(|recording| recording.hosts[0].name = "gamma".into()));
     assert!(changed(|recording| recording.hosts[1].time_in_status[3] = Span(1)));
     assert!(changed(|recording| recording.drones[0].peak += 1));
