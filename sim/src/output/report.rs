@@ -129,6 +129,9 @@ fn lead(summary: &Summary) -> String {
             grouped_count(failed)
         );
     }
+    if jobs.started < jobs.submitted {
+        lead += &format!(" {} never started.", grouped_count(jobs.submitted - jobs.started));
+    }
     if jobs.ended < jobs.submitted {
         lead += &format!(" {} had not ended when the run did.", grouped_count(jobs.submitted - jobs.ended));
     }

@@ -59,8 +59,8 @@ impl Ecdf {
     }
 }
 
-/// Marks quantiles on their curves, with their values below and to the right, where a distribution leaves room. Lines to
-/// the axis come first, lest one cross the label of another.
+/// Marks quantiles on their curves and leads a line from each down to the axis, where its value stands to the right of
+/// the line: there a distribution leaves room.
 pub(super) fn draw_marks(picture: &mut Picture, area: Area, axes: (&Axis, &Axis), marks: &[Mark<'_>]) {
     let marks = || marks.iter().filter(|mark| mark.ecdf.len() > 0);
     for mark in marks() {
@@ -72,13 +72,13 @@ pub(super) fn draw_marks(picture: &mut Picture, area: Area, axes: (&Axis, &Axis)
         .map(|mark| {
             let label = format!("p{} {}", mark.percent, readable_duration(mark.ecdf.quantile(mark.percent).0));
             let width = text_width(&label, style);
-            let (x, y) = mark.ecdf.place(area, axes, mark.percent);
-            ((x + 9.0).min(area.right - width), y + mark.drop, width, label)
+            let (x, _) = mark.ecdf.place(area, axes, mark.percent);
+            ((x + 6.0).min(area.right - width), area.bottom - 9.0 - mark.line * 17.0, width, label)
         })
         .collect();
-    // A white ground beneath each label, so that curves do not run through the words.
+    // A white ground beneath each label, so that neither lines nor curves run through the words.
     for (x, y, width, _) in &labels {
-        picture.rectangle((x - 3.0, y - 10.5), (x + width + 3.0, y + 3.0), theme::WHITE);
+        picture.rectangle((x - 3.0, y - 12.0), (x + width + 3.0, y + 4.5), theme::WHITE);
     }
     for (mark, (x, y, _, label)) in marks().zip(&labels) {
         picture.text((*x, *y), label, style.coloured(mark.colour));
@@ -92,6 +92,6 @@ pub(super) struct Mark<'a> {
     pub(super) ecdf: &'a Ecdf,
     pub(super) percent: usize,
     pub(super) colour: Colour,
-    /// How far below the mark the baseline of its label is.
-    pub(super) drop: f64,
+    /// In which line of text above the axis its value stands, counted upwards from 0.
+    pub(super) line: f64,
 }

@@ -137,14 +137,20 @@ fn draw_rows(picture: &mut Picture, recording: &Recording, window: Window, mut h
         picture.line(&[(area.left, bottom), (area.right, bottom)], 0.5, GRID, false);
     }
     let mut seen = [false; Bar::ALL.len()];
+    let mut drawn_to = vec![area.left; hosts.len()];
     let seconds = |time: Time| (time - recording.start).as_seconds_f64();
     for process in &recording.processes {
         let (Some(cut), Some(bar)) = (window.cut(process), Bar::of(process)) else { continue };
         for row in process.hosts.iter().filter_map(|&index| row_of.get(index as usize).copied().flatten()) {
             let (from, to) = (area.x(&axis, seconds(cut.from)), area.x(&axis, seconds(cut.to)));
             let top = TOP + row as f64 * ROW;
-            // A hair of white keeps neighbours of one kind apart; the shortest task is still seen.
+            // A hair of white keeps neighbours of one kind apart; the shortest task is still seen, unless others of
+            // the same moment cover it.
             let to = (to - 0.5).max(from + 0.6);
+            if to <= drawn_to[row] {
+                continue;
+            }
+            drawn_to[row] = to;
             picture.rectangle((from, top + 2.0), (to, top + ROW - 2.0), bar.colour());
             seen[Bar::ALL.iter().position(|&other| other == bar).expect("ALL has every bar")] = true;
         }

@@ -38,16 +38,15 @@ pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     AREA.draw_left_edge(&mut picture);
     recorded.draw(&mut picture, AREA, &x, &y, VERMILION, 2.4);
     simulated.draw(&mut picture, AREA, &x, &y, BLUE, 2.4);
-    // One label below the other where the curves meet.
-    let pair = |percent| {
-        [(&simulated, BLUE, 14.0), (&recorded, VERMILION, 30.0)].map(|(ecdf, colour, drop)| Mark {
-            ecdf,
-            percent,
-            colour,
-            drop,
-        })
-    };
-    draw_marks(&mut picture, AREA, (&x, &y), [pair(50), pair(95)].as_flattened());
+    // Each value in a line of its own, for all four may stand close together.
+    let marks = [
+        (&simulated, 50, BLUE, 3.0),
+        (&recorded, 50, VERMILION, 2.0),
+        (&simulated, 95, BLUE, 1.0),
+        (&recorded, 95, VERMILION, 0.0),
+    ]
+    .map(|(ecdf, percent, colour, line)| Mark { ecdf, percent, colour, line });
+    draw_marks(&mut picture, AREA, (&x, &y), &marks);
     let legend = [(Swatch::Line(BLUE), "simulated"), (Swatch::Line(VERMILION), "recorded")];
     draw_legend(&mut picture, (LEFT, TOP - 18.0), &legend.map(|(swatch, label)| (swatch, label.to_owned())));
     Some(picture)

@@ -18,8 +18,8 @@ pub(super) fn picture(recording: &Recording) -> Picture {
     let mut picture = Picture::new(
         "waits",
         "How long jobs wait from submission to start".to_owned(),
-        "The curve gives for every wait (across, growing tenfold from mark to mark) the share of started jobs that \
-         waited no longer. The further left and the steeper, the better. Waits of less than a second stand at 1 s."
+        "The curve gives for every wait (across, on a logarithmic scale) the share of started jobs that waited no \
+         longer. The further left and the steeper, the better. Waits of less than a second stand at 1 s."
             .to_owned(),
         WIDTH,
         HEIGHT,
@@ -44,7 +44,8 @@ pub(super) fn picture(recording: &Recording) -> Picture {
         waits.draw(&mut picture, AREA, &x, &y, *colour, 1.5);
     }
     all.draw(&mut picture, AREA, &x, &y, BLUE, 2.6);
-    let marks = [50, 95, 99].map(|percent| Mark { ecdf: &all, percent, colour: BLUE, drop: 14.0 });
+    let marks =
+        [(50, 2.0), (95, 1.0), (99, 0.0)].map(|(percent, line)| Mark { ecdf: &all, percent, colour: BLUE, line });
     draw_marks(&mut picture, AREA, (&x, &y), &marks);
     draw_legend(&mut picture, (LEFT, TOP - 18.0), &legend);
     picture

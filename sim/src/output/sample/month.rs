@@ -1,4 +1,4 @@
-//! Recordings for tests: a tiny one made by hand, and a large, plausible one.
+//! A plausible month of a lab, simulated in the simplest way that could work.
 
 use std::sync::Arc;
 
@@ -15,112 +15,9 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const KINDS: [&str; 5] = ["qemu", "raspberrypi4", "beaglebone", "x86-server", "chromebook"];
 
-/// Three jobs on two hosts: one that completes after a wait of half a second, one of two hosts that is aborted when it has
-/// run for as long as it asked for, one that is never started.
-pub(super) fn tiny() -> Recording {
-    let second = |seconds: i64| Time::from_seconds(1000 + seconds);
-    let host = |name: &str, kind: &str, busy: i64| {
-        let mut time_in_status = vec![Span::ZERO; HostStatus::ALL.len()];
-        time_in_status[0] = Span::from_seconds(200 - busy);
-        time_in_status[2] = Span::from_seconds(busy);
-        HostRecord {
-            name: name.into(),
-            kind: kind.into(),
-            time_in_status,
-            tests: 1,
-            special_tasks: 0,
-            repair_failures: 0,
-        }
-    };
-    let job = |id: u32, submitted: i64, class: &str| JobRecord {
-        id,
-        workload: "tiny".into(),
-        profile: "boot, twice".into(),
-        host_kind: "board".into(),
-        owner: "ann".into(),
-        priority: 20,
-        class: class.into(),
-        submitted: second(submitted),
-        started: None,
-        assigned: None,
-        finished: None,
-        requested_hosts: 1,
-        requested_time: Span::from_seconds(60),
-        final_status: EntryStatus::Queued,
-        hosts: Vec::new(),
-        execution: None,
-        prejob_failures: 0,
-        requeues: 0,
-        recorded: None,
-    };
-    let completed = JobRecord {
-        started: Some(second(10) + Span(500_000)),
-        assigned: Some(second(10)),
-        finished: Some(second(45)),
-        final_status: EntryStatus::Completed,
-        hosts: vec![1],
-        execution: Some(Span::from_seconds(30)),
-        prejob_failures: 1,
-        requeues: 2,
-        recorded: Some(RecordedJob { started: second(12), finished: second(72), success: true }),
-        ..job(1, 10, "ci")
-    };
-    let aborted = JobRecord {
-        started: Some(second(100)),
-        assigned: Some(second(60)),
-        finished: Some(second(165)),
-        requested_hosts: 2,
-        final_status: EntryStatus::Aborted,
-        hosts: vec![0, 1],
-        execution: Some(Span::from_seconds(60)),
-        ..job(2, 20, "user")
-    };
-    let test = |job, hosts: &[u32], from, to, status| ProcessRecord {
-        kind: ProcessKind::Test,
-        job: Some(job),
-        hosts: hosts.to_vec(),
-        drone: 0,
-        started: from,
-        finished: Some(to),
-        exit_status: Some(status),
-        tests_failed: 0,
-    };
-    let point = |time, queued, running| TimelinePoint {
-        time: second(time),
-        queued,
-        running,
-        processes: running,
-        hosts_busy: running,
-        ..TimelinePoint::default()
-    };
-    Recording {
-        scenario: "tiny".into(),
-        seed: 7,
-        start: second(0),
-        end: second(200),
-        tick: Span::from_seconds(20),
-        unix_time: false,
-        ticks: 9,
-        hosts: vec![host("alpha", "board", 60), host("beta", "board", 90)],
-        drones: vec![DroneRecord {
-            name: "drone".into(),
-            max_processes: 10,
-            started: 2,
-            peak: 2,
-            busy: Span::from_seconds(150),
-        }],
-        jobs: vec![completed, aborted, job(3, 30, "user")],
-        processes: vec![
-            test(1, &[1], second(10) + Span(500_000), second(40) + Span(500_000), 0),
-            test(2, &[0, 1], second(100), second(160), 9),
-        ],
-        timeline: vec![point(0, 0, 0), point(10, 1, 1), point(40, 2, 0), point(100, 1, 2), point(160, 1, 0)],
-    }
-}
-
 /// Some two thousand jobs in 30 days on 30 hosts of 5 kinds, with bursts by day, a rush in the second week, failures, and
 /// recorded waits; the same on every call.
-pub(super) fn month() -> Recording {
+pub(in crate::output) fn month() -> Recording {
     Month::default().simulate()
 }
 
