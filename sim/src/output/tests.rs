@@ -209,6 +209,27 @@ fn the_report_needs_nothing_but_itself() {
 }
 
 #[test]
+fn a_large_lab_is_shown_in_part_and_the_report_says_so() {
+    let mut recording = tiny();
+    for index in 0..50 {
+        let mut host = recording.hosts[0].clone();
+        host.name = format!("host-{index:02}").into();
+        host.kind = format!("kind-{index:02}").into();
+        recording.hosts.push(host);
+        let mut process = recording.processes[0].clone();
+        process.hosts = vec![index + 2];
+        process.finished = process.finished.map(|finished| finished + Span::from_seconds(i64::from(index)));
+        recording.processes.push(process);
+    }
+    let (folder, _) = write(&recording, true);
+    let page = read(&folder, "report.html");
+    assert!(page.contains("Of the 52 hosts that were in use, the 40 busiest are shown."));
+    assert!(page.contains("Only the 30 kinds with the most hosts are shown; 21 are not."));
+    let gantt = read(&folder, "plots/gantt.svg");
+    assert!(gantt.contains("host-49") && !gantt.contains("host-00"));
+}
+
+#[test]
 fn names_are_escaped() {
     let mut recording = tiny();
     recording.scenario = "<b> & co".into();

@@ -15,7 +15,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const KINDS: [&str; 5] = ["qemu", "raspberrypi4", "beaglebone", "x86-server", "chromebook"];
 
-/// Some two thousand jobs in 30 days on 30 hosts of 5 kinds, with bursts by day, a rush in the second week, failures, and
+/// Two thousand jobs in 30 days on 30 hosts of 5 kinds, with bursts by day, a rush in the second week, failures, and
 /// recorded waits; the same on every call.
 pub(in crate::output) fn month() -> Recording {
     Month::default().simulate()

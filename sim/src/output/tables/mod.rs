@@ -1,7 +1,6 @@
 //! The CSV files: one module for `jobs.csv`, one for the others, and what writes a row.
 //!
-//! Times are seconds with as many decimals as they need, counted from the first tick. Fields for which there is no value
-//! are empty.
+//! Times are seconds with as many decimals as they need, counted from the first tick. Fields without a value are empty.
 
 mod jobs;
 mod lab;
