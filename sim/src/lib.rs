@@ -4,6 +4,7 @@ pub mod clock;
 pub mod drones;
 pub mod frontend;
 pub mod host_list;
+pub mod output;
 pub mod recording;
 pub mod script;
 pub mod store;
