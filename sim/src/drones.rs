@@ -37,6 +37,11 @@ pub trait Fate {
     /// Asked once for every process, when it starts.
     fn course(&mut self, work: &Work, now: Time) -> Option<Course>;
 
+    /// Asked when a process ends by itself, with the wait status and failed tests that were planned for it.
+    fn verdict(&mut self, _work: &Work, planned: (i32, u32)) -> (i32, u32) {
+        planned
+    }
+
     /// Told of every process that ends, when, with its wait status and failed tests; `None` if it vanished.
     fn ended(&mut self, _process: ProcessKey, _end: Option<(i32, u32)>, _at: Time) {}
 
@@ -282,6 +287,8 @@ impl<F: Fate> FakeDrones<F> {
             match due {
                 Due::Appear => self.set_stage(key, Stage::Running, time),
                 Due::End { exit_status, tests_failed } => {
+                    let Some(process) = self.processes.get(&key) else { continue };
+                    let (exit_status, tests_failed) = self.fate.verdict(&process.work, (exit_status, tests_failed));
                     self.set_stage(key, Stage::Ended { exit_status, tests_failed }, time);
                 }
             }

@@ -10,3 +10,4 @@ mod view;
 
 pub use format::{Action, Expect, FormatError, LoadedScript, Script, Step, load, parse_toml};
 pub use player::{Player, Problem, play};
+pub(crate) use player::{default_job, poll_now};

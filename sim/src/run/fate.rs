@@ -1,0 +1,80 @@
+//! How the processes of a planned run go: the plan's behaviour model, and hosts that break.
+
+use rustc_hash::FxHashMap;
+use yardmaster_engine::{DroneId, Time, Work, WorkKind};
+
+use super::recorder::Recorder;
+use crate::drones::{Course, Fate, ProcessKey};
+use crate::recording::ProcessKind;
+use crate::workload::{Ending, Plan, ProcessStart};
+
+/// Wait status of a process that failed: exit 1.
+const FAILED: i32 = 256;
+
+/// Asks the plan how processes go, and has everything recorded.
+#[derive(Debug)]
+pub(super) struct PlannedFate<'a> {
+    plan: &'a Plan,
+    pub(super) recorder: Recorder,
+    /// How many processes of a kind have run for a job, or on a host for no job.
+    attempts: FxHashMap<(ProcessKind, bool, u32), u32>,
+    broken: Vec<bool>,
+}
+
+impl<'a> PlannedFate<'a> {
+    pub(super) fn new(plan: &'a Plan, recorder: Recorder) -> PlannedFate<'a> {
+        PlannedFate { plan, recorder, attempts: FxHashMap::default(), broken: vec![false; plan.hosts.len()] }
+    }
+
+    /// From now on, everything that ends on this host fails; or no longer does.
+    pub(super) fn set_broken(&mut self, host: u32, broken: bool) {
+        if let Some(mark) = self.broken.get_mut(host as usize) {
+            *mark = broken;
+        }
+    }
+}
+
+pub(super) fn kind_of(work: &Work) -> ProcessKind {
+    match work.kind {
+        WorkKind::Special(kind) => ProcessKind::Special(kind),
+        WorkKind::Test => ProcessKind::Test,
+        WorkKind::Gather => ProcessKind::Gather,
+        WorkKind::Parse => ProcessKind::Parse,
+    }
+}
+
+impl Fate for PlannedFate<'_> {
+    fn course(&mut self, work: &Work, now: Time) -> Option<Course> {
+        let kind = kind_of(work);
+        let job = work.job.map(|job| job.0 - 1);
+        let host = work.hosts.first().map(|host| host.0 - 1);
+        let attempts = match (job, host) {
+            (Some(job), _) => self.attempts.entry((kind, true, job)).or_default(),
+            (None, host) => self.attempts.entry((kind, false, host.unwrap_or(0))).or_default(),
+        };
+        let attempt = *attempts;
+        *attempts += 1;
+        let host_kind = host.and_then(|host| self.plan.hosts.get(host as usize)).map_or("", |host| &*host.kind);
+        let start = ProcessStart { kind, job, host, host_kind, attempt, now };
+        let Ending { startup, runtime, exit_status, tests_failed } = self.plan.behaviour.ending(&start);
+        Some(Course { startup, runtime, exit_status, tests_failed })
+    }
+
+    fn verdict(&mut self, work: &Work, planned: (i32, u32)) -> (i32, u32) {
+        let on_host = !matches!(work.kind, WorkKind::Parse | WorkKind::Gather);
+        let broken = |host: &yardmaster_engine::HostId| self.broken.get(host.0 as usize - 1).copied().unwrap_or(false);
+        if on_host && work.hosts.iter().any(broken) {
+            let tests_failed = if work.kind == WorkKind::Test { planned.1.max(1) } else { 0 };
+            return (FAILED, tests_failed);
+        }
+        planned
+    }
+
+    fn started(&mut self, process: ProcessKey, work: &Work, drone: DroneId, processes: u32, now: Time) {
+        self.recorder.process_started(process, work, drone, processes, now);
+    }
+
+    fn ended(&mut self, process: ProcessKey, end: Option<(i32, u32)>, at: Time) {
+        self.recorder.process_ended(process, end, at);
+    }
+}
