@@ -1,4 +1,5 @@
 //! WIP
 #![allow(missing_docs)]
+pub mod host_list;
 pub mod recording;
 pub mod workload { pub mod plan; }
