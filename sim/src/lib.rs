@@ -2,4 +2,4 @@
 #![allow(missing_docs)]
 pub mod host_list;
 pub mod recording;
-pub mod workload { pub mod plan; }
+pub mod workload;
