@@ -142,7 +142,7 @@ pub(super) enum Format {
 }
 
 /// `[workload.trace.columns]`: which column of a CSV trace holds what.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ColumnsSpec {
     pub(super) submit: Option<String>,
@@ -169,7 +169,7 @@ pub(super) struct MatchSpec {
 }
 
 /// `[workload.trace.swf]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SwfSpec {
     pub(super) label: Option<String>,

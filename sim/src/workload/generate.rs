@@ -66,27 +66,10 @@ impl Generating<'_> {
         let times = arrivals
             .times(extent, &mut stream)
             .map_err(|problem| self.source.wrong(&format!("{key}.arrivals"), problem))?;
-        let total = types.iter().map(|one| one.weight).sum::<f64>();
         let concern = Concern::new(self.seed, &format!("jobs {}", spec.name));
-        let workload: Arc<str> = spec.name.as_str().into();
-        for (number, submit) in (0_u64..).zip(times) {
-            let mut stream = concern.stream([number, 0, 0]);
-            let chosen = pick(&types, stream.unit() * total);
-            let parent = u32::try_from(drafts.len()).ok();
-            drafts.push(chosen.draft(submit, &workload, &mut stream));
-            if let Some(suite) = &chosen.suite {
-                let children = suite.children.next_count(&mut stream).min(JOBS_MAX as u32);
-                for child in 0..u64::from(children) {
-                    let mut stream = concern.stream([number, 1, child]);
-                    let submit = submit + suite.delay.next_span(&mut stream);
-                    let mut draft = types[suite.child].draft(submit, &workload, &mut stream);
-                    draft.job.parent = parent;
-                    drafts.push(draft);
-                    if drafts.len() > JOBS_MAX {
-                        break;
-                    }
-                }
-            }
+        let mix = Mix { workload: spec.name.as_str().into(), types, concern };
+        for (number, submit) in (0..).zip(times) {
+            mix.append(number, submit, drafts);
             if drafts.len() > JOBS_MAX {
                 return Err(self.source.wrong(&key, format_args!("comes to more than {JOBS_MAX} jobs")));
             }
@@ -133,8 +116,8 @@ impl Generating<'_> {
         if !(0.0..=1e12).contains(&weight) {
             return Err(self.source.wrong(&within("weight"), format_args!("must be a number ≥ 0, not {weight}")));
         }
-        let placement = self.placement(key, mix)?;
         let mut defaults = self.defaults.with(self.source, &within("job"), &mix.job)?;
+        let placement = self.placement(key, mix, &defaults.labels)?;
         let hosts = match &placement {
             Placement::Hosts(hosts) => hosts.len(),
             Placement::Any { count, .. } => *count as usize,
@@ -157,19 +140,13 @@ impl Generating<'_> {
         })
     }
 
-    fn placement(&self, key: &str, mix: &MixSpec) -> Result<Placement, ScenarioError> {
+    fn placement(&self, key: &str, mix: &MixSpec, depends: &[Arc<str>]) -> Result<Placement, ScenarioError> {
         let count = mix.count.unwrap_or(1);
         match (&mix.label, &mix.hosts, mix.hostless) {
             (Some(label), None, false) => {
-                let (there, key) = (self.lab.hosts_with(label), format!("{key}.label"));
-                if there == 0 {
-                    let problem = format_args!("no host of the lab has label {label:?}").to_string();
-                    return Err(self.source.wrong_name(&key, problem, self.lab.label_like(label)));
-                }
-                if count == 0 || count > there {
-                    let problem = format_args!("asks for {count} hosts with label {label:?}; the lab has {there}");
-                    return Err(self.source.wrong(&key, problem.to_string()));
-                }
+                self.lab
+                    .check_request(count, label, depends)
+                    .map_err(|(problem, like)| self.source.wrong_name(&format!("{key}.label"), problem, like))?;
                 Ok(Placement::Any { count, label: label.as_str().into() })
             }
             (None, Some(list), false) => {
@@ -213,17 +190,46 @@ impl Generating<'_> {
     }
 }
 
-/// The job type at this point of the summed weights.
-fn pick(types: &[JobType], mut point: f64) -> &JobType {
-    let mut chosen = &types[0];
-    for one in types.iter().filter(|one| one.weight > 0.0) {
-        chosen = one;
-        if point < one.weight {
-            break;
+/// The job types of a generator; at least one has a weight.
+struct Mix {
+    workload: Arc<str>,
+    types: Vec<JobType>,
+    concern: Concern,
+}
+
+impl Mix {
+    /// The job that arrives as the `number`-th, and, if it is a suite, its children.
+    fn append(&self, number: u64, submit: Time, drafts: &mut Vec<Draft>) {
+        let mut stream = self.concern.stream([number, 0, 0]);
+        let Some(chosen) = self.pick(stream.unit()) else { return };
+        let parent = u32::try_from(drafts.len()).ok();
+        drafts.push(chosen.draft(submit, &self.workload, &mut stream));
+        let Some(suite) = &chosen.suite else { return };
+        for child in 0..suite.children.next_count(&mut stream) {
+            let mut stream = self.concern.stream([number, 1, child.into()]);
+            let submit = submit + suite.delay.next_span(&mut stream);
+            let mut draft = self.types[suite.child].draft(submit, &self.workload, &mut stream);
+            draft.job.parent = parent;
+            drafts.push(draft);
+            if drafts.len() > JOBS_MAX {
+                return;
+            }
         }
-        point -= one.weight;
     }
-    chosen
+
+    /// The job type at this share, within (0, 1), of the summed weights.
+    fn pick(&self, share: f64) -> Option<&JobType> {
+        let mut point = share * self.types.iter().map(|one| one.weight).sum::<f64>();
+        let mut chosen = None;
+        for one in self.types.iter().filter(|one| one.weight > 0.0) {
+            chosen = Some(one);
+            if point < one.weight {
+                break;
+            }
+            point -= one.weight;
+        }
+        chosen
+    }
 }
 
 impl JobType {

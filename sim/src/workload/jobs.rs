@@ -36,7 +36,7 @@ pub(super) struct JobDefaults {
     pub(super) class: Arc<str>,
     pub(super) priority: i32,
     pub(super) synch_count: u32,
-    labels: Vec<Arc<str>>,
+    pub(super) labels: Vec<Arc<str>>,
     run_verify: bool,
     run_reset: bool,
     reboot_before: RebootBefore,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yardmaster_engine::Protection;
+use yardmaster_engine::{LabelUse, Protection, Settings};
 
 use super::error::{ScenarioError, nearest};
 use super::file::{File, HostSpec, LabSpec};
@@ -21,13 +21,20 @@ pub(super) struct Lab {
     pub(super) drones: Vec<DronePlan>,
     by_name: BTreeMap<Arc<str>, u32>,
     hosts_of_label: BTreeMap<Arc<str>, u32>,
+    /// Which labels restrict the choice of host is a setting.
+    settings: Settings,
 }
 
 impl Lab {
     /// The lab of this file; `trace` is asked for its boards where `[lab] from_trace` wants them.
     pub(super) fn new(source: &Source, file: &File, trace: Option<&TraceData>) -> Result<Lab, ScenarioError> {
-        let mut lab =
-            Lab { hosts: Vec::new(), drones: Vec::new(), by_name: BTreeMap::new(), hosts_of_label: BTreeMap::new() };
+        let mut lab = Lab {
+            hosts: Vec::new(),
+            drones: Vec::new(),
+            by_name: BTreeMap::new(),
+            hosts_of_label: BTreeMap::new(),
+            settings: file.settings.clone(),
+        };
         for (index, spec) in file.host.iter().enumerate() {
             lab.add_listed(source, &format!("host[{index}]"), spec)?;
         }
@@ -136,14 +143,32 @@ impl Lab {
         nearest(name, self.by_name.keys().map(|name| &**name))
     }
 
-    /// How many hosts have the label.
-    pub(super) fn hosts_with(&self, label: &str) -> u32 {
-        self.hosts_of_label.get(label).copied().unwrap_or(0)
-    }
-
-    /// A label of some host like this one.
-    pub(super) fn label_like(&self, label: &str) -> Option<String> {
-        nearest(label, self.hosts_of_label.keys().map(|label| &**label))
+    /// Checks that `count` hosts have the label `own` and, of the labels that a job depends on, all that restrict its choice.
+    ///
+    /// # Errors
+    /// What is wrong, and a label that may have been meant.
+    pub(super) fn check_request(
+        &self,
+        count: u32,
+        own: &str,
+        depends: &[Arc<str>],
+    ) -> Result<(), (String, Option<String>)> {
+        let restricting = depends.iter().map(|label| &**label);
+        let restricting = restricting.filter(|label| self.settings.label_use(label) == LabelUse::Restricts);
+        let wanted: Vec<&str> = [own].into_iter().chain(restricting).collect();
+        if let Some(unknown) = wanted.iter().find(|label| !self.hosts_of_label.contains_key(**label)) {
+            let like = nearest(unknown, self.hosts_of_label.keys().map(|label| &**label));
+            return Err((format!("no host of the lab has label {unknown:?}"), like));
+        }
+        let there = match wanted[..] {
+            [one] => self.hosts_of_label.get(one).map_or(0, |hosts| *hosts as usize),
+            _ => self.hosts.iter().filter(|host| wanted.iter().all(|label| has(host, label))).count(),
+        };
+        if count == 0 || (count as usize) > there {
+            let wanted = wanted.join(", ");
+            return Err((format!("asks for {count} host(s) with {wanted}; the lab has {there}"), None));
+        }
+        Ok(())
     }
 
     /// Indices of the hosts of a kind.
@@ -162,6 +187,10 @@ impl Lab {
         let suggestion = nearest(kind, self.hosts.iter().map(|host| &*host.kind));
         Err(source.wrong_name(key, format_args!("no host is of kind {kind:?}"), suggestion))
     }
+}
+
+fn has(host: &HostPlan, label: &str) -> bool {
+    host.labels.iter().any(|known| &**known == label)
 }
 
 /// A key of `[lab]` that needs `from_trace`.

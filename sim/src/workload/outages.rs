@@ -88,7 +88,9 @@ impl Outages {
                     }
                 }
                 _ => {
-                    return Err(source.wrong(&key, "needs exactly one of hours_between (again and again) and at (once)"));
+                    return Err(
+                        source.wrong(&key, "needs exactly one of hours_between (again and again) and at (once)")
+                    );
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! A recorded workload after reading, whatever its format, and its jobs.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use yardmaster_engine::{Span, Time};
 
 use super::csv_trace;
 use super::error::ScenarioError;
-use super::file::{BackgroundSpec, File, Format, TraceSpec};
+use super::file::{BackgroundSpec, ColumnsSpec, File, Format, LabSpec, SwfSpec, TraceSpec};
 use super::jobs::{Draft, JobDefaults, Names, TestRun};
 use super::lab::Lab;
 use super::plan::Placement;
@@ -102,7 +102,11 @@ pub(super) fn read(source: &Source, file: &File) -> Result<Option<TraceData>, Sc
     let data = source.read_data("workload.trace.file", &spec.file)?;
     let name = spec.file.to_string_lossy();
     let by_name = if name.ends_with(".swf") || name.ends_with(".swf.gz") { Format::Swf } else { Format::Csv };
-    let trace = match spec.format.unwrap_or(by_name) {
+    let format = spec.format.unwrap_or(by_name);
+    if let Some((key, other)) = foreign_key(spec, &file.lab, format) {
+        return Err(source.wrong(key, format_args!("has a meaning for {other} traces only")));
+    }
+    let trace = match format {
         Format::Csv => csv_trace::read(source, spec, &file.lab, background, data, window)?,
         Format::Swf => swf::read(source, spec, background, data, window)?,
     };
@@ -111,6 +115,22 @@ pub(super) fn read(source: &Source, file: &File) -> Result<Option<TraceData>, Sc
         return Err(source.wrong("workload.trace", problem));
     }
     Ok(Some(trace))
+}
+
+/// A key that is given although it has no meaning for traces of this format, and the format for which it has.
+fn foreign_key(spec: &TraceSpec, lab: &LabSpec, format: Format) -> Option<(&'static str, &'static str)> {
+    let given: &[_] = match format {
+        Format::Csv => &[(spec.swf != SwfSpec::default(), "workload.trace.swf", "SWF")],
+        Format::Swf => &[
+            (spec.columns != ColumnsSpec::default(), "workload.trace.columns", "CSV"),
+            (spec.pinned.is_some(), "workload.trace.pinned", "CSV"),
+            (spec.success.is_some(), "workload.trace.success", "CSV"),
+            (!spec.job_labels.is_empty(), "workload.trace.job_labels", "CSV"),
+            (!lab.host_labels.is_empty(), "lab.host_labels", "CSV"),
+            (lab.availability.is_some(), "lab.availability", "CSV"),
+        ],
+    };
+    given.iter().find_map(|(given, key, other)| given.then_some((*key, *other)))
 }
 
 /// How the moments of a trace become moments of the plan.
@@ -144,6 +164,9 @@ impl Timescale {
     }
 }
 
+/// A label, how many hosts with it, and the labels that they must have besides.
+type Request = (Arc<str>, u32, Vec<Arc<str>>);
+
 /// What turns recorded jobs into drafts.
 pub(super) struct Drafting<'a> {
     pub(super) source: &'a Source,
@@ -164,11 +187,11 @@ impl Drafting<'_> {
         }
         let shorten = Span::from_seconds_f64(shorten);
         let (mut drafts, mut patterns) = (Vec::with_capacity(trace.jobs.len()), Vec::new());
-        let mut enough = BTreeMap::new();
+        let mut checked = BTreeSet::new();
         let workload: Arc<str> = trace.file.stem().into();
         let mut names = Names::default();
         for job in &trace.jobs {
-            if let Some(placement) = self.placement(trace, job, &mut enough)? {
+            if let Some(placement) = self.placement(trace, job, &mut checked)? {
                 let name = names.get(&job.profile);
                 let draft = self.draft(job, name, &workload, placement, shorten);
                 if job.pattern {
@@ -203,12 +226,12 @@ impl Drafting<'_> {
         Draft { job: plan, test }
     }
 
-    /// The hosts that a job asks for; `None` where they are left out. `enough` remembers labels that were checked.
+    /// The hosts that a job asks for; `None` where they are left out. `checked` remembers requests that can be served.
     fn placement(
         &self,
         trace: &TraceData,
         job: &TraceJob,
-        enough: &mut BTreeMap<(Arc<str>, u32), ()>,
+        checked: &mut BTreeSet<Request>,
     ) -> Result<Option<Placement>, ScenarioError> {
         if let (true, Some(board)) = (job.pinned, job.board) {
             let name = &trace.boards[board as usize].name;
@@ -221,18 +244,14 @@ impl Drafting<'_> {
                 }
             };
         }
-        let key = (job.label.clone(), job.hosts);
-        if !enough.contains_key(&key) {
-            let there = self.lab.hosts_with(&job.label);
-            if there < job.hosts {
-                let problem = match there {
-                    0 => format!("no host of the lab has label {:?}", job.label),
-                    _ => format!("asks for {} hosts with label {:?}; the lab has {there}", job.hosts, job.label),
-                };
-                let like = if there == 0 { self.lab.label_like(&job.label) } else { None };
-                return Err(trace.file.wrong_name(job.line, "label", &job.label, problem, like));
-            }
-            enough.insert(key, ());
+        let labels = [&self.defaults.labels[..], &job.labels[..]].concat();
+        let request = (job.label.clone(), job.hosts, labels);
+        if !checked.contains(&request) {
+            let (label, hosts, labels) = &request;
+            self.lab
+                .check_request(*hosts, label, labels)
+                .map_err(|(problem, like)| trace.file.wrong_name(job.line, "label", label, problem, like))?;
+            checked.insert(request);
         }
         Ok(Some(Placement::Any { count: job.hosts, label: job.label.clone() }))
     }
