@@ -1,5 +1,5 @@
-//! Mistakes in workload scenarios and traces are answered with file, line, key and, where there is one, a suggestion; and
-//! whatever stands in a file, reading it does not panic.
+//! Mistakes in workload scenarios and traces are answered with file, line, key and, where there is one, a suggestion;
+//! and whatever stands in a file, reading it does not panic.
 
 use std::fs;
 use std::io::Write;
@@ -152,6 +152,18 @@ fn mistyped_keys_are_named_with_a_suggestion() {
 
 #[test]
 fn mistakes_in_a_scenario_name_line_and_key() {
+    check(
+        "[workload.background]",
+        "[workload.job]\nreboot_after = \"never\"\n[workload.background]",
+        "lab.toml:28: workload.job.reboot_after: unknown reboot_after \"never\": \
+         expected one of Never, If all tests passed, Always; did you mean \"Never\"?",
+    );
+    check(
+        "{ lognormal =",
+        "{ lognorml =",
+        "lab.toml:46: workload.generate[0].mix[1].runtime.lognorml: unknown variant `lognorml`, expected one of `constant`, \
+         `uniform`, `exponential`, `lognormal`, `weibull`, `empirical`; did you mean \"lognormal\"?",
+    );
     check("name = \"small\"", "", "lab.toml:1: missing field `name`");
     check("[lab]", "[lab", "lab.toml:3: unclosed table, expected `]`");
     check(
@@ -252,7 +264,8 @@ fn mistakes_in_a_trace_name_line_and_column() {
     check_trace(
         "high",
         "hgih",
-        "trace.csv:2: prio: priority \"hgih\" is neither a number nor in workload.trace.priorities; did you mean \"high\"?",
+        "trace.csv:2: prio: priority \"hgih\" is neither a number nor in workload.trace.priorities; \
+         did you mean \"high\"?",
     );
     check_trace("north,4", "north,four", "trace.csv:3: id: \"four\" is no whole number");
     check_trace("north,9", "north", "trace.csv:4: row: the row has 9 fields, the header has 10");

@@ -1,9 +1,9 @@
 //! Jobs that ran on the recorded system and that its trace does not show.
 //!
-//! A trace's job ids count every job of the server; a number that is missing between two rows is a job that was submitted
-//! between the two and is not in the trace. So the *moments* of the unseen load are known to within the gap. What these jobs
-//! were is not: each is given the host type, length and priority of one of the seen jobs, drawn at random, and how many of
-//! them went to the boards of this lab at all is for the scenario to say (`share`).
+//! A trace's job ids count every job of the server; a number that is missing between two rows is a job that was
+//! submitted between the two and is not in the trace. So the *moments* of the unseen load are known to within the gap.
+//! What these jobs were is not: each is given the host type, length and priority of one of the seen jobs, drawn at
+//! random, and how many of them went to the boards of this lab at all is for the scenario to say (`share`).
 
 use std::sync::Arc;
 

@@ -7,8 +7,9 @@ use csv::StringRecord;
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{Span, Time};
 
+use super::columns::{Columns, Table};
 use super::error::{ScenarioError, nearest};
-use super::file::{BackgroundSpec, LabSpec, MatchSpec, SECONDS_MAX, TraceSpec, calendar_time};
+use super::file::{BackgroundSpec, LabSpec, SECONDS_MAX, TraceSpec, calendar_time};
 use super::jobs::{JOBS_MAX, Names};
 use super::source::{DataFile, Source};
 use super::trace::{Board, TraceData, TraceJob, Window};
@@ -63,128 +64,6 @@ fn unreadable(file: &DataFile, error: &csv::Error) -> ScenarioError {
         _ => error.to_string(),
     };
     file.wrong(line, "row", "", problem)
-}
-
-/// A table's header.
-struct Table<'a> {
-    source: &'a Source,
-    file: &'a DataFile,
-    header: &'a StringRecord,
-}
-
-impl Table<'_> {
-    /// Index of the column called `name`; `key` is where the scenario names it.
-    fn column(&self, key: &str, name: &str) -> Result<usize, ScenarioError> {
-        self.header.iter().position(|column| column == name).ok_or_else(|| {
-            let problem = format_args!("no column {name:?} in {}", self.file.path.display()).to_string();
-            self.source.wrong_name(key, problem, nearest(name, self.header))
-        })
-    }
-
-    fn optional(&self, key: &str, name: &Option<String>) -> Result<Option<usize>, ScenarioError> {
-        let key = format!("workload.trace.columns.{key}");
-        name.as_ref().map(|name| self.column(&key, name)).transpose()
-    }
-
-    fn matcher(&self, key: &str, spec: &MatchSpec) -> Result<Matcher, ScenarioError> {
-        let column = self.column(&format!("{key}.column"), &spec.column)?;
-        Ok(Matcher { column, values: spec.values.clone() })
-    }
-}
-
-/// Rows whose column holds one of the values.
-struct Matcher {
-    column: usize,
-    values: Vec<String>,
-}
-
-impl Matcher {
-    fn matches(&self, record: &StringRecord) -> bool {
-        record.get(self.column).is_some_and(|value| self.values.iter().any(|known| known == value))
-    }
-}
-
-/// Where everything is found.
-struct Columns {
-    submit: usize,
-    start: Option<usize>,
-    end: Option<usize>,
-    runtime: Option<usize>,
-    host: Option<usize>,
-    host_type: Option<usize>,
-    profile: Option<usize>,
-    class: Option<usize>,
-    owner: Option<usize>,
-    priority: Option<usize>,
-    outcome: Option<usize>,
-    tests_failed: Option<usize>,
-    id: Option<usize>,
-    job_labels: Vec<usize>,
-    host_labels: Vec<usize>,
-    skip: Vec<Matcher>,
-    pinned: Option<Matcher>,
-    pattern: Option<Matcher>,
-}
-
-impl Columns {
-    fn new(
-        table: &Table<'_>,
-        spec: &TraceSpec,
-        lab: &LabSpec,
-        background: Option<&BackgroundSpec>,
-    ) -> Result<Columns, ScenarioError> {
-        let names = &spec.columns;
-        let submit = names.submit.as_deref().unwrap_or("submit");
-        let list = |key: &str, names: &[String]| -> Result<Vec<usize>, ScenarioError> {
-            (0..).zip(names).map(|(i, name): (usize, _)| table.column(&format!("{key}[{i}]"), name)).collect()
-        };
-        let skip = spec.skip.iter().enumerate();
-        let columns = Columns {
-            submit: table.column("workload.trace.columns.submit", submit)?,
-            start: table.optional("start", &names.start)?,
-            end: table.optional("end", &names.end)?,
-            runtime: table.optional("runtime", &names.runtime)?,
-            host: table.optional("host", &names.host)?,
-            host_type: table.optional("host_type", &names.host_type)?,
-            profile: table.optional("profile", &names.profile)?,
-            class: table.optional("class", &names.class)?,
-            owner: table.optional("owner", &names.owner)?,
-            priority: table.optional("priority", &names.priority)?,
-            outcome: table.optional("outcome", &names.outcome)?,
-            tests_failed: table.optional("tests_failed", &names.tests_failed)?,
-            id: table.optional("id", &names.id)?,
-            job_labels: list("workload.trace.job_labels", &spec.job_labels)?,
-            host_labels: list("lab.host_labels", &lab.host_labels)?,
-            skip: skip
-                .map(|(i, skip)| table.matcher(&format!("workload.trace.skip[{i}]"), skip))
-                .collect::<Result<_, _>>()?,
-            pinned: spec.pinned.as_ref().map(|spec| table.matcher("workload.trace.pinned", spec)).transpose()?,
-            pattern: background.map(|spec| table.matcher("workload.background.like", &spec.like)).transpose()?,
-        };
-        columns.complete(table.source, lab, background.is_some())?;
-        Ok(columns)
-    }
-
-    /// Checks that columns which go together are all there.
-    fn complete(&self, source: &Source, lab: &LabSpec, background: bool) -> Result<(), ScenarioError> {
-        let missing = |key: &str, why: &str| Err(source.wrong(&format!("workload.trace.columns.{key}"), why));
-        if self.host_type.is_none() {
-            return missing("host_type", "is needed: the type of host that a job asks for");
-        }
-        if self.host.is_none() && (lab.from_trace || self.pinned.is_some()) {
-            return missing("host", "is needed for lab.from_trace and for pinned jobs: the host that ran the job");
-        }
-        if self.end.is_some() && self.start.is_none() {
-            return missing("start", "is needed where end is given");
-        }
-        if self.id.is_none() && background {
-            return missing(
-                "id",
-                "is needed for [workload.background]: a number that counts all jobs, unseen ones, too",
-            );
-        }
-        Ok(())
-    }
 }
 
 /// Turns rows into jobs, and collects the boards that it meets.
@@ -348,9 +227,9 @@ pub(super) fn column_values(
         let text = record.get(index).unwrap_or_default().trim();
         if !text.is_empty() {
             let line = record.position().map_or(0, csv::Position::line);
+            let bad = || file.wrong(line, column, text, format_args!("{text:?} is no number ≥ 0"));
             let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
-            values
-                .push(value.ok_or_else(|| file.wrong(line, column, text, format_args!("{text:?} is no number ≥ 0")))?);
+            values.push(value.ok_or_else(bad)?);
         }
     }
     Ok(values)

@@ -143,7 +143,8 @@ impl Lab {
         nearest(name, self.by_name.keys().map(|name| &**name))
     }
 
-    /// Checks that `count` hosts have the label `own` and, of the labels that a job depends on, all that restrict its choice.
+    /// Checks that `count` hosts have the label `own` and, of the labels that a job depends on, all that restrict its
+    /// choice.
     ///
     /// # Errors
     /// What is wrong, and a label that may have been meant.

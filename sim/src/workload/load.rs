@@ -16,12 +16,11 @@ use super::plan::{JobPlan, Plan};
 use super::source::Source;
 use super::trace::{self, Drafting, Timescale, TraceData};
 
-/// Reads the workload scenario at `path`. Paths within it are relative to it. The same files and the same `seed` give the
-/// same plan, whose behaviour gives the same answers, on every machine.
+/// Reads the workload scenario at `path`. Paths within it are relative to it. The same files and the same `seed` give
+/// the same plan, whose behaviour gives the same answers, on every machine.
 ///
-/// # Errors
-/// The file, or a data file that it names, cannot be read, or something in it is wrong: the error names the file, the line and
-/// the key or column.
+/// # Errors The file, or a data file that it names, cannot be read, or something in it is wrong: the error names the
+/// file, the line and the key or column.
 pub fn load(path: &Path, seed: u64) -> Result<Plan, ScenarioError> {
     let source = Source::read(path)?;
     let file = source.parse()?;
@@ -63,8 +62,8 @@ pub fn load(path: &Path, seed: u64) -> Result<Plan, ScenarioError> {
     Ok(Plan { name, about, settings, start, end, unix_time, hosts, drones, jobs, behaviour, outages })
 }
 
-/// The first tick: where the scenario says, else at the beginning of the trace's window, else at the first submission of
-/// the trace, else at 0.
+/// The first tick: where the scenario says, else at the beginning of the trace's window, else at the first submission
+/// of the trace, else at 0.
 fn start(file: &File, trace: Option<&TraceData>) -> Time {
     let first = |trace: &TraceData| trace.window.from.or(trace.jobs.iter().map(|job| job.submit).min());
     file.start.map(|start| start.time).or(trace.and_then(first)).unwrap_or(Time(0))

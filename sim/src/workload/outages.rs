@@ -28,8 +28,8 @@ impl Outages {
         }
     }
 
-    /// The plan's list, ascending in time. Outages of one effect that overlap on a host become one; what would end after
-    /// `horizon` has no end.
+    /// The plan's list, ascending in time. Outages of one effect that overlap on a host become one; what would end
+    /// after `horizon` has no end.
     pub(super) fn into_list(self, horizon: Time) -> Vec<Outage> {
         let mut list = Vec::new();
         for ((effect, host), mut spans) in self.0 {
@@ -98,9 +98,9 @@ impl Outages {
     }
 
     /// What a trace tells of boards out of service, without a look at when any waiting job was started; see
-    /// docs/reality.md. A board that is in service gets its health check every few hours, so a board from which nothing was heard
-    /// for longer was out from the end of its last job to the submission of its next check. After a check that failed,
-    /// it was out until the next check was submitted, however soon.
+    /// docs/reality.md. A board that is in service gets its health check every few hours, so a board from which nothing
+    /// was heard for longer was out from the end of its last job to the submission of its next check. After a check
+    /// that failed, it was out until the next check was submitted, however soon.
     pub(super) fn add_inferred(
         &mut self,
         source: &Source,
@@ -142,9 +142,9 @@ impl Outages {
     }
 }
 
-/// When a board that was silent since `last_heard` and then ran this job was there again: when the job was submitted. For
-/// a health check that is the moment itself, since nobody asks a board that is away for its health. Any other job may have
-/// waited for the board; then this is too early, down to no outage at all, and never too late.
+/// When a board that was silent since `last_heard` and then ran this job was there again: when the job was submitted.
+/// For a health check that is the moment itself, since nobody asks a board that is away for its health. Any other job
+/// may have waited for the board; then this is too early, down to no outage at all, and never too late.
 fn back_in_service(job: &TraceJob, last_heard: Time) -> Time {
     job.submit.max(last_heard)
 }

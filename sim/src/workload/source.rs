@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ScenarioError, nearest};
+use super::error::{KeyError, ScenarioError, ValueError, nearest};
 use super::file::File;
 
 /// The largest scenario file, in bytes.
@@ -44,18 +44,13 @@ impl Source {
             key.clear();
         }
         let inner = error.into_inner();
-        // serde's own messages quote the offender and what was expected in backticks.
         let message = inner.message().lines().collect::<Vec<_>>().join(" ");
-        let mut quoted = message.split('`').skip(1).step_by(2);
-        let mut suggestion = None;
-        if message.starts_with("unknown ")
-            && let Some(word) = quoted.next()
+        if let Some(word) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
+            && !key.ends_with(word)
         {
-            suggestion = nearest(word, quoted);
-            if message.starts_with("unknown field") && !key.ends_with(word) {
-                key = if key.is_empty() { word.to_owned() } else { format!("{key}.{word}") };
-            }
+            key = if key.is_empty() { word.to_owned() } else { format!("{key}.{word}") };
         }
+        let suggestion = meant(&message);
         self.at_offset(inner.span(), &key, &message, suggestion)
     }
 
@@ -79,13 +74,13 @@ impl Source {
     ) -> ScenarioError {
         let offset = span.map_or_else(|| self.offset_of(key), |span| span.start);
         let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
-        ScenarioError::Scenario {
+        ScenarioError::Scenario(Box::new(KeyError {
             file: self.path.clone(),
             line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
             key: key.to_owned(),
             problem: problem.to_owned(),
             suggestion,
-        }
+        }))
     }
 
     /// Where the key stands, or else the nearest of its parents that is there.
@@ -124,6 +119,17 @@ impl Source {
     }
 }
 
+/// The name that was probably meant, where the message says that a name is unknown and which ones are known. serde quotes
+/// them all in backticks; the scheduler's own vocabularies say `unknown … "word": expected one of A, B`.
+fn meant(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown ")?;
+    if let Some((what, known)) = rest.split_once(": expected one of ") {
+        return nearest(what.split('"').nth(1)?, known.split(", "));
+    }
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    nearest(quoted.next()?, quoted)
+}
+
 /// A data file that a scenario names, decompressed.
 pub(super) struct DataFile {
     pub(super) path: PathBuf,
@@ -145,14 +151,14 @@ impl DataFile {
         problem: impl Display,
         suggestion: Option<String>,
     ) -> ScenarioError {
-        ScenarioError::Data {
+        ScenarioError::Data(Box::new(ValueError {
             file: self.path.clone(),
             line,
             column: column.to_owned(),
             value: value.to_owned(),
             problem: problem.to_string(),
             suggestion,
-        }
+        }))
     }
 
     /// The file's name up to its first dot.

@@ -2,8 +2,8 @@
 //! `;` opens a comment, and comments at the top are a header.
 //!
 //! A parallel job on `p` processors becomes a synchronous job on `ceil(p / processors_per_host)` hosts of one pool: the
-//! scheduler gives it hosts one by one, as they become free, and starts it when it has them all. There is no backfilling
-//! round it, so waits are not those of the recorded batch system, and are not meant to be.
+//! scheduler gives it hosts one by one, as they become free, and starts it when it has them all. There is no
+//! backfilling round it, so waits are not those of the recorded batch system, and are not meant to be.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

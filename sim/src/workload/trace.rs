@@ -178,8 +178,8 @@ pub(super) struct Drafting<'a> {
 }
 
 impl Drafting<'_> {
-    /// A draft for each job, and again those of the jobs that `[workload.background]` takes as patterns. Jobs pinned to a
-    /// board that `lab.pool` left out are left out, too.
+    /// A draft for each job, and again those of the jobs that `[workload.background]` takes as patterns. Jobs pinned to
+    /// a board that `lab.pool` left out are left out, too.
     pub(super) fn drafts(&self, trace: &TraceData) -> Result<(Vec<Draft>, Vec<Draft>), ScenarioError> {
         let shorten = self.spec.shorten_sec.unwrap_or(0.0);
         if !(0.0..=1e9).contains(&shorten) {
