@@ -83,3 +83,10 @@ fn the_kth_log_becomes_synchronous_jobs() {
             .all(|job| job.placement == Placement::Any { count: job.synch_count, label: "pool:swf".into() })
     );
 }
+
+#[test]
+fn a_seed_is_a_plan() {
+    let jobs = |seed| load(&scenario("poisson-lab.toml"), seed).unwrap_or_else(|error| panic!("{error}")).jobs;
+    assert!(jobs(1) == jobs(1));
+    assert!(jobs(1) != jobs(2));
+}

@@ -80,43 +80,47 @@ impl Arrivals {
     /// # Errors
     /// There are more than a scenario may have.
     pub(super) fn times(&self, extent: Extent, stream: &mut Stream) -> Result<Vec<Time>, String> {
-        let mut times = Vec::new();
-        let mut clock = extent.from;
+        let (mut times, mut clock) = (Vec::new(), extent.from);
         // A profile refuses most of its candidates; the limit is on what is drawn, so that the loop always ends.
-        for _ in 0..JOBS_MAX * 8 {
-            let mean = match self {
-                Arrivals::Poisson { per_hour } | Arrivals::Bursts { per_hour, .. } => HOUR / per_hour,
-                Arrivals::Profile { peak, .. } => HOUR / peak,
-                Arrivals::Every { .. } => 0.0,
-            };
-            clock += match self {
-                Arrivals::Every { interval } if times.is_empty() => Span(interval.0.min(0)),
-                Arrivals::Every { interval } => *interval,
-                _ => Span::from_seconds_f64(Distribution::Exponential { mean, max: f64::MAX }.quantile(stream.unit())),
-            };
+        for candidate in 0..JOBS_MAX * 8 {
+            clock += self.gap(candidate == 0, stream);
             if clock >= extent.to || times.len() >= extent.count {
                 times.sort();
-                times.truncate(extent.count);
                 return Ok(times);
             }
+            self.arrive(clock, extent.count - times.len(), stream, &mut times);
             if times.len() > JOBS_MAX {
                 break;
             }
-            match self {
-                Arrivals::Poisson { .. } | Arrivals::Every { .. } => times.push(clock),
-                Arrivals::Profile { per_hour, peak } => {
-                    if stream.chance(rate_at(per_hour, clock) / peak) {
-                        times.push(clock);
-                    }
-                }
-                Arrivals::Bursts { size, spread, .. } => {
-                    let jobs = size.next_count(stream).max(1) as usize;
-                    let jobs = jobs.min(JOBS_MAX + 1).min(extent.count - times.len());
-                    times.extend((0..jobs).map(|_| clock + spread.next_span(stream)));
-                }
-            }
         }
         Err(format!("comes to more than {JOBS_MAX} jobs"))
+    }
+
+    /// From one candidate to the next, or from the beginning to the first.
+    fn gap(&self, first: bool, stream: &mut Stream) -> Span {
+        let per_hour = match self {
+            Arrivals::Every { .. } if first => return Span::ZERO,
+            Arrivals::Every { interval } => return *interval,
+            Arrivals::Poisson { per_hour } | Arrivals::Bursts { per_hour, .. } => per_hour,
+            Arrivals::Profile { peak, .. } => peak,
+        };
+        Distribution::Exponential { mean: HOUR / per_hour, max: f64::MAX }.next_span(stream)
+    }
+
+    /// What a candidate at this moment brings: nothing, one submission, or a burst of at most `room`.
+    fn arrive(&self, clock: Time, room: usize, stream: &mut Stream, times: &mut Vec<Time>) {
+        match self {
+            Arrivals::Poisson { .. } | Arrivals::Every { .. } => times.push(clock),
+            Arrivals::Profile { per_hour, peak } => {
+                if stream.chance(rate_at(per_hour, clock) / peak) {
+                    times.push(clock);
+                }
+            }
+            Arrivals::Bursts { size, spread, .. } => {
+                let jobs = (size.next_count(stream).max(1) as usize).min(room).min(JOBS_MAX + 1);
+                times.extend((0..jobs).map(|_| clock + spread.next_span(stream)));
+            }
+        }
     }
 }
 

@@ -17,6 +17,9 @@ use super::trace::{Board, TraceData, TraceJob, Window};
 /// The outcomes that mean success where the scenario names none.
 const SUCCESS: [&str; 3] = ["complete", "success", "0"];
 
+/// A trace that begins before this second (in 1973) counts from its own beginning.
+const UNIX_TIME_FROM: i64 = 100_000_000;
+
 /// Reads a table: one job a row.
 pub(super) fn read(
     source: &Source,
@@ -51,7 +54,8 @@ pub(super) fn read(
         jobs.push(rows.job(line, &record, submit)?);
     }
     let boards = rows.boards;
-    Ok(TraceData { boards, jobs, ids, unix_time: true, window, file })
+    let unix_time = jobs.first().is_some_and(|job: &TraceJob| job.submit >= Time::from_seconds(UNIX_TIME_FROM));
+    Ok(TraceData { boards, jobs, ids, unix_time, window, file })
 }
 
 fn unreadable(file: &DataFile, error: &csv::Error) -> ScenarioError {

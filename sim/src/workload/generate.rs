@@ -177,6 +177,9 @@ impl Generating<'_> {
             let like = nearest(&suite.child, all.iter().map(|mix| mix.profile.as_str()));
             self.source.wrong_name(&child_key, problem, like)
         })?;
+        if all[child + 1..].iter().any(|mix| mix.profile == suite.child) {
+            return Err(self.source.wrong(&child_key, "names more than one job type of the mix"));
+        }
         if all[child].suite.is_some() {
             return Err(self.source.wrong(&child_key, "is a suite itself; children have no children"));
         }

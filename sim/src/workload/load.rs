@@ -55,7 +55,7 @@ pub fn load(path: &Path, seed: u64) -> Result<Plan, ScenarioError> {
         outages.add_inferred(&source, spec, trace, &lab, [start, horizon])?;
     }
     let behaviour = Box::new(WorkloadBehaviour::new(&source, &file.processes, &lab, tests, seed)?);
-    let outages = outages.into_list(horizon);
+    let outages = outages.into_list([start, horizon]);
     let unix_time = unix_time(&file, trace.as_ref());
     let File { name, about, settings, .. } = file;
     let Lab { hosts, drones, .. } = lab;
@@ -104,6 +104,11 @@ fn drafts(
     let end = (end < Time::MAX).then_some(end);
     let generating = Generating { source, defaults: &defaults, lab, seed, start, end };
     for (index, spec) in workload.generate.iter().enumerate() {
+        // The name is what its randomness hangs on: two of one name would be each other's shadows.
+        if workload.generate[..index].iter().any(|earlier| earlier.name == spec.name) {
+            let key = format!("workload.generate[{index}].name");
+            return Err(source.wrong(&key, format_args!("there is another generator called {:?}", spec.name)));
+        }
         generating.append(index, spec, &mut drafts)?;
     }
     if drafts.len() > JOBS_MAX {

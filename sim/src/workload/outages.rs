@@ -14,25 +14,29 @@ use super::source::Source;
 use super::trace::{TraceData, TraceJob};
 use crate::host_list::host_list;
 
-/// The most outages that one host may have.
-const PER_HOST_MAX: usize = 100_000;
+/// The most outages that a scenario may have.
+const OUTAGES_MAX: usize = 5_000_000;
 
 /// Outages as they are collected: for each effect and host the times between which it is out, in any order.
 #[derive(Default)]
-pub(super) struct Outages(BTreeMap<(OutageEffect, u32), Vec<(Time, Time)>>);
+pub(super) struct Outages {
+    spans: BTreeMap<(OutageEffect, u32), Vec<(Time, Time)>>,
+    count: usize,
+}
 
 impl Outages {
     fn add(&mut self, effect: OutageEffect, host: u32, from: Time, to: Time) {
         if from < to {
-            self.0.entry((effect, host)).or_default().push((from, to));
+            self.spans.entry((effect, host)).or_default().push((from, to));
+            self.count += 1;
         }
     }
 
-    /// The plan's list, ascending in time. Outages of one effect that overlap on a host become one; what would end
-    /// after `horizon` has no end.
-    pub(super) fn into_list(self, horizon: Time) -> Vec<Outage> {
+    /// The plan's list, ascending in time. Outages of one effect that overlap on a host become one; what began before
+    /// `start` begins there, and what would end after `horizon` has no end.
+    pub(super) fn into_list(self, [start, horizon]: [Time; 2]) -> Vec<Outage> {
         let mut list = Vec::new();
-        for ((effect, host), mut spans) in self.0 {
+        for ((effect, host), mut spans) in self.spans {
             spans.sort();
             let mut merged: Vec<(Time, Time)> = Vec::with_capacity(spans.len());
             for (from, to) in spans {
@@ -41,8 +45,8 @@ impl Outages {
                     _ => merged.push((from, to)),
                 }
             }
-            for (from, to) in merged.into_iter().filter(|(from, _)| *from < horizon) {
-                list.push(Outage { time: from, host, broken: true, effect });
+            for (from, to) in merged.into_iter().filter(|(from, to)| *from < horizon && start < *to) {
+                list.push(Outage { time: from.max(start), host, broken: true, effect });
                 if to < horizon {
                     list.push(Outage { time: to, host, broken: false, effect });
                 }
@@ -77,10 +81,13 @@ impl Outages {
                 (None, Some(at)) => self.add(effect, host, at.time, at.time + hours(&lasting, stream.unit())),
                 (Some(between), None) => {
                     let mut from = start;
-                    for _ in 0..PER_HOST_MAX {
+                    loop {
                         from += hours(between, stream.unit());
                         if from >= horizon {
                             break;
+                        }
+                        if self.count >= OUTAGES_MAX {
+                            return Err(source.wrong(&key, format_args!("comes to more than {OUTAGES_MAX} outages")));
                         }
                         let to = from + hours(&lasting, stream.unit());
                         self.add(effect, host, from, to);
