@@ -106,8 +106,8 @@ impl Outages {
 
     /// What a trace tells of boards out of service, without a look at when any waiting job was started; see
     /// docs/reality.md. A board that is in service gets its health check every few hours, so a board from which nothing
-    /// was heard for longer was out from the end of its last job to the submission of its next check. After a check
-    /// that failed, it was out until the next check was submitted, however soon.
+    /// was heard for longer was out from the end of its last job to the submission of its next, as a rule a check. After
+    /// a check that failed, it was out until the next job that it ran was submitted, however soon.
     pub(super) fn add_inferred(
         &mut self,
         source: &Source,
