@@ -1,15 +1,20 @@
-//! WIP
-use yardmaster_sim::script;
-fn main() {
-    let (mut passed, mut failed) = (0, 0);
-    for file in std::env::args().skip(1).filter(|a| !a.starts_with("--")) {
-        let scripts = match script::load(file.as_ref()) { Ok(s) => s, Err(e) => { eprintln!("{e}"); std::process::exit(2) } };
-        for s in scripts {
-            match script::play(&s.script) {
-                Ok(()) => passed += 1,
-                Err(p) => { failed += 1; println!("{} {}: {p:?}", s.source, s.script.name); }
-            }
+//! `yardmaster-sim`: checks scripted scenarios and runs workload scenarios.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("yardmaster-sim: {error:#}");
+            ExitCode::from(2)
         }
     }
-    println!("{passed} passed, {failed} failed");
 }

@@ -12,7 +12,6 @@ use crate::workload::{Ending, Plan, ProcessStart};
 const FAILED: i32 = 256;
 
 /// Asks the plan how processes go, and has everything recorded.
-#[derive(Debug)]
 pub(super) struct PlannedFate<'a> {
     plan: &'a Plan,
     pub(super) recorder: Recorder,

@@ -16,7 +16,7 @@ use crate::frontend::{Target, new_host, sorted};
 use crate::recording::Recording;
 use crate::script::{default_job, poll_now};
 use crate::store::MemoryStore;
-use crate::workload::{JobPlan, Placement, Plan};
+use crate::workload::{JobPlan, OutageEffect, Placement, Plan};
 use fate::PlannedFate;
 use recorder::Recorder;
 
@@ -58,7 +58,20 @@ pub fn simulate(plan: &Plan, seed: u64, mut progress: impl FnMut(Progress)) -> R
     let mut store = store;
     let term = store.begin_term();
     let start = Engine::start(clock.clone(), drones, store, plan.settings.clone(), Role::Whole, term, false);
-    let mut run = Run { plan, engine: poll_now(start)?, clock, tick, names, submitted: 0, outages: 0, last_tick: None, ticks: 0 };
+    let well = vec![0; plan.hosts.len()];
+    let mut run = Run {
+        plan,
+        engine: poll_now(start)?,
+        clock,
+        tick,
+        names,
+        submitted: 0,
+        outages: 0,
+        failing: well.clone(),
+        locking: well,
+        last_tick: None,
+        ticks: 0,
+    };
     while run.step()? {
         if run.ticks.is_multiple_of(256) {
             progress(run.progress());
@@ -78,6 +91,9 @@ struct Run<'a> {
     names: Names,
     submitted: usize,
     outages: usize,
+    /// Outages that last, by host and effect.
+    failing: Vec<u32>,
+    locking: Vec<u32>,
     last_tick: Option<Time>,
     ticks: u64,
 }
@@ -95,7 +111,7 @@ impl Run<'_> {
             return Ok(false);
         }
         self.clock.advance_to(now);
-        self.break_hosts(now);
+        self.pass_outages(now);
         self.submit_jobs(now);
         let report = poll_now(self.engine.tick())?;
         self.last_tick = Some(now);
@@ -111,7 +127,9 @@ impl Run<'_> {
             return Some(self.clock.now());
         }
         let submission = self.plan.jobs.get(self.submitted).map(|job| job.submit);
-        [submission, self.engine.core().next_wake(), self.engine.drones().next_event()].into_iter().flatten().min()
+        let unlocks = |outage: &&crate::workload::Outage| outage.effect == OutageEffect::Locked;
+        let outage = self.plan.outages.get(self.outages).filter(unlocks).map(|outage| outage.time);
+        [submission, outage, self.engine.core().next_wake(), self.engine.drones().next_event()].into_iter().flatten().min()
     }
 
     /// The first tick of the grid at or after a moment, and after the last one.
@@ -122,13 +140,26 @@ impl Run<'_> {
         self.last_tick.map_or(on_grid, |last| on_grid.max(last + self.tick))
     }
 
-    fn break_hosts(&mut self, now: Time) {
-        let due = self.plan.outages[self.outages..].iter().take_while(|outage| outage.time <= now).count();
-        // Hosts are marked when their moment has come; a process that ends before the next tick still sees the old mark.
-        for outage in &self.plan.outages[self.outages..self.outages + due] {
-            self.engine.drones_mut().fate.set_broken(outage.host, outage.broken);
+    /// Lets the outages begin and end that are due. They overlap: a host is well when all that began are over.
+    fn pass_outages(&mut self, now: Time) {
+        while let Some(outage) = self.plan.outages.get(self.outages).filter(|outage| outage.time <= now) {
+            self.outages += 1;
+            let host = outage.host as usize;
+            let count = match outage.effect {
+                OutageEffect::Fails => &mut self.failing[host],
+                OutageEffect::Locked => &mut self.locking[host],
+            };
+            *count = if outage.broken { *count + 1 } else { count.saturating_sub(1) };
+            let count = *count;
+            match outage.effect {
+                OutageEffect::Fails => self.engine.drones_mut().fate.set_broken(outage.host, count > 0),
+                OutageEffect::Locked => {
+                    let locked = count > 0 || self.plan.hosts[host].locked;
+                    self.engine.store_mut().edit_host(HostId(outage.host + 1), |row| row.locked = locked);
+                    self.engine.drones_mut().fate.recorder.host_locked(now, outage.host, locked);
+                }
+            }
         }
-        self.outages += due;
     }
 
     fn submit_jobs(&mut self, now: Time) {

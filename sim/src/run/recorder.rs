@@ -175,6 +175,15 @@ impl Recorder {
         });
     }
 
+    /// A host was locked or unlocked by its operators.
+    pub(super) fn host_locked(&mut self, now: Time, host: u32, locked: bool) {
+        let Some(note) = self.hosts.get_mut(host as usize).filter(|note| note.locked != locked) else { return };
+        note.locked = locked;
+        if note.status != HostStatus::RepairFailed {
+            self.change(now, |point| point.hosts_out = if locked { point.hosts_out + 1 } else { point.hosts_out - 1 });
+        }
+    }
+
     fn entry_changed(&mut self, now: Time, update: &EntryUpdate) {
         let EntryUpdate { columns, entry } = update;
         let Some(note) = self.entries.get(entry.id.0 as usize - 1).copied() else { return };

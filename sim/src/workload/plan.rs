@@ -164,6 +164,17 @@ pub struct Outage {
     pub time: Time,
     /// Index into `Plan::hosts`.
     pub host: u32,
-    /// `true`: from now on every special task on it fails and tests on it fail; `false`: it is well again.
+    /// `true`: the outage begins; `false`: it is over. A host is well when every outage that began is over.
     pub broken: bool,
+    /// What it does while it lasts.
+    pub effect: OutageEffect,
+}
+
+/// What an outage does to its host while it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutageEffect {
+    /// Every special task on it fails and tests on it fail; the scheduler has to find out.
+    Fails,
+    /// Its operators know: the host is locked, and what runs on it goes on.
+    Locked,
 }

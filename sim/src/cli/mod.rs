@@ -1,0 +1,62 @@
+//! The command line.
+
+mod check;
+mod run;
+mod stopwatch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Plays a hardware lab's scheduler on virtual time.
+#[derive(Debug, Parser)]
+#[command(name = "yardmaster-sim", version, about, max_term_width = 110)]
+#[command(after_help = "\
+Examples:
+  yardmaster-sim run scenarios/cip-lab.toml --out out/cip    a month of a real board farm, with plots and a report
+  yardmaster-sim check scenarios/scripted/*.toml             does the scheduler do what the scenarios say?
+  yardmaster-sim check --trace scenarios/scripted/throttling.toml
+
+Exit status: 0 all is well, 1 a scenario failed, 2 bad input.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play scripted scenarios and compare every step with what it expects.
+    #[command(after_help = "\
+Prints a line for each failure, with the step, what was expected and what was found, and last `N passed, M failed`.
+The format of the files (TOML; JSON Lines, plain or gzipped) is described in docs/scenario-format.md.
+
+Exit status: 0 all passed, 1 one or more failed, 2 a file cannot be read or makes no sense.")]
+    Check {
+        /// Files of scenarios.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Show every change of state as it happens.
+        #[arg(long)]
+        trace: bool,
+    },
+    /// Run a workload scenario: a lab, its jobs and how processes behave.
+    #[command(after_help = "\
+Examples:
+  yardmaster-sim run scenarios/cip-lab.toml
+  yardmaster-sim run scenarios/poisson-lab.toml --seed 7 --out out/seven
+  yardmaster-sim run scenarios/kth-sp2.toml --no-plots --json | jq .waits
+
+The same scenario and seed give the same digest and the same bytes in every CSV file, on any machine. Files and columns
+are described in docs/outputs.md, the scenario format in docs/workloads.md.")]
+    Run(run::Run),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Check { files, trace } => check::check(&files, trace),
+            Command::Run(run) => run.run(),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Generated workloads: arrivals, and for each of them a job type drawn from a mix.
+
+use std::sync::Arc;
+
+use yardmaster_engine::{Span, Time};
+
+use super::arrivals::{Arrivals, Extent};
+use super::distribution::Distribution;
+use super::draw::chance;
+use super::error::{ScenarioError, nearest};
+use super::file::{GenerateSpec, MixSpec, SuiteSpec};
+use super::jobs::{Draft, JOBS_MAX, JobDefaults, TestRun};
+use super::lab::Lab;
+use super::plan::Placement;
+use super::random::{Concern, Stream};
+use super::source::Source;
+use super::trace::EXIT_1;
+use crate::host_list::host_list;
+
+/// What a generator needs to know of the rest of the scenario.
+pub(super) struct Generating<'a> {
+    pub(super) source: &'a Source,
+    pub(super) defaults: &'a JobDefaults,
+    pub(super) lab: &'a Lab,
+    pub(super) seed: u64,
+    /// Where arrivals begin, unless the generator says otherwise.
+    pub(super) start: Time,
+    /// Where they end, unless the generator says otherwise.
+    pub(super) end: Option<Time>,
+}
+
+/// A job type, checked.
+struct JobType {
+    profile: Arc<str>,
+    weight: f64,
+    placement: Placement,
+    defaults: JobDefaults,
+    runtime: Option<Distribution>,
+    failure: Option<f64>,
+    tests_failed: Option<Distribution>,
+    suite: Option<Suite>,
+}
+
+/// The children of a job type.
+struct Suite {
+    /// Index of the job type of the children.
+    child: usize,
+    children: Distribution,
+    delay: Distribution,
+    min_hosts: u32,
+}
+
+impl Generating<'_> {
+    /// Appends the jobs of the generator at `workload.generate[index]`.
+    pub(super) fn append(
+        &self,
+        index: usize,
+        spec: &GenerateSpec,
+        drafts: &mut Vec<Draft>,
+    ) -> Result<(), ScenarioError> {
+        let key = format!("workload.generate[{index}]");
+        let arrivals = Arrivals::checked(self.source, &format!("{key}.arrivals"), &spec.arrivals)?;
+        let extent = self.extent(&key, spec)?;
+        let types = self.types(&key, spec)?;
+        let mut stream = Concern::new(self.seed, &format!("arrivals {}", spec.name)).stream([0; 3]);
+        let times = arrivals
+            .times(extent, &mut stream)
+            .map_err(|problem| self.source.wrong(&format!("{key}.arrivals"), problem))?;
+        let concern = Concern::new(self.seed, &format!("jobs {}", spec.name));
+        let mix = Mix { workload: spec.name.as_str().into(), types, concern };
+        for (number, submit) in (0..).zip(times) {
+            mix.append(number, submit, drafts);
+            if drafts.len() > JOBS_MAX {
+                return Err(self.source.wrong(&key, format_args!("comes to more than {JOBS_MAX} jobs")));
+            }
+        }
+        Ok(())
+    }
+
+    fn extent(&self, key: &str, spec: &GenerateSpec) -> Result<Extent, ScenarioError> {
+        let from = spec.from.map_or(self.start, |from| from.time);
+        let to = match spec.hours {
+            Some(hours) if hours > 0.0 && hours <= 1e6 => Some(from + Span::from_seconds_f64(hours * 3600.0)),
+            Some(hours) => {
+                let problem = format_args!("must be > 0 and at most 1,000,000, not {hours}");
+                return Err(self.source.wrong(&format!("{key}.hours"), problem));
+            }
+            None => self.end,
+        };
+        if to.is_none() && spec.count.is_none() {
+            return Err(self
+                .source
+                .wrong(key, "needs hours or count (or the scenario an end): when do its jobs stop?"));
+        }
+        let count = spec.count.map_or(usize::MAX, |count| count as usize);
+        // Without an end the count stops the arrivals, unless they are so rare that time runs out.
+        Ok(Extent { from, to: to.unwrap_or(from + Span::from_hours(1_000_000)), count })
+    }
+
+    fn types(&self, key: &str, spec: &GenerateSpec) -> Result<Vec<JobType>, ScenarioError> {
+        let mut types = Vec::with_capacity(spec.mix.len());
+        for (index, mix) in spec.mix.iter().enumerate() {
+            types.push(self.job_type(&format!("{key}.mix[{index}]"), mix, &spec.mix)?);
+        }
+        let total: f64 = types.iter().map(|one| one.weight).sum();
+        if total > 0.0 && total.is_finite() {
+            Ok(types)
+        } else {
+            Err(self.source.wrong(&format!("{key}.mix"), "no job type has a weight above 0"))
+        }
+    }
+
+    fn job_type(&self, key: &str, mix: &MixSpec, all: &[MixSpec]) -> Result<JobType, ScenarioError> {
+        let within = |name: &str| format!("{key}.{name}");
+        let weight = mix.weight.unwrap_or(1.0);
+        if !(0.0..=1e12).contains(&weight) {
+            return Err(self.source.wrong(&within("weight"), format_args!("must be a number ≥ 0, not {weight}")));
+        }
+        let mut defaults = self.defaults.with(self.source, &within("job"), &mix.job)?;
+        let placement = self.placement(key, mix, &defaults.labels)?;
+        let hosts = match &placement {
+            Placement::Hosts(hosts) => hosts.len(),
+            Placement::Any { count, .. } => *count as usize,
+            Placement::Hostless => 1,
+        };
+        if mix.job.synch_count.is_some() && defaults.synch_count as usize > hosts {
+            let problem = format_args!("the job asks for {hosts} host(s), fewer than synch_count");
+            return Err(self.source.wrong(&within("job.synch_count"), problem));
+        }
+        defaults.synch_count = defaults.synch_count.min(u32::try_from(hosts).unwrap_or(u32::MAX));
+        Ok(JobType {
+            profile: mix.profile.as_str().into(),
+            weight,
+            placement,
+            defaults,
+            runtime: Distribution::optional(self.source, &within("runtime"), mix.runtime.as_ref())?,
+            failure: chance(self.source, &within("failure"), mix.failure)?,
+            tests_failed: Distribution::optional(self.source, &within("tests_failed"), mix.tests_failed.as_ref())?,
+            suite: mix.suite.as_ref().map(|suite| self.suite(&within("suite"), suite, all)).transpose()?,
+        })
+    }
+
+    fn placement(&self, key: &str, mix: &MixSpec, depends: &[Arc<str>]) -> Result<Placement, ScenarioError> {
+        let count = mix.count.unwrap_or(1);
+        match (&mix.label, &mix.hosts, mix.hostless) {
+            (Some(label), None, false) => {
+                self.lab
+                    .check_request(count, label, depends)
+                    .map_err(|(problem, like)| self.source.wrong_name(&format!("{key}.label"), problem, like))?;
+                Ok(Placement::Any { count, label: label.as_str().into() })
+            }
+            (None, Some(list), false) => {
+                let key = format!("{key}.hosts");
+                let mut hosts = Vec::new();
+                for name in host_list(list).map_err(|error| self.source.wrong(&key, error))? {
+                    let host = self.lab.host(&name).ok_or_else(|| {
+                        let problem = format!("the lab has no host {name:?}");
+                        self.source.wrong_name(&key, problem, self.lab.host_like(&name))
+                    })?;
+                    hosts.push(host);
+                }
+                let distinct: std::collections::BTreeSet<_> = hosts.iter().collect();
+                if distinct.len() < hosts.len() {
+                    return Err(self.source.wrong(&key, "names a host twice"));
+                }
+                Ok(Placement::Hosts(hosts))
+            }
+            (None, None, true) => Ok(Placement::Hostless),
+            _ => Err(self.source.wrong(key, "needs exactly one of label, hosts and hostless = true")),
+        }
+    }
+
+    fn suite(&self, key: &str, suite: &SuiteSpec, all: &[MixSpec]) -> Result<Suite, ScenarioError> {
+        let child_key = format!("{key}.child");
+        let child = all.iter().position(|mix| mix.profile == suite.child).ok_or_else(|| {
+            let problem = format!("the mix has no job type {:?}", suite.child);
+            let like = nearest(&suite.child, all.iter().map(|mix| mix.profile.as_str()));
+            self.source.wrong_name(&child_key, problem, like)
+        })?;
+        if all[child + 1..].iter().any(|mix| mix.profile == suite.child) {
+            return Err(self.source.wrong(&child_key, "names more than one job type of the mix"));
+        }
+        if all[child].suite.is_some() {
+            return Err(self.source.wrong(&child_key, "is a suite itself; children have no children"));
+        }
+        Ok(Suite {
+            child,
+            children: Distribution::checked(self.source, &format!("{key}.children"), &suite.children)?,
+            delay: Distribution::optional(self.source, &format!("{key}.delay_sec"), suite.delay_sec.as_ref())?
+                .unwrap_or(Distribution::Constant(0.0)),
+            min_hosts: suite.min_duts,
+        })
+    }
+}
+
+/// The job types of a generator; at least one has a weight.
+struct Mix {
+    workload: Arc<str>,
+    types: Vec<JobType>,
+    concern: Concern,
+}
+
+impl Mix {
+    /// The job that arrives as the `number`-th, and, if it is a suite, its children.
+    fn append(&self, number: u64, submit: Time, drafts: &mut Vec<Draft>) {
+        let mut stream = self.concern.stream([number, 0, 0]);
+        let Some(chosen) = self.pick(stream.unit()) else { return };
+        let parent = u32::try_from(drafts.len()).ok();
+        drafts.push(chosen.draft(submit, &self.workload, &mut stream));
+        let Some(suite) = &chosen.suite else { return };
+        for child in 0..suite.children.next_count(&mut stream) {
+            let mut stream = self.concern.stream([number, 1, child.into()]);
+            let submit = submit + suite.delay.next_span(&mut stream);
+            let mut draft = self.types[suite.child].draft(submit, &self.workload, &mut stream);
+            draft.job.parent = parent;
+            drafts.push(draft);
+            if drafts.len() > JOBS_MAX {
+                return;
+            }
+        }
+    }
+
+    /// The job type at this share, within (0, 1), of the summed weights.
+    fn pick(&self, share: f64) -> Option<&JobType> {
+        let mut point = share * self.types.iter().map(|one| one.weight).sum::<f64>();
+        let mut chosen = None;
+        for one in self.types.iter().filter(|one| one.weight > 0.0) {
+            chosen = Some(one);
+            if point < one.weight {
+                break;
+            }
+            point -= one.weight;
+        }
+        chosen
+    }
+}
+
+impl JobType {
+    /// A job of this type. Everything is drawn, needed or not, so that a change to one key changes nothing else.
+    fn draft(&self, submit: Time, workload: &Arc<str>, stream: &mut Stream) -> Draft {
+        let placement = self.placement.clone();
+        let mut job =
+            self.defaults.job(submit, self.profile.clone(), workload.clone(), self.profile.clone(), placement);
+        job.suite_min_hosts = self.suite.as_ref().map_or(0, |suite| suite.min_hosts);
+        let (luck, length, failed) = (stream.unit(), stream.unit(), stream.unit());
+        let test = TestRun {
+            runtime: self.runtime.as_ref().map(|runtime| Span::from_seconds_f64(runtime.quantile(length).min(1e9))),
+            exit_status: self.failure.map(|chance| if luck < chance { EXIT_1 } else { 0 }),
+            tests_failed: self.tests_failed.as_ref().map_or(0, |count| count.quantile(failed).round() as u32),
+        };
+        Draft { job, test }
+    }
+}

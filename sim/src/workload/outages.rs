@@ -1,0 +1,184 @@
+//! When hosts break or are taken out of service, and when they come back.
+
+use std::collections::BTreeMap;
+
+use yardmaster_engine::{Span, Time};
+
+use super::distribution::Distribution;
+use super::error::ScenarioError;
+use super::file::{AvailabilitySpec, EffectSpec, OutageSpec};
+use super::lab::Lab;
+use super::plan::{Outage, OutageEffect};
+use super::random::Concern;
+use super::source::Source;
+use super::trace::{TraceData, TraceJob};
+use crate::host_list::host_list;
+
+/// The most outages that a scenario may have.
+const OUTAGES_MAX: usize = 5_000_000;
+
+/// Outages as they are collected: for each effect and host the times between which it is out, in any order.
+#[derive(Default)]
+pub(super) struct Outages {
+    spans: BTreeMap<(OutageEffect, u32), Vec<(Time, Time)>>,
+    count: usize,
+}
+
+impl Outages {
+    fn add(&mut self, effect: OutageEffect, host: u32, from: Time, to: Time) {
+        if from < to {
+            self.spans.entry((effect, host)).or_default().push((from, to));
+            self.count += 1;
+        }
+    }
+
+    /// The plan's list, ascending in time. Outages of one effect that overlap on a host become one; what began before
+    /// `start` begins there, and what would end after `horizon` has no end.
+    pub(super) fn into_list(self, [start, horizon]: [Time; 2]) -> Vec<Outage> {
+        let mut list = Vec::new();
+        for ((effect, host), mut spans) in self.spans {
+            spans.sort();
+            let mut merged: Vec<(Time, Time)> = Vec::with_capacity(spans.len());
+            for (from, to) in spans {
+                match merged.last_mut() {
+                    Some((_, end)) if from <= *end => *end = to.max(*end),
+                    _ => merged.push((from, to)),
+                }
+            }
+            for (from, to) in merged.into_iter().filter(|(from, to)| *from < horizon && start < *to) {
+                list.push(Outage { time: from.max(start), host, broken: true, effect });
+                if to < horizon {
+                    list.push(Outage { time: to, host, broken: false, effect });
+                }
+            }
+        }
+        list.sort_by_key(|outage| (outage.time, outage.host, outage.effect, outage.broken));
+        list
+    }
+
+    /// The outages of `[[outage]]` at this index, up to the horizon.
+    pub(super) fn add_listed(
+        &mut self,
+        source: &Source,
+        index: usize,
+        spec: &OutageSpec,
+        lab: &Lab,
+        seed: u64,
+        [start, horizon]: [Time; 2],
+    ) -> Result<(), ScenarioError> {
+        let key = format!("outage[{index}]");
+        let hosts = listed_hosts(source, &key, spec, lab)?;
+        let effect = match spec.effect {
+            None | Some(EffectSpec::Broken) => OutageEffect::Fails,
+            Some(EffectSpec::Offline) => OutageEffect::Locked,
+        };
+        let lasting = Distribution::checked(source, &format!("{key}.hours_lasting"), &spec.hours_lasting)?;
+        let between = Distribution::optional(source, &format!("{key}.hours_between"), spec.hours_between.as_ref())?;
+        let concern = Concern::new(seed, &format!("outage {index}"));
+        for host in hosts {
+            let mut stream = concern.stream([host.into(), 0, 0]);
+            match (&between, spec.at) {
+                (None, Some(at)) => self.add(effect, host, at.time, at.time + hours(&lasting, stream.unit())),
+                (Some(between), None) => {
+                    let mut from = start;
+                    loop {
+                        from += hours(between, stream.unit());
+                        if from >= horizon {
+                            break;
+                        }
+                        if self.count >= OUTAGES_MAX {
+                            return Err(source.wrong(&key, format_args!("comes to more than {OUTAGES_MAX} outages")));
+                        }
+                        let to = from + hours(&lasting, stream.unit());
+                        self.add(effect, host, from, to);
+                        from = to;
+                    }
+                }
+                _ => {
+                    return Err(
+                        source.wrong(&key, "needs exactly one of hours_between (again and again) and at (once)")
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a trace tells of boards out of service, without a look at when any waiting job was started; see
+    /// docs/reality.md. A board that is in service gets its health check every few hours, so a board from which nothing
+    /// was heard for longer was out from the end of its last job to the submission of its next, as a rule a check. After
+    /// a check that failed, it was out until the next job that it ran was submitted, however soon.
+    pub(super) fn add_inferred(
+        &mut self,
+        source: &Source,
+        spec: &AvailabilitySpec,
+        trace: &TraceData,
+        lab: &Lab,
+        [start, horizon]: [Time; 2],
+    ) -> Result<(), ScenarioError> {
+        if !(spec.silence_hours > 0.0 && spec.silence_hours <= 1e6) {
+            return Err(source.wrong("lab.availability.silence_hours", "must be > 0 and at most 1,000,000"));
+        }
+        let silence = Span::from_seconds_f64(spec.silence_hours * 3600.0);
+        let mut of_board: BTreeMap<u32, Vec<&TraceJob>> = BTreeMap::new();
+        for job in &trace.jobs {
+            if let (Some(board), Some(_)) = (job.board, job.ended) {
+                of_board.entry(board).or_default().push(job);
+            }
+        }
+        for (board, mut jobs) in of_board {
+            let Some(host) = lab.host(&trace.boards[board as usize].name) else { continue };
+            jobs.sort_by_key(|job| (job.ended, job.line));
+            // Of a board that appears late, nothing was heard before the window either.
+            let mut last_heard = start;
+            let mut failed_check = false;
+            for job in jobs {
+                let back = back_in_service(job, last_heard);
+                if back - last_heard > silence || (failed_check && spec.after_failed_check) {
+                    self.add(OutageEffect::Locked, host, last_heard, back);
+                }
+                failed_check = job.pinned && job.success == Some(false);
+                last_heard = job.ended.unwrap_or(last_heard).max(last_heard);
+            }
+            let end = trace.window.to.unwrap_or(last_heard);
+            if end - last_heard > silence || (failed_check && spec.after_failed_check) {
+                self.add(OutageEffect::Locked, host, last_heard, horizon);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a board that was silent since `last_heard` and then ran this job was there again: when the job was submitted.
+/// For a health check that is the moment itself, since nobody asks a board that is away for its health. Any other job
+/// may have waited for the board; then this is too early, down to no outage at all, and never too late.
+fn back_in_service(job: &TraceJob, last_heard: Time) -> Time {
+    job.submit.max(last_heard)
+}
+
+fn listed_hosts(source: &Source, key: &str, spec: &OutageSpec, lab: &Lab) -> Result<Vec<u32>, ScenarioError> {
+    match (&spec.hosts, &spec.kind) {
+        (Some(list), None) => {
+            let key = format!("{key}.hosts");
+            let names = host_list(list).map_err(|error| source.wrong(&key, error))?;
+            let known = |name: String| {
+                lab.host(&name).ok_or_else(|| {
+                    let problem = format!("the lab has no host {name:?}");
+                    source.wrong_name(&key, problem, lab.host_like(&name))
+                })
+            };
+            names.into_iter().map(known).collect()
+        }
+        (None, Some(kind)) => {
+            lab.check_kind(source, &format!("{key}.kind"), kind)?;
+            Ok(lab.of_kind(kind))
+        }
+        (None, None) => Ok((0..).take(lab.hosts.len()).collect()),
+        (Some(_), Some(_)) => Err(source.wrong(key, "takes hosts or kind, not both")),
+    }
+}
+
+/// Hours drawn from a distribution; at least a second, so that every series of outages ends.
+fn hours(distribution: &Distribution, u: f64) -> Span {
+    Span::from_seconds_f64((distribution.quantile(u) * 3600.0).clamp(1.0, 1e9))
+}
