@@ -58,7 +58,6 @@ impl Run {
             return Ok(ExitCode::SUCCESS);
         }
         println!("{}", output::terminal_table(&run.summary));
-        println!("digest   {}", output::digest(&recording));
         println!(
             "speed    {:.2} s to load, {:.2} s to simulate {}, {:.2} s to write",
             loaded.as_secs_f64(),
