@@ -6,7 +6,7 @@ use futures_util::future::join;
 
 use crate::core::{Core, DroneBatch, Role, TickInput, TickOutput};
 use crate::ids::Term;
-use crate::protocol::{ActReport, Changes, DroneReport, LiveRows, RowChange};
+use crate::protocol::{ActReport, Changes, Command, DroneReport, LiveRows, RowChange};
 use crate::settings::Settings;
 use crate::time::Time;
 
@@ -25,7 +25,8 @@ pub trait DroneBackend {
     fn refresh(&mut self) -> impl Future<Output = Vec<DroneReport>>;
 
     /// Has batches carried out, drones in parallel, commands of one drone in order. Drones refuse commands of an older term
-    /// than they have seen. Reports only what was not done for certain.
+    /// than they have seen. Reports only what was not done for certain. The numbers of pidfiles belong to a term: with the
+    /// first call of a newer one, those of older terms mean nothing, and nothing is reported under them.
     fn act(&mut self, term: Term, batches: Vec<DroneBatch>) -> impl Future<Output = Vec<ActReport>>;
 }
 
@@ -104,6 +105,17 @@ pub enum TickReport {
 struct InDoubt {
     number: u64,
     output: TickOutput,
+    /// What earlier ticks had ordered and drones had not done, before this one.
+    undelivered: Vec<ActReport>,
+}
+
+/// What has to be done of undelivered commands although their scheduler's core begins anew from the database: starts and
+/// watches are decided again; a kill, for one, is not, since its task has ended there.
+fn still_to_do(mut acts: Vec<ActReport>) -> Vec<ActReport> {
+    for act in &mut acts {
+        act.undelivered.retain(|command| !matches!(command, Command::Start { .. } | Command::Watch { .. }));
+    }
+    acts
 }
 
 /// A scheduler at work.
@@ -161,6 +173,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
             Err(error) => return Ok(TickReport::Skipped(error)),
         }
         let input = std::mem::take(&mut self.input);
+        let undelivered = input.acts.clone();
         let output = self.core.tick(self.clock.now(), input);
         if output.must_stop {
             return Err(EngineError::Orphans);
@@ -175,10 +188,11 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
             CommitOutcome::Committed => Ok(self.act(output).await),
             CommitOutcome::Refused(reason) => {
                 self.must_reload = true;
+                self.input.acts = still_to_do(undelivered);
                 Ok(TickReport::NotCommitted(reason))
             }
             CommitOutcome::Unknown(reason) => {
-                self.in_doubt = Some(InDoubt { number: self.number, output });
+                self.in_doubt = Some(InDoubt { number: self.number, output, undelivered });
                 Ok(TickReport::NotCommitted(reason))
             }
             CommitOutcome::Superseded(theirs) => Err(EngineError::Superseded { mine: self.term, theirs }),
@@ -204,6 +218,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
             Ok(Some(number)) if number == doubt.number => Ok(Some(self.act(doubt.output).await)),
             Ok(_) => {
                 self.must_reload = true;
+                self.input.acts = still_to_do(doubt.undelivered);
                 Ok(None)
             }
         }
@@ -212,11 +227,12 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
     /// Begins again from the database, as after a crash.
     async fn reload(&mut self) -> Result<(), EngineError> {
         let rows = self.store.load().await?;
-        let settings = self.core.settings().clone();
-        let (core, commands) = Core::recover_from(settings, self.role, rows, self.clock.now(), false);
+        let (core, commands) = self.core.recover_again(rows, self.clock.now());
         self.core = core;
         self.must_reload = false;
-        self.input = TickInput { acts: self.drones.act(self.term, commands).await, ..TickInput::default() };
+        let mut acts = std::mem::take(&mut self.input.acts);
+        acts.extend(self.drones.act(self.term, commands).await);
+        self.input = TickInput { acts, ..TickInput::default() };
         Ok(())
     }
 

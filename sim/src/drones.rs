@@ -116,6 +116,13 @@ pub struct FakeProcess {
     watched_as: Option<PidfileId>,
 }
 
+impl FakeProcess {
+    /// Whether its pidfile has yet to be shown: nobody but its drone knows then that it runs.
+    pub fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct FakeDrone {
     silent: bool,
@@ -207,6 +214,11 @@ impl<F: Fate> FakeDrones<F> {
     /// Lets a drone stop or begin to answer.
     pub fn set_silent(&mut self, drone: DroneId, silent: bool) {
         self.drones.entry(drone).or_default().silent = silent;
+    }
+
+    /// Whether a drone does not answer.
+    pub fn is_silent(&self, drone: DroneId) -> bool {
+        self.drones.get(&drone).is_some_and(|drone| drone.silent)
     }
 
     /// Reboots a drone: all of its processes vanish.
@@ -311,7 +323,8 @@ impl<F: Fate> FakeDrones<F> {
     fn watch(&mut self, drone: DroneId, pidfile: PidfileId, path: ExecutionPath, name: PidfileName) {
         let Some(key) = self.files.get(&(path, name)).copied() else { return };
         let Some(process) = self.processes.get_mut(&key).filter(|process| process.drone == drone) else { return };
-        if let Some(old) = process.watched_as.replace(pidfile) {
+        let old = process.watched_as.replace(pidfile);
+        if let Some(old) = old.filter(|old| self.watched.get(old) == Some(&key)) {
             self.watched.remove(&old);
         }
         self.watched.insert(pidfile, key);
@@ -378,6 +391,13 @@ impl<F: Fate> FakeDrones<F> {
         }
     }
 
+    /// Pidfiles are numbered anew in every term: what they were called in an older one means nothing any more.
+    fn forget_numbers(&mut self) {
+        self.watched.clear();
+        self.processes.values_mut().for_each(|process| process.watched_as = None);
+        self.drones.values_mut().for_each(|drone| drone.news.clear());
+    }
+
     /// Pidfiles that nobody watches any more need not be kept: no path is ever used for a second execution.
     fn forget(&mut self, drone: DroneId, pidfile: PidfileId) {
         let Some(key) = self.watched.get(&pidfile).copied() else { return };
@@ -417,7 +437,10 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
             };
             return batches.into_iter().map(refuse).collect();
         }
-        self.term = term;
+        if term > self.term {
+            self.term = term;
+            self.forget_numbers();
+        }
         for DroneBatch { drone, commands } in batches {
             let Some(state) = self.drones.get_mut(&drone).filter(|state| !state.silent) else {
                 let outcome = ActOutcome::NotDone("no answer in time".to_owned());

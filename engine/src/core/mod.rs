@@ -150,9 +150,9 @@ impl Core {
     /// The steps are those of the original dispatcher, in its order. The first tick begins with recovery.
     pub fn tick(&mut self, now: Time, input: TickInput) -> TickOutput {
         self.now = now.max(self.now);
-        self.hear_acts(input.acts);
         self.hear_rows(input.rows);
         self.hear_drones(input.drones);
+        self.hear_acts(input.acts);
         self.check_process_deadlines();
         self.recover();
         match self.role {

@@ -91,6 +91,11 @@ pub(super) struct Processes {
 }
 
 impl Processes {
+    /// No processes, but no number will be given again.
+    pub(super) fn numbered_on(&self) -> Processes {
+        Processes { next: self.next, ..Processes::default() }
+    }
+
     /// Starts to keep a process.
     fn add(&mut self, process: Process) -> PidfileId {
         let id = PidfileId(self.next);
@@ -350,11 +355,25 @@ impl Core {
         self.agents.news.extend(agent);
     }
 
-    /// Keeps what a drone did not carry out for certain, to be sent again before anything else.
+    /// Keeps what a drone did not carry out for certain, to be sent again before anything else. Not so what has been
+    /// overtaken: the start of a process that was heard of or given up since (its pidfile may be forgotten by then, and it
+    /// would start anew), or a watch for one that was not there (it would take the pidfile from the process started since).
     pub(super) fn hear_acts(&mut self, reports: Vec<ActReport>) {
+        let processes = &self.processes;
+        let is = |pidfile, state| processes.by_pidfile.get(pidfile).is_some_and(|process| process.state == state);
+        let is_wanted = |command: &Command| match command {
+            Command::Start { pidfile, .. } => is(*pidfile, ProcessState::Ordered),
+            Command::Watch { pidfile, .. } => is(*pidfile, ProcessState::Unseen),
+            Command::Kill { .. }
+            | Command::Forget { .. }
+            | Command::Write { .. }
+            | Command::CopyOnDrone { .. }
+            | Command::CopyToRepository { .. } => true,
+        };
         for report in reports {
             if let Some(state) = self.drones.by_id.get_mut(&report.drone) {
                 let mut commands = report.undelivered;
+                commands.retain(is_wanted);
                 commands.append(&mut state.outbox);
                 state.outbox = commands;
             }

@@ -40,6 +40,24 @@ impl Core {
         now: Time,
         recover_hosts: bool,
     ) -> (Core, Vec<DroneBatch>) {
+        Core::recover_numbered(settings, role, rows, now, recover_hosts, Processes::default())
+    }
+
+    /// The same for a core that has to begin anew within its term, because a decision did not reach the database. Pidfiles
+    /// are numbered on: drones may have news under numbers of before, which must not be taken for others'.
+    pub fn recover_again(&self, rows: LiveRows, now: Time) -> (Core, Vec<DroneBatch>) {
+        let processes = self.processes.numbered_on();
+        Core::recover_numbered(self.settings.clone(), self.role, rows, now, false, processes)
+    }
+
+    fn recover_numbered(
+        settings: Settings,
+        role: Role,
+        rows: LiveRows,
+        now: Time,
+        recover_hosts: bool,
+        processes: Processes,
+    ) -> (Core, Vec<DroneBatch>) {
         let mut core = Core {
             settings: Settings::default(),
             role,
@@ -47,7 +65,7 @@ impl Core {
             started_at: now,
             rows: WorkingSet::default(),
             agents: Agents::default(),
-            processes: Processes::default(),
+            processes,
             drones: Drones::default(),
             notices: Vec::new(),
             changes: Changes::default(),

@@ -331,7 +331,11 @@ fn toml_error(file: &str, text: &str, key: &str, error: &toml::de::Error) -> For
     FormatError { place: format!("{file}{line}{key}"), problem: error.message().to_owned() }
 }
 
-fn parse_lines(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatError> {
+/// Reads scenarios from JSON Lines, one a line.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_lines(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatError> {
     let mut scripts = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let source = format!("{file}:{}", number + 1);

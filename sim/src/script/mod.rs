@@ -8,6 +8,9 @@ mod format;
 mod player;
 mod view;
 
-pub use format::{Action, Expect, FormatError, LoadedScript, Script, Step, load, parse_toml};
-pub use player::{Player, Problem, play};
+pub use format::{
+    Action, Expect, FormatError, LoadedScript, Script, ScriptDrone, ScriptHost, ScriptLabel, ScriptUser, Step, load,
+    parse_lines, parse_toml,
+};
+pub use player::{FakeEngine, Player, Problem, play};
 pub(crate) use player::{default_job, poll_now};

@@ -32,7 +32,8 @@ pub enum Problem {
     BadInput(String),
 }
 
-type FakeEngine = Engine<VirtualClock, FakeDrones<UntilTold>, MemoryStore>;
+/// The engine on virtual time, with drones whose processes run until they are told to end.
+pub type FakeEngine = Engine<VirtualClock, FakeDrones<UntilTold>, MemoryStore>;
 
 /// A scenario being played.
 pub struct Player {
@@ -91,7 +92,13 @@ impl Player {
         self.trace.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    fn engine(&mut self) -> &mut FakeEngine {
+    /// The scheduler with its clock, drones and store, to look at.
+    pub fn engine(&self) -> &FakeEngine {
+        self.engine.as_ref().expect("taken out only within restart")
+    }
+
+    /// The same, to interfere in ways that no action does.
+    pub fn engine_mut(&mut self) -> &mut FakeEngine {
         self.engine.as_mut().expect("taken out only within restart")
     }
 
@@ -133,7 +140,7 @@ impl Player {
 
     fn compare(&mut self, step: &Step) -> Result<Vec<Difference>, Problem> {
         let view = self.view();
-        let engine = self.engine.as_ref().expect("taken out only within restart");
+        let engine = self.engine();
         let killed: Vec<String> = engine.drones().killed.iter().map(|work| process_name(engine.store(), &self.entries, work)).collect();
         let ids = &self.entry_ids;
         let why = |name: &str| {
@@ -145,7 +152,7 @@ impl Player {
     }
 
     fn view(&self) -> View {
-        let engine = self.engine.as_ref().expect("taken out only within restart");
+        let engine = self.engine();
         View::of(engine.store(), engine.drones(), &self.entries)
     }
 
@@ -162,14 +169,17 @@ impl Player {
     }
 
     /// Runs one tick; says whether it changed anything that can be seen.
-    fn tick(&mut self) -> Result<bool, Problem> {
+    ///
+    /// # Errors
+    /// If the engine gives up, or its core contradicts itself.
+    pub fn tick(&mut self) -> Result<bool, Problem> {
         let before = self.view();
         let next = self.clock.now() + self.tick;
         self.clock.advance_to(next);
-        let report = poll_now(self.engine().tick());
+        let report = poll_now(self.engine_mut().tick());
         let report = report.map_err(|error: EngineError| Problem::Failed(error.to_string()))?;
         if self.validate
-            && let Err(problem) = self.engine().core().validate()
+            && let Err(problem) = self.engine_mut().core().validate()
         {
             return Err(Problem::Failed(format!("the core contradicts itself: {problem}")));
         }
@@ -185,45 +195,49 @@ impl Player {
         Ok(before != after || !matches!(report, TickReport::Done(_)))
     }
 
-    fn act(&mut self, action: &Action) -> Result<(), Problem> {
+    /// Lets something happen, before the next tick.
+    ///
+    /// # Errors
+    /// If the action makes no sense, or concerns a process that does not run.
+    pub fn act(&mut self, action: &Action) -> Result<(), Problem> {
         let now = self.clock.now();
         match action {
             Action::Submit { .. } => self.submit(action)?,
             Action::Abort { job, entry } => match (job, entry) {
                 (Some(job), None) => {
                     let job = self.job(job)?;
-                    self.engine().store_mut().abort_job(job);
+                    self.engine_mut().store_mut().abort_job(job);
                 }
                 (None, Some(entry)) => {
                     let entry = self.entry(entry)?;
-                    self.engine().store_mut().abort_entry(entry);
+                    self.engine_mut().store_mut().abort_entry(entry);
                 }
                 _ => return bad("abort: give either job or entry"),
             },
             Action::RequestTask { host, task } => {
                 for host in self.hosts(host)? {
-                    self.engine().store_mut().request_task(host, *task, now);
+                    self.engine_mut().store_mut().request_task(host, *task, now);
                 }
             }
             Action::AbortTask { process } => self.abort_task(process)?,
             Action::Finish { process, exit, tests_failed } => {
                 let key = self.process(process)?;
-                self.engine().drones_mut().finish(key, *exit, *tests_failed);
+                self.engine_mut().drones_mut().finish(key, *exit, *tests_failed);
             }
             Action::Lose { process } => {
                 let key = self.process(process)?;
-                self.engine().drones_mut().lose(key);
+                self.engine_mut().drones_mut().lose(key);
             }
             Action::CorruptPidfile { process } => {
                 let key = self.process(process)?;
-                self.engine().drones_mut().corrupt(key);
+                self.engine_mut().drones_mut().corrupt(key);
             }
             Action::SetDrone { .. } => self.set_drone(action)?,
             Action::SetHost { .. } => self.set_host(action)?,
             Action::SetJob { job, priority } => {
                 let job = self.job(job)?;
                 let priority = *priority;
-                self.engine().store_mut().edit_job(job, |row| row.priority = priority.unwrap_or(row.priority));
+                self.engine_mut().store_mut().edit_job(job, |row| row.priority = priority.unwrap_or(row.priority));
             }
             Action::Set(changes) => self.set(changes)?,
             Action::Advance { seconds } => self.clock.advance_to(now + Span::from_seconds_f64(*seconds)),
@@ -244,13 +258,20 @@ impl Player {
                     (true, landed) => CommitFault::ReplyLost { landed: *landed },
                 };
                 let count = *count as usize;
-                self.engine().store_mut().faults.extend(std::iter::repeat_n(fault, count));
+                self.engine_mut().store_mut().faults.extend(std::iter::repeat_n(fault, count));
             }
         }
         Ok(())
     }
 
     // ---- Names
+
+    /// The processes that run, as scenarios call them, in the order of their start.
+    pub fn running(&self) -> Vec<String> {
+        let engine = self.engine();
+        let name = |work: &Work| process_name(engine.store(), &self.entries, work);
+        engine.drones().running().into_iter().map(|(_, process)| name(&process.work)).collect()
+    }
 
     fn job(&self, name: &str) -> Result<JobId, Problem> {
         self.jobs.get(name).copied().map_or_else(|| bad(format!("no job {name:?} was submitted so far")), Ok)
@@ -262,7 +283,7 @@ impl Player {
 
     fn hosts(&mut self, list: &str) -> Result<Vec<HostId>, Problem> {
         let names = expand(&[list.to_owned()])?;
-        let store = self.engine().store();
+        let store = self.engine_mut().store();
         let find = |name: &String| {
             let host = store.hosts.iter().find(|host| *host.name == **name).map(|host| host.id);
             host.map_or_else(|| bad(format!("there is no host {name:?}")), Ok)
@@ -271,25 +292,25 @@ impl Player {
     }
 
     fn users(&mut self, names: &[String]) -> Result<Vec<UserId>, Problem> {
-        let store = self.engine().store();
+        let store = self.engine_mut().store();
         names.iter().map(|name| store.user_id(name).map_or_else(|| bad(format!("there is no user {name:?}")), Ok)).collect()
     }
 
     fn drone(&mut self, name: &str) -> Result<DroneId, Problem> {
-        let drone = self.engine().store().drones.iter().find(|drone| &*drone.name == name).map(|drone| drone.id);
+        let drone = self.engine_mut().store().drones.iter().find(|drone| &*drone.name == name).map(|drone| drone.id);
         drone.map_or_else(|| bad(format!("there is no drone {name:?}")), Ok)
     }
 
     fn with_drone(&mut self, name: &str, act: impl FnOnce(&mut FakeDrones<UntilTold>, DroneId)) -> Result<(), Problem> {
         let drone = self.drone(name)?;
-        act(self.engine().drones_mut(), drone);
+        act(self.engine_mut().drones_mut(), drone);
         Ok(())
     }
 
     /// A process that runs.
     fn process(&mut self, name: &str) -> Result<ProcessKey, Problem> {
         self.check_process_name(name)?;
-        let engine = self.engine.as_ref().expect("taken out only within restart");
+        let engine = self.engine();
         let is_it = |work: &Work| process_name(engine.store(), &self.entries, work) == name;
         let found = engine.drones().running().into_iter().find(|(_, process)| is_it(&process.work));
         found.map_or_else(|| Err(Problem::Failed(format!("process {name:?} is not running"))), |(key, _)| Ok(key))
@@ -323,7 +344,7 @@ impl Player {
         let parent = parent.as_deref().map(|parent| self.job(parent)).transpose()?;
         let owner = self.users(&[owner.clone().unwrap_or_else(|| SYSTEM_USER.to_owned())]);
         let now = self.clock.now();
-        let store = self.engine().store_mut();
+        let store = self.engine_mut().store_mut();
         // With users of its own, a scenario may do without the default one.
         let owner = match owner {
             Ok(owners) => owners[0],
@@ -372,11 +393,11 @@ impl Player {
 
     fn abort_task(&mut self, process: &str) -> Result<(), Problem> {
         let key = self.process(process)?;
-        let running = self.engine().drones_mut().running();
+        let running = self.engine_mut().drones_mut().running();
         let path = running.iter().find(|(other, _)| *other == key).map(|(_, process)| process.path.clone());
         match path {
             Some(yardmaster_engine::ExecutionPath::Task { task, .. }) => {
-                self.engine().store_mut().abort_task(task);
+                self.engine_mut().store_mut().abort_task(task);
                 Ok(())
             }
             _ => bad(format!("abort_task: {process:?} is no special task")),
@@ -387,13 +408,13 @@ impl Player {
         let Action::SetDrone { drone, max_processes, enabled, users, late_pidfiles } = action else { return Ok(()) };
         let id = self.drone(drone)?;
         let users = users.as_ref().map(|users| self.users(users)).transpose()?;
-        self.engine().store_mut().edit_drone(id, |row| {
+        self.engine_mut().store_mut().edit_drone(id, |row| {
             row.max_processes = max_processes.unwrap_or(row.max_processes);
             row.enabled = enabled.unwrap_or(row.enabled);
             row.users = users.or_else(|| row.users.take());
         });
         if let Some(late) = late_pidfiles {
-            self.engine().drones_mut().set_late_pidfiles(id, *late);
+            self.engine_mut().drones_mut().set_late_pidfiles(id, *late);
         }
         Ok(())
     }
@@ -401,7 +422,7 @@ impl Player {
     fn set_host(&mut self, action: &Action) -> Result<(), Problem> {
         let Action::SetHost { host, locked, protection, dirty, status, invalid, labels, acls } = action else { return Ok(()) };
         for id in self.hosts(host)? {
-            let store = self.engine().store_mut();
+            let store = self.engine_mut().store_mut();
             let labels: Option<Vec<_>> = labels.as_ref().map(|labels| labels.iter().map(|label| store.ensure_label(label)).collect());
             let acls: Option<Vec<_>> = acls.as_ref().map(|acls| acls.iter().map(|acl| store.ensure_acl_group(acl)).collect());
             store.edit_host(id, |row: &mut Host| {
@@ -428,7 +449,7 @@ impl Player {
         }
         let settings: Settings = serde_json::from_value(settings).map_err(|error| Problem::BadInput(format!("set: {error}")))?;
         self.settings = settings.clone();
-        self.engine().core_mut().set_settings(settings);
+        self.engine_mut().core_mut().set_settings(settings);
         Ok(())
     }
 
