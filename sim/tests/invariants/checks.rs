@@ -1,0 +1,196 @@
+//! What holds after every tick.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use yardmaster_engine::{EntryStatus, ExecutionPath, HostId, HostStatus, WorkKind};
+use yardmaster_sim::drones::FakeProcess;
+use yardmaster_sim::script::{Action, FakeEngine};
+
+use crate::transitions::{of_entry, of_host, reachable};
+
+/// Steps of the rules that the first tick after a start may take at once: recovery, and then an ordinary tick.
+const STEPS_OF_A_FIRST_TICK: u32 = 3;
+
+/// Keeps what has to be known of earlier ticks.
+pub struct Watcher {
+    entries: BTreeMap<u32, EntryStatus>,
+    hosts: BTreeMap<u32, HostStatus>,
+    /// A scheduler has begun, or begun anew from the database, since the last decision that was committed.
+    fresh: bool,
+    /// Processes on which a scheduler stopped before it could have them killed. Nobody knows of them any more: they are
+    /// what the rules call orphans.
+    orphans: BTreeSet<u32>,
+    /// By drone: the highest limit since what it runs was last known to be within its limit.
+    limits: BTreeMap<u32, u32>,
+}
+
+impl Watcher {
+    pub fn new(engine: &FakeEngine) -> Watcher {
+        let mut watcher = Watcher {
+            entries: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            fresh: true,
+            orphans: BTreeSet::new(),
+            limits: BTreeMap::new(),
+        };
+        watcher.remember(engine);
+        watcher
+    }
+
+    fn remember(&mut self, engine: &FakeEngine) {
+        let store = engine.store();
+        self.entries = store.entries.iter().map(|entry| (entry.id.0, entry.status)).collect();
+        self.hosts = store.hosts.iter().map(|host| (host.id.0, host.status)).collect();
+    }
+
+    /// Something is about to happen.
+    pub fn before(&mut self, engine: &FakeEngine, action: &Action) {
+        if let Action::Restart { .. } = action {
+            self.fresh = true;
+            let drones = engine.drones();
+            // One that no row explains by now was to be killed; of one without a pidfile nobody knows.
+            let unsure = |process: &FakeProcess| process.is_hidden() || a_row_explains(engine, process).is_err();
+            self.orphans.extend(drones.running().iter().filter(|(_, process)| unsure(process)).map(|(key, _)| *key));
+        }
+    }
+
+    pub fn before_tick(&mut self, engine: &FakeEngine) {
+        self.remember(engine);
+        self.fresh |= engine.has_backlog();
+        for drone in engine.store().drones.iter() {
+            let limit = self.limits.entry(drone.id.0).or_default();
+            *limit = (*limit).max(drone.max_processes);
+        }
+    }
+
+    /// # Errors
+    /// Says what does not hold.
+    pub fn after_tick(&mut self, engine: &FakeEngine) -> Result<(), String> {
+        self.statuses_follow_the_rules(engine)?;
+        entries_do_not_share_hosts(engine)?;
+        // What a tick decided and could not commit, or does not know to be committed, has not been carried out yet.
+        if engine.has_backlog() && !engine.store().has_news() {
+            return Ok(());
+        }
+        let known: Vec<&FakeProcess> = self.known_processes(engine);
+        processes_do_not_share_hosts(&known)?;
+        known.iter().try_for_each(|process| a_row_explains(engine, process))?;
+        self.drones_keep_their_limits(engine, &self.known_processes(engine))?;
+        self.lower_limits(engine);
+        self.fresh = false;
+        Ok(())
+    }
+
+    /// Processes that the scheduler can know of and reach.
+    fn known_processes<'a>(&self, engine: &'a FakeEngine) -> Vec<&'a FakeProcess> {
+        let drones = engine.drones();
+        let running = drones.running().into_iter();
+        let reachable = |(key, process): (u32, &'a FakeProcess)| {
+            let known = !drones.is_silent(process.drone) && !process.is_hidden() && !self.orphans.contains(&key);
+            known.then_some(process)
+        };
+        running.filter_map(reachable).collect()
+    }
+
+    fn statuses_follow_the_rules(&self, engine: &FakeEngine) -> Result<(), String> {
+        // A host scheduler has its turn, and then the dispatcher, in the same tick.
+        let usual = if engine.core().settings().inline_host_acquisition { 1 } else { 2 };
+        let steps = if self.fresh { STEPS_OF_A_FIRST_TICK } else { usual };
+        for (id, from) in &self.entries {
+            let Some(entry) = engine.store().entries.get(*id) else { return Err(format!("entry {id} is gone")) };
+            if !reachable(*from, entry.status, steps, of_entry) {
+                return Err(format!("entry {id} went from {from} to {}", entry.status));
+            }
+            if entry.active != entry.status.is_active() && entry.status != EntryStatus::Queued {
+                return Err(format!("entry {id} is {} and active = {}", entry.status, entry.active));
+            }
+        }
+        for (id, from) in &self.hosts {
+            let Some(host) = engine.store().hosts.get(*id) else { return Err(format!("host {id} is gone")) };
+            // A restart finds hosts in whatever state they were left in, and resets those of which nobody knows why.
+            if !self.fresh && !reachable(*from, host.status, usual, of_host) {
+                return Err(format!("host {id} went from {from} to {}", host.status));
+            }
+        }
+        Ok(())
+    }
+
+    fn drones_keep_their_limits(&self, engine: &FakeEngine, known: &[&FakeProcess]) -> Result<(), String> {
+        for drone in engine.store().drones.iter() {
+            // Gathering has to run where its test ran, and is admitted if there is room anywhere; parsers do not count.
+            let counts = |process: &&&FakeProcess| process.drone == drone.id && process.work.kind != WorkKind::Gather;
+            let there: u32 = known.iter().filter(counts).map(|process| process.processes).sum();
+            let limit = self.limits.get(&drone.id.0).copied().unwrap_or(drone.max_processes);
+            if there > limit {
+                return Err(format!("{} runs {there} processes; its limit is {limit}", drone.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn lower_limits(&mut self, engine: &FakeEngine) {
+        let drones = engine.drones();
+        if engine.has_backlog() {
+            return;
+        }
+        for drone in engine.store().drones.iter().filter(|drone| !drones.is_silent(drone.id)) {
+            let running = drones.running();
+            let there: u32 =
+                running.iter().filter(|(_, process)| process.drone == drone.id).map(|(_, process)| process.processes).sum();
+            if there <= drone.max_processes {
+                self.limits.insert(drone.id.0, drone.max_processes);
+            }
+        }
+    }
+}
+
+fn entries_do_not_share_hosts(engine: &FakeEngine) -> Result<(), String> {
+    let mut used: BTreeMap<HostId, u32> = BTreeMap::new();
+    for entry in engine.store().entries.iter().filter(|entry| entry.active) {
+        let Some(host) = entry.host else { continue };
+        if let Some(other) = used.insert(host, entry.id.0) {
+            return Err(format!("host {host} is used by the entries {other} and {}", entry.id));
+        }
+    }
+    Ok(())
+}
+
+fn processes_do_not_share_hosts(known: &[&FakeProcess]) -> Result<(), String> {
+    let mut used: BTreeMap<HostId, &FakeProcess> = BTreeMap::new();
+    for process in known.iter().filter(|process| process.work.kind != WorkKind::Parse) {
+        for host in &process.work.hosts {
+            if let Some(other) = used.insert(*host, process) {
+                return Err(format!("host {host} is used by {} and {}", other.path, process.path));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A process runs because a row says so.
+fn a_row_explains(engine: &FakeEngine, process: &FakeProcess) -> Result<(), String> {
+    let store = engine.store();
+    let wrong = |what: String| Err(format!("{:?} of {} runs: {what}", process.work.kind, process.path));
+    let entry_status = match process.work.kind {
+        WorkKind::Special(kind) => {
+            let ExecutionPath::Task { task, .. } = process.path else { return wrong("at an entry's path".to_owned()) };
+            let Some(row) = store.task(task) else { return wrong("its task does not exist".to_owned()) };
+            let host = store.hosts.get(row.host.0).map(|host| host.status);
+            if !row.active || row.complete || row.kind != kind {
+                return wrong(format!("its task is not active: {row:?}"));
+            }
+            if host != Some(kind.host_status()) {
+                return wrong(format!("its host is {host:?}"));
+            }
+            kind.entry_status()
+        }
+        WorkKind::Test => Some(EntryStatus::Running),
+        WorkKind::Gather => Some(EntryStatus::Gathering),
+        WorkKind::Parse => Some(EntryStatus::Parsing),
+    };
+    let entries = process.work.entries.iter().filter_map(|id| store.entries.get(id.0));
+    match entry_status.and_then(|status| entries.into_iter().find(|entry| entry.status != status)) {
+        Some(entry) => wrong(format!("entry {} is {}", entry.id, entry.status)),
+        None => Ok(()),
+    }
+}
