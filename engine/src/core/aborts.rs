@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::Core;
 use super::agents::{AgentKey, AgentState, AgentTask};
-use crate::ids::{EntryId, JobId};
+use crate::ids::{EntryId, JobId, PidfileId};
 use crate::model::{EntryStatus, HostStatus, TaskKind};
 use crate::protocol::EntryColumns;
 use crate::time::Span;
@@ -89,7 +89,7 @@ impl Core {
         match task {
             AgentTask::Gather(_) | AgentTask::Parse(_) => {}
             AgentTask::Special(id) => {
-                let process = self.kill_of(state);
+                let process = self.kill_of(key, state);
                 self.close_task(id, false, process);
                 if let Some(process) = process {
                     self.retire_process(process);
@@ -97,7 +97,7 @@ impl Core {
                 self.remove_agent(key);
             }
             AgentTask::Test(group) | AgentTask::HostlessTest(group) => {
-                self.kill_of(state);
+                self.kill_of(key, state);
                 self.note_abort(group);
                 self.remove_agent(key);
                 self.end_test(group);
@@ -105,14 +105,17 @@ impl Core {
         }
     }
 
-    fn kill_of(&mut self, state: AgentState) -> Option<crate::ids::PidfileId> {
-        match state {
-            AgentState::Held | AgentState::Waiting => None,
-            AgentState::Started(pidfile) => {
-                self.kill_process(pidfile);
-                Some(pidfile)
-            }
+    /// Kills an agent's process, if it has one or a drone that keeps silent may be running one for it.
+    fn kill_of(&mut self, agent: AgentKey, state: AgentState) -> Option<PidfileId> {
+        let process = match state {
+            AgentState::Waiting => None,
+            AgentState::Held => self.recovery.as_ref().and_then(|recovery| recovery.pidfile_of(agent)),
+            AgentState::Started(pidfile) => Some(pidfile),
+        };
+        if let Some(pidfile) = process {
+            self.kill_process(pidfile);
         }
+        process
     }
 
     /// What the abort means for the entry and its host, now that no agent serves them.
@@ -155,7 +158,7 @@ impl Core {
             let agent: Option<AgentKey> = self.rows.hosts.get(task.row.host).and_then(|host| host.agent);
             let Some(key) = agent else { continue };
             let Some(agent) = self.agents.get(key).filter(|agent| agent.task == AgentTask::Special(id)) else { continue };
-            let process = self.kill_of(agent.state);
+            let process = self.kill_of(key, agent.state);
             self.end_special_task(id, false, process);
             self.remove_agent(key);
         }

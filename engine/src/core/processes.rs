@@ -70,6 +70,8 @@ pub(super) struct Process {
     agent: Option<AgentKey>,
     /// Nobody needs it; only its end is awaited, to know when its room is free.
     retired: bool,
+    /// To be killed when it shows: it was not to go on, and no drone had told of it yet.
+    doomed: bool,
 }
 
 /// A process that has until this moment to do something.
@@ -165,6 +167,7 @@ impl Core {
             weight: processes,
             agent: Some(agent),
             retired: false,
+            doomed: false,
         });
         let due = self.now + Span::from_minutes(i64::from(self.settings.pidfile_timeout_mins));
         self.processes.appear_by.push_back(Deadline { due, pidfile });
@@ -178,7 +181,7 @@ impl Core {
     /// Begins to watch a pidfile that may lie on any drone.
     pub(super) fn watch_process(&mut self, path: ExecutionPath, name: PidfileName, weight: u32) -> PidfileId {
         let (watched, state) = (path.clone(), ProcessState::Unseen);
-        let process = Process { path, name, state, drone: None, weight, agent: None, retired: false };
+        let process = Process { path, name, state, drone: None, weight, agent: None, retired: false, doomed: false };
         let pidfile = self.processes.add(process);
         self.drones.send_all(&Command::Watch { pidfile, path: watched, name });
         pidfile
@@ -194,11 +197,13 @@ impl Core {
         }
     }
 
-    /// Sends a kill, if the process may still run.
+    /// Sends a kill, if the process may still run; should it only show later, then.
     pub(super) fn kill_process(&mut self, pidfile: PidfileId) {
-        let Some(process) = self.processes.by_pidfile.get(pidfile) else { return };
-        if let (None, Some(drone)) = (process.state.end(), process.drone) {
-            self.drones.send(drone, Command::Kill { pidfile });
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        match (process.state.end(), process.drone) {
+            (None, Some(drone)) => self.drones.send(drone, Command::Kill { pidfile }),
+            (None, None) => process.doomed = true,
+            (Some(_), _) => {}
         }
     }
 
@@ -206,9 +211,12 @@ impl Core {
     pub(super) fn retire_process(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         process.agent = None;
-        let over = process.state.end().is_some() || process.drone.is_none();
+        let nowhere = process.drone.is_none();
+        let over = process.state.end().is_some() || (nowhere && !process.doomed);
         if over {
             self.drop_process(pidfile);
+        } else if nowhere {
+            process.retired = true;
         } else if !process.retired {
             process.retired = true;
             let due = self.now + self.settings.tick() * i64::from(self.settings.max_pidfile_refreshes);
@@ -293,6 +301,9 @@ impl Core {
         process.state = state;
         let (agent, weight, retired) = (process.agent, process.weight, process.retired);
         if state.end().is_none() {
+            if std::mem::take(&mut process.doomed) {
+                self.drones.send(drone, Command::Kill { pidfile });
+            }
             if !counted {
                 self.drones.add_active(drone, weight);
             }

@@ -25,6 +25,11 @@ impl Recovery {
     pub(super) fn is_due(&self) -> bool {
         !self.first_tick_done
     }
+
+    /// The pidfile that would show the process of a recovered agent.
+    pub(super) fn pidfile_of(&self, agent: AgentKey) -> Option<PidfileId> {
+        self.agents.iter().find(|(key, _)| *key == agent).map(|(_, pidfile)| *pidfile)
+    }
 }
 
 impl Core {

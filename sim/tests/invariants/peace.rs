@@ -61,7 +61,9 @@ fn is_over(story: &Story) -> bool {
 fn run(story: &mut Story, ticks: u32) -> Result<(), String> {
     for number in 0..ticks {
         if is_over(story) {
-            // One more, to release hosts.
+            // One more, to release hosts; and one after a time, when processes that never showed are given up.
+            story.tick()?;
+            story.act(Action::Advance { seconds: 2_000.0 })?;
             return story.tick();
         }
         // Now and then time passes, for the periodic work: hosts that were given up are looked at again.
