@@ -146,7 +146,7 @@ impl Core {
                 self.notices.push(Notice::Quarantined { what });
                 continue;
             }
-            let entry = row.entry.filter(|entry| row.kind != TaskKind::Repair && self.rows.entries.contains(*entry));
+            let entry = self.entry_of_task(row).filter(|_| row.kind != TaskKind::Repair);
             let (task, entries) = (AgentTask::Special(id), entry.into_iter().collect());
             let agent = Agent { task, hosts: smallvec![host], entries, processes: 1, state: AgentState::Held };
             agents.push((self.add_agent(agent), task));

@@ -93,7 +93,7 @@ impl Core {
         chosen.sort_unstable();
         for (_, task) in chosen {
             let row = &self.rows.tasks[task].row;
-            let entry = row.entry.filter(|entry| row.kind != TaskKind::Repair && self.rows.entries.contains(*entry));
+            let entry = self.entry_of_task(row).filter(|_| row.kind != TaskKind::Repair);
             let agent = Agent {
                 task: AgentTask::Special(task),
                 hosts: smallvec![row.host],
@@ -103,6 +103,15 @@ impl Core {
             };
             self.add_agent(agent);
         }
+    }
+
+    /// The entry that a task is there for. Where the rows make no sense (an entry whose test has begun, or that is on
+    /// another host), the task belongs to nobody. A Repair may outlive its entry's stay on the host.
+    pub(super) fn entry_of_task(&self, task: &SpecialTask) -> Option<EntryId> {
+        let id = task.entry?;
+        let row = &self.rows.entries.get(id)?.row;
+        let fits = task.kind == TaskKind::Repair || (!row.status.has_group() && row.host == Some(task.host));
+        fits.then_some(id)
     }
 
     /// The queued task that a host will be given to now, if any.
@@ -150,7 +159,7 @@ impl Core {
             self.rows.tasks_to_abort.insert(id);
         }
         self.rows.set_host_status(row.host, row.kind.host_status());
-        let entry = row.entry.filter(|entry| self.rows.entries.contains(*entry));
+        let entry = self.entry_of_task(&row);
         if let (Some(entry), Some(status)) = (entry, row.kind.entry_status()) {
             self.set_entry_status(entry, status);
         }
@@ -196,7 +205,7 @@ impl Core {
     pub(super) fn end_special_task(&mut self, id: TaskId, success: bool, process: Option<PidfileId>) {
         self.close_task(id, success, process);
         let row = self.rows.tasks[id].row.clone();
-        let entry = row.entry.filter(|entry| self.rows.entries.contains(*entry));
+        let entry = self.entry_of_task(&row);
         let ignores_failure =
             self.rows.hosts.get(row.host).is_some_and(|host| !host.row.protection.can_verify()) && row.kind != TaskKind::Repair;
         match row.kind {
