@@ -126,7 +126,6 @@ pub struct Engine<C, D, S> {
     store: S,
     core: Core,
     term: Term,
-    role: Role,
     number: u64,
     input: TickInput,
     in_doubt: Option<InDoubt>,
@@ -152,7 +151,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         let acts = drones.act(term, commands).await;
         let input = TickInput { acts, ..TickInput::default() };
         let (number, in_doubt, must_reload) = (0, None, false);
-        Ok(Engine { clock, drones, store, core, term, role, number, input, in_doubt, must_reload })
+        Ok(Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload })
     }
 
     /// One tick: poll the store and refresh the drones together, decide, commit, and only then act.
