@@ -59,10 +59,16 @@ fn what_fails_ends_with_1_and_is_told_with_step_key_and_difference() {
     let folder = TempDir::new().expect("a folder");
     let good = file(&folder, "good.toml", GOOD);
     let wrong = file(&folder, "wrong.toml", &GOOD.replace("Resetting", "Verifying"));
-    let idle = file(&folder, "idle.toml", &format!("{GOOD}[[step]]\ndo = [{{ finish = {{ process = \"verify host1\" }} }}]\n"));
+    let idle = file(
+        &folder,
+        "idle.toml",
+        &format!("{GOOD}[[step]]\ndo = [{{ finish = {{ process = \"verify host1\" }} }}]\n"),
+    );
     let (status, out, _) = check(&[&wrong, &good, &idle]);
     assert_eq!((status, last_line(&out)), (1, "1 passed, 2 failed"));
-    for part in ["wrong.toml", "step 1 (a reset)", "entries.j#0", "Verifying", "Resetting", "\"verify host1\" is not running"] {
+    for part in
+        ["wrong.toml", "step 1 (a reset)", "entries.j#0", "Verifying", "Resetting", "\"verify host1\" is not running"]
+    {
         assert!(out.contains(part), "{part:?} is not in\n{out}");
     }
 }
@@ -85,7 +91,11 @@ fn bad_input_ends_with_2_and_names_file_step_and_key() {
     bad("word.toml", &GOOD.replace("Resetting", "Resting"), &["step 1 (a reset)", "Resting", "Resetting"]);
     bad("host.toml", &GOOD.replace("hosts = [\"host1\"]", "hosts = [\"host9\"]"), &["step 1 (a reset)", "host9"]);
     bad("entry.toml", &GOOD.replace("j#0", "j#1"), &["step 1 (a reset)", "expect.entries", "j#1"]);
-    bad("setting.toml", &GOOD.replace("[[host]]", "[settings]\nmax_repairs = 1\n[[host]]"), &["settings", "max_repairs"]);
+    bad(
+        "setting.toml",
+        &GOOD.replace("[[host]]", "[settings]\nmax_repairs = 1\n[[host]]"),
+        &["settings", "max_repairs"],
+    );
     bad("type.toml", &GOOD.replace("hosts = [\"host1\"]", "hosts = 7"), &["step[0]", "hosts"]);
     bad("empty.toml", "name = \"x\"\n", &["without steps"]);
     bad("lines.jsonl", "{\"name\":\"a\",\"step\":[{}]}\n{\"name\":\"b\",\"stop\":[]}\n", &["lines.jsonl:2", "stop"]);
@@ -102,7 +112,8 @@ fn bad_input_does_not_keep_the_rest_from_being_played() {
 
 #[test]
 fn a_trace_shows_what_changes() {
-    let (status, out, _) = run(&["check", "--trace", common::repository("scenarios/scripted/throttling.toml").to_str().expect("plain")]);
+    let (status, out, _) =
+        run(&["check", "--trace", common::repository("scenarios/scripted/throttling.toml").to_str().expect("plain")]);
     assert_eq!((status, last_line(&out)), (0, "1 passed, 0 failed"));
     assert!(out.contains("starts on drone1"), "{out}");
 }
@@ -137,7 +148,10 @@ runtime = { exponential = { mean = 300 } }
 
 fn files_in(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable"));
-    entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    entries
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 #[test]
@@ -159,7 +173,10 @@ fn a_run_writes_the_documented_files() {
         assert!(documented.contains(name), "{name} is not documented");
     }
     let plots = files_in(&out.join("plots"));
-    assert!(plots.iter().any(|name| name.ends_with(".svg")) && plots.iter().any(|name| name.ends_with(".png")), "{plots:?}");
+    assert!(
+        plots.iter().any(|name| name.ends_with(".svg")) && plots.iter().any(|name| name.ends_with(".png")),
+        "{plots:?}"
+    );
 }
 
 #[test]
@@ -167,8 +184,14 @@ fn json_is_json_and_nothing_else() {
     let folder = TempDir::new().expect("a folder");
     let scenario = file(&folder, "small.toml", WORKLOAD);
     let out = folder.path().join("out");
-    let arguments =
-        ["run".as_ref(), scenario.as_os_str(), "--json".as_ref(), "--no-plots".as_ref(), "--out".as_ref(), out.as_os_str()];
+    let arguments = [
+        "run".as_ref(),
+        scenario.as_os_str(),
+        "--json".as_ref(),
+        "--no-plots".as_ref(),
+        "--out".as_ref(),
+        out.as_os_str(),
+    ];
     let (status, printed, err) = run(&arguments);
     assert_eq!((status, err.as_str()), (0, ""));
     let summary: serde_json::Value = serde_json::from_str(&printed).expect("valid JSON");

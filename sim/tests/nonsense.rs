@@ -7,8 +7,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use yardmaster_engine::{
-    Clock, DroneId, Engine, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId, LabelId, PidfileContents, Role,
-    RowChange, SpecialTask, Subdir, TaskId, TaskKind, TickReport, Time, UserId,
+    Clock, DroneId, Engine, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId, LabelId,
+    PidfileContents, Role, RowChange, SpecialTask, Subdir, TaskId, TaskKind, TickReport, Time, UserId,
 };
 use yardmaster_sim::clock::VirtualClock;
 use yardmaster_sim::drones::{FakeDrones, UntilTold};
@@ -24,9 +24,24 @@ fn config(cases: u32) -> ProptestConfig {
 /// A text with some of it replaced, doubled or left out.
 fn spoilt(text: String) -> impl Strategy<Value = Vec<u8>> {
     let scrap = prop_oneof![
-        any::<Vec<u8>>().prop_map(|mut bytes| { bytes.truncate(8); bytes }),
-        prop::sample::select(vec!["-1", "1e999", "\"\"", "[]", "{}", "nan", "99999999999999999999", "true", "[[", "host[1-999999999]", "\0"])
-            .prop_map(|text| text.as_bytes().to_vec()),
+        any::<Vec<u8>>().prop_map(|mut bytes| {
+            bytes.truncate(8);
+            bytes
+        }),
+        prop::sample::select(vec![
+            "-1",
+            "1e999",
+            "\"\"",
+            "[]",
+            "{}",
+            "nan",
+            "99999999999999999999",
+            "true",
+            "[[",
+            "host[1-999999999]",
+            "\0"
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
     ];
     let edit = (any::<prop::sample::Index>(), 0..12_usize, scrap);
     prop::collection::vec(edit, 1..4).prop_map(move |edits| {
@@ -56,7 +71,8 @@ fn play_all(scripts: Result<Vec<script::LoadedScript>, script::FormatError>) {
     for loaded in scripts.iter().flatten() {
         // A spoilt number may ask for a million ticks: that is not nonsense, only patience.
         let ticks: u64 = loaded.script.step.iter().map(|step| u64::from(step.ticks.unwrap_or(40))).sum();
-        let hosts: usize = loaded.script.host.iter().map(|host| host_list(&host.name).map_or(0, |names| names.len())).sum();
+        let hosts: usize =
+            loaded.script.host.iter().map(|host| host_list(&host.name).map_or(0, |names| names.len())).sum();
         if ticks < 2_000 && hosts < 1_000 {
             let _ = script::play(&loaded.script);
         }
@@ -176,7 +192,7 @@ fn job(id: u32, owner: u32, label: u32) -> Job {
         reboot_before: yardmaster_engine::RebootBefore::IfDirty,
         reboot_after: yardmaster_engine::RebootAfter::Never,
         labels: [LabelId(label)].into_iter().collect(),
-        parent: (id % 3 == 0).then_some(JobId(id + 1)),
+        parent: (id.is_multiple_of(3)).then_some(JobId(id + 1)),
         suite_min_hosts: 0,
         timeout: yardmaster_engine::Span::from_hours(24),
         max_runtime: yardmaster_engine::Span::from_hours(24),
@@ -274,7 +290,11 @@ fn odd_rows_stop_nothing() {
     goes_on_with(vec![RowChange::Job(job(FAR, 99, 99)), RowChange::Entry(entry(FAR, FAR, Some(1), Queued))]);
     goes_on_with(vec![RowChange::Task(task(FAR, 1, Some(99), false))]);
     goes_on_with(vec![RowChange::Task(task(FAR, 1, Some(99), true))]);
-    goes_on_with(vec![RowChange::EntryGone(EntryId(99)), RowChange::TaskGone(TaskId(99)), RowChange::DroneGone(DroneId(99))]);
+    goes_on_with(vec![
+        RowChange::EntryGone(EntryId(99)),
+        RowChange::TaskGone(TaskId(99)),
+        RowChange::DroneGone(DroneId(99)),
+    ]);
     goes_on_with(vec![RowChange::Ineligible(Ineligible { job: JobId(99), host: HostId(99) })]);
     let labels = [LabelId(98), LabelId(99)].into_iter().collect();
     goes_on_with(vec![RowChange::Host(Host { id: HostId(50), labels, ..frontend::new_host("odd") })]);
@@ -283,10 +303,22 @@ fn odd_rows_stop_nothing() {
 fn any_row() -> impl Strategy<Value = RowChange> {
     let id = || prop_oneof![4 => 1..6_u32, 1 => Just(99_u32)];
     let status = prop::sample::select(EntryStatus::ALL.to_vec());
-    let subdir = prop_oneof![Just(Subdir::Unset), Just(Subdir::Hostless), (0..2_u32).prop_map(Subdir::Group), Just(Subdir::Named("host1".into()))];
+    let subdir = prop_oneof![
+        Just(Subdir::Unset),
+        Just(Subdir::Hostless),
+        (0..2_u32).prop_map(Subdir::Group),
+        Just(Subdir::Named("host1".into()))
+    ];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let entries = (id(), id(), prop::option::of(id()), prop::option::of(id()), status, subdir, flags);
-    let tasks = (id(), id(), prop::option::of(id()), prop::sample::select(TaskKind::ALL.to_vec()), any::<bool>(), any::<bool>());
+    let tasks = (
+        id(),
+        id(),
+        prop::option::of(id()),
+        prop::sample::select(TaskKind::ALL.to_vec()),
+        any::<bool>(),
+        any::<bool>(),
+    );
     prop_oneof![
         3 => (id(), id(), id()).prop_map(|(id, owner, label)| RowChange::Job(job(id, owner, label))),
         6 => entries.prop_map(|(id, job, host, meta_host, status, subdir, (active, aborted, _))| {

@@ -111,7 +111,8 @@ fn erlang_c_wait(hosts: u32, load: f64) -> f64 {
 fn mean_wait(hosts: u32, load: f64, jobs: usize, seed: u64) -> f64 {
     let recording = run(hosts, &markov(hosts, load, jobs, seed));
     let counted = &recording.jobs[jobs / 5..];
-    let wait = |job: &yardmaster_sim::recording::JobRecord| (job.started.expect("ran") - job.submitted).as_seconds_f64();
+    let wait =
+        |job: &yardmaster_sim::recording::JobRecord| (job.started.expect("ran") - job.submitted).as_seconds_f64();
     counted.iter().map(wait).sum::<f64>() / counted.len() as f64
 }
 
@@ -126,7 +127,10 @@ fn agrees_with_erlang(hosts: u32, load: f64, jobs: usize) {
     let variance = means.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (RUNS - 1) as f64;
     let half = T_99 * (variance / RUNS as f64).sqrt();
     let theory = erlang_c_wait(hosts, load);
-    assert!((mean - theory).abs() <= half, "M/M/{hosts} at load {load}: {mean:.2} ± {half:.2} s, theory says {theory:.2} s");
+    assert!(
+        (mean - theory).abs() <= half,
+        "M/M/{hosts} at load {load}: {mean:.2} ± {half:.2} s, theory says {theory:.2} s"
+    );
     assert!(half < 0.35 * theory + 0.3, "the interval is too wide to say anything: ± {half:.2} s around {theory:.2} s");
 }
 
@@ -180,7 +184,8 @@ fn replays_first_come_first_served(hosts: u32) {
     let ticks_a_second = 1_000_000 / TICK.0;
     let jobs: Vec<(i64, i64)> =
         recorded_jobs().iter().map(|(submit, run)| (submit * ticks_a_second, run * ticks_a_second)).collect();
-    let plan: Vec<(Time, Span)> = jobs.iter().map(|(submit, run)| (Time(submit * TICK.0), Span(run * TICK.0))).collect();
+    let plan: Vec<(Time, Span)> =
+        jobs.iter().map(|(submit, run)| (Time(submit * TICK.0), Span(run * TICK.0))).collect();
     let recording = run(hosts, &plan);
     let expected = first_come_first_served(hosts as usize, &jobs);
     for (number, (job, expected)) in recording.jobs.iter().zip(expected).enumerate() {

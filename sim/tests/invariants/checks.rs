@@ -12,7 +12,7 @@ use crate::transitions::{of_entry, of_host, reachable};
 const STEPS_OF_A_FIRST_TICK: u32 = 3;
 
 /// Keeps what has to be known of earlier ticks.
-pub struct Watcher {
+pub(crate) struct Watcher {
     entries: BTreeMap<u32, EntryStatus>,
     hosts: BTreeMap<u32, HostStatus>,
     /// A scheduler has begun, or begun anew from the database, since the last decision that was committed.
@@ -25,7 +25,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    pub fn new(engine: &FakeEngine) -> Watcher {
+    pub(crate) fn new(engine: &FakeEngine) -> Watcher {
         let mut watcher = Watcher {
             entries: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -44,7 +44,7 @@ impl Watcher {
     }
 
     /// Something is about to happen.
-    pub fn before(&mut self, engine: &FakeEngine, action: &Action) {
+    pub(crate) fn before(&mut self, engine: &FakeEngine, action: &Action) {
         if let Action::Restart { .. } = action {
             self.fresh = true;
             let drones = engine.drones();
@@ -54,7 +54,7 @@ impl Watcher {
         }
     }
 
-    pub fn before_tick(&mut self, engine: &FakeEngine) {
+    pub(crate) fn before_tick(&mut self, engine: &FakeEngine) {
         self.remember(engine);
         self.fresh |= engine.has_backlog();
         for drone in engine.store().drones.iter() {
@@ -65,7 +65,7 @@ impl Watcher {
 
     /// # Errors
     /// Says what does not hold.
-    pub fn after_tick(&mut self, engine: &FakeEngine) -> Result<(), String> {
+    pub(crate) fn after_tick(&mut self, engine: &FakeEngine) -> Result<(), String> {
         self.statuses_follow_the_rules(engine)?;
         entries_do_not_share_hosts(engine)?;
         // What a tick decided and could not commit, or does not know to be committed, has not been carried out yet.
@@ -135,8 +135,11 @@ impl Watcher {
         }
         for drone in engine.store().drones.iter().filter(|drone| !drones.is_silent(drone.id)) {
             let running = drones.running();
-            let there: u32 =
-                running.iter().filter(|(_, process)| process.drone == drone.id).map(|(_, process)| process.processes).sum();
+            let there: u32 = running
+                .iter()
+                .filter(|(_, process)| process.drone == drone.id)
+                .map(|(_, process)| process.processes)
+                .sum();
             if there <= drone.max_processes {
                 self.limits.insert(drone.id.0, drone.max_processes);
             }

@@ -33,11 +33,16 @@ fn live(lab: &Lab, deeds: &[Deed]) -> Result<(), TestCaseError> {
 }
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases: common::cases(cases), max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: common::cases(cases),
+        max_shrink_iters: 4_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(config(160))]
+    #![proptest_config(config(60))]
 
     /// The dispatcher gives hosts to entries itself.
     #[test]

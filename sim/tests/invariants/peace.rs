@@ -11,7 +11,7 @@ const TICKS: u32 = 700;
 /// Ticks in which the rest ends once it is aborted.
 const TICKS_OF_ABORTS: u32 = 60;
 
-pub fn settle(story: &mut Story) -> Result<(), String> {
+pub(crate) fn settle(story: &mut Story) -> Result<(), String> {
     end_faults(story)?;
     run(story, TICKS)?;
     only_hopeless_jobs_wait(story)?;
@@ -54,7 +54,9 @@ fn end_faults(story: &mut Story) -> Result<(), String> {
 fn is_over(story: &Story) -> bool {
     let store = story.engine().store();
     let free = store.hosts.iter().all(|host| host.status == HostStatus::Ready);
-    free && store.live_entries() == 0 && store.tasks.iter().all(|task| task.complete) && story.engine().drones().running().is_empty()
+    free && store.live_entries() == 0
+        && store.tasks.iter().all(|task| task.complete)
+        && story.engine().drones().running().is_empty()
 }
 
 /// Ends whatever runs with success, until all is over.
@@ -87,11 +89,13 @@ fn only_hopeless_jobs_wait(story: &Story) -> Result<(), String> {
     let engine = story.engine();
     let store = engine.store();
     let entries = || live(story).into_iter().filter_map(|id| store.entries.get(id.0));
-    let of_many = |entry: &yardmaster_engine::Entry| store.entries.iter().filter(|other| other.job == entry.job).count() > 1;
+    let of_many =
+        |entry: &yardmaster_engine::Entry| store.entries.iter().filter(|other| other.job == entry.job).count() > 1;
     let someone_holds = entries().any(|entry| entry.active);
     for entry in entries() {
         let hopeless = matches!(engine.core().why(entry.id), WaitReason::NoSuchHost | WaitReason::AccessDenied);
-        let may_wait = entry.status == EntryStatus::Queued && !entry.active && (hopeless || someone_holds || of_many(entry));
+        let may_wait =
+            entry.status == EntryStatus::Queued && !entry.active && (hopeless || someone_holds || of_many(entry));
         let may_hold = entry.status == EntryStatus::Pending && of_many(entry);
         if !may_wait && !may_hold {
             let why = engine.core().why(entry.id);

@@ -8,19 +8,19 @@ use yardmaster_sim::script::{Action, FakeEngine, Player, Problem};
 use crate::checks::Watcher;
 use crate::world::{Deed, End, LABELS, Lab, Order, USERS, Where};
 
-pub struct Story {
-    pub player: Player,
-    pub hosts: usize,
-    pub drones: usize,
+pub(crate) struct Story {
+    pub(crate) player: Player,
+    pub(crate) hosts: usize,
+    pub(crate) drones: usize,
     jobs: usize,
     /// All entries by name.
-    pub entries: Vec<String>,
-    pub watcher: Watcher,
+    pub(crate) entries: Vec<String>,
+    pub(crate) watcher: Watcher,
     told: Vec<String>,
 }
 
 impl Story {
-    pub fn new(lab: &Lab) -> Story {
+    pub(crate) fn new(lab: &Lab) -> Story {
         let player = Player::new(&lab.0, false).unwrap_or_else(|problem| panic!("{problem:?}"));
         let watcher = Watcher::new(player.engine());
         let (hosts, drones) = (lab.0.host.len(), lab.0.drone.len());
@@ -28,11 +28,11 @@ impl Story {
     }
 
     /// What happened, a line each.
-    pub fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         self.told.join("\n")
     }
 
-    pub fn engine(&self) -> &FakeEngine {
+    pub(crate) fn engine(&self) -> &FakeEngine {
         self.player.engine()
     }
 
@@ -48,7 +48,7 @@ impl Story {
         (self.jobs > 0).then(|| format!("j{}", usize::from(number) % self.jobs))
     }
 
-    pub fn live_through(&mut self, deed: &Deed) -> Result<(), String> {
+    pub(crate) fn live_through(&mut self, deed: &Deed) -> Result<(), String> {
         match deed {
             Deed::Tick(count) => (0..*count).try_for_each(|_| self.tick()),
             Deed::FinishAll => self.finish_all(),
@@ -59,13 +59,13 @@ impl Story {
         }
     }
 
-    pub fn act(&mut self, action: Action) -> Result<(), String> {
+    pub(crate) fn act(&mut self, action: Action) -> Result<(), String> {
         self.told.push(format!("do {action:?}"));
         self.watcher.before(self.player.engine(), &action);
         self.player.act(&action).map_err(|problem| describe(&problem))
     }
 
-    pub fn finish_all(&mut self) -> Result<(), String> {
+    pub(crate) fn finish_all(&mut self) -> Result<(), String> {
         // By key: a drone that lost track of a restart may run something under the name of another.
         let keys: Vec<u32> = self.engine().drones().running().into_iter().map(|(key, _)| key).collect();
         if !keys.is_empty() {
@@ -77,7 +77,7 @@ impl Story {
         Ok(())
     }
 
-    pub fn tick(&mut self) -> Result<(), String> {
+    pub(crate) fn tick(&mut self) -> Result<(), String> {
         self.watcher.before_tick(self.player.engine());
         self.player.tick().map_err(|problem| describe(&problem))?;
         let now = yardmaster_engine::Clock::now(self.player.engine_mut().clock_mut());
@@ -100,7 +100,8 @@ impl Story {
             }
             Deed::RequestTask(host, task) => Action::RequestTask { host: self.host(*host), task: *task },
             Deed::AbortTask(process) => {
-                let tasks: Vec<String> = self.player.running().into_iter().filter(|name| name.contains(" host")).collect();
+                let tasks: Vec<String> =
+                    self.player.running().into_iter().filter(|name| name.contains(" host")).collect();
                 Action::AbortTask { process: tasks.get(usize::from(*process) % tasks.len().max(1))?.clone() }
             }
             Deed::Finish(process, end) => {
@@ -157,8 +158,10 @@ impl Story {
             Where::Nowhere => (Vec::new(), Vec::new(), true),
         };
         // A job names no host twice.
-        let hosts: Vec<String> = hosts.iter().map(|host| self.host(*host)).collect::<BTreeSet<_>>().into_iter().collect();
-        let metahosts: Vec<String> = metahosts.iter().map(|number| LABELS[usize::from(*number) % 2].to_owned()).collect();
+        let hosts: Vec<String> =
+            hosts.iter().map(|host| self.host(*host)).collect::<BTreeSet<_>>().into_iter().collect();
+        let metahosts: Vec<String> =
+            metahosts.iter().map(|number| LABELS[usize::from(*number) % 2].to_owned()).collect();
         let count = hosts.len() + metahosts.len() + usize::from(hostless);
         let parent = order.parent.and_then(|parent| self.job(parent));
         let job = format!("j{}", self.jobs);
@@ -195,7 +198,12 @@ type Edited<'a, T> = &'a mut Option<T>;
 
 fn set_host(
     host: String,
-    edit: impl FnOnce(Edited<'_, bool>, Edited<'_, yardmaster_engine::Protection>, Edited<'_, bool>, Edited<'_, Vec<String>>),
+    edit: impl FnOnce(
+        Edited<'_, bool>,
+        Edited<'_, yardmaster_engine::Protection>,
+        Edited<'_, bool>,
+        Edited<'_, Vec<String>>,
+    ),
 ) -> Action {
     let (mut locked, mut protection, mut dirty, mut labels) = (None, None, None, None);
     edit(&mut locked, &mut protection, &mut dirty, &mut labels);

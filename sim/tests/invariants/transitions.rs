@@ -4,12 +4,14 @@
 use yardmaster_engine::{EntryStatus, HostStatus};
 
 /// The statuses that an entry may have one tick after this one, if it is not the same.
-pub fn of_entry(from: EntryStatus) -> &'static [EntryStatus] {
+pub(crate) fn of_entry(from: EntryStatus) -> &'static [EntryStatus] {
     use EntryStatus::*;
     match from {
         // Starting, Running: hostless entries, which begin at once, and groups of hosts that need no
         // preparation. Parsing: its repairs are used up.
-        Queued => &[Resetting, Verifying, Provisioning, Cleaning, Pending, Starting, Running, Parsing, Aborted, Stopped],
+        Queued => {
+            &[Resetting, Verifying, Provisioning, Cleaning, Pending, Starting, Running, Parsing, Aborted, Stopped]
+        }
         // A failed task puts the entry back (from where it may be stopped at once) or fails it; a group may start at once.
         Resetting | Verifying | Provisioning => &[Queued, Pending, Starting, Parsing, Aborted, Stopped],
         // A Verify follows in a later tick; till then the entry is Cleaning.
@@ -25,7 +27,7 @@ pub fn of_entry(from: EntryStatus) -> &'static [EntryStatus] {
 }
 
 /// The same for hosts.
-pub fn of_host(from: HostStatus) -> &'static [HostStatus] {
+pub(crate) fn of_host(from: HostStatus) -> &'static [HostStatus] {
     use HostStatus::*;
     match from {
         Ready => &[Verifying, Repairing, Cleaning, Resetting, Provisioning, Pending],
@@ -42,6 +44,11 @@ pub fn of_host(from: HostStatus) -> &'static [HostStatus] {
 }
 
 /// Whether one may come from another in at most so many steps.
-pub fn reachable<S: Copy + PartialEq + 'static>(from: S, to: S, steps: u32, next: fn(S) -> &'static [S]) -> bool {
+pub(crate) fn reachable<S: Copy + PartialEq + 'static>(
+    from: S,
+    to: S,
+    steps: u32,
+    next: fn(S) -> &'static [S],
+) -> bool {
     from == to || (steps > 0 && next(from).iter().any(|between| reachable(*between, to, steps - 1, next)))
 }

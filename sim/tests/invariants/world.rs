@@ -6,67 +6,77 @@ use yardmaster_engine::{Protection, RebootAfter, RebootBefore, Settings, TaskKin
 use yardmaster_sim::script::{Script, ScriptDrone, ScriptHost, ScriptUser};
 
 /// Labels that jobs ask for; a host may have any of them. For the third kind hosts are provisioned.
-pub const LABELS: [&str; 3] = ["board:eve", "pool:x", "cros-version:R1"];
+pub(crate) const LABELS: [&str; 3] = ["board:eve", "pool:x", "cros-version:R1"];
 /// The first may use every host, the others not those of `lab`.
-pub const USERS: [&str; 3] = ["autotest_system", "bob", "carol"];
+pub(crate) const USERS: [&str; 3] = ["autotest_system", "bob", "carol"];
 
 /// A lab.
 #[derive(Debug, Clone)]
-pub struct Lab(pub Script);
+pub(crate) struct Lab(pub(crate) Script);
 
-pub fn lab(inline: bool) -> impl Strategy<Value = Lab> {
+pub(crate) fn lab(inline: bool) -> impl Strategy<Value = Lab> {
     let labels = prop::sample::subsequence(LABELS.map(str::to_owned).to_vec(), 0..=3);
-    let host = (labels, prop::bool::weighted(0.3), prop::bool::weighted(0.15), protection(), prop::bool::weighted(0.15));
-    let drone = (prop_oneof![1 => Just(0_u32), 6 => 1..5_u32, 2 => Just(20)], prop::option::weighted(0.2, 1..3_usize), any::<bool>());
+    let host =
+        (labels, prop::bool::weighted(0.3), prop::bool::weighted(0.15), protection(), prop::bool::weighted(0.15));
+    let drone = (
+        prop_oneof![1 => Just(0_u32), 6 => 1..5_u32, 2 => Just(20)],
+        prop::option::weighted(0.2, 1..3_usize),
+        any::<bool>(),
+    );
     let settings = (0..2_u32, 1..3_u32, prop_oneof![Just(1), Just(2), Just(100)], prop::bool::weighted(0.2));
-    (prop::collection::vec(host, 1..6), prop::collection::vec(drone, 1..4), settings).prop_map(move |(hosts, drones, settings)| {
-        let (max_provision_retries, max_repair_limit, max_parse_processes, drone_sets_enabled) = settings;
-        let named = |number: usize, kind: &str| format!("{kind}{}", number + 1);
-        let host = |(number, (labels, dirty, locked, protection, private)): (usize, (Vec<String>, bool, bool, _, bool))| ScriptHost {
-            name: named(number, "host"),
-            labels,
-            status: None,
-            protection: Some(protection),
-            dirty,
-            locked,
-            leased: false,
-            invalid: false,
-            acls: private.then(|| vec!["lab".to_owned()]),
-        };
-        let drone = |(number, (max_processes, users, fast)): (usize, (u32, Option<usize>, bool))| ScriptDrone {
-            name: named(number, "drone"),
-            max_processes: Some(max_processes),
-            users: users.map(|count| USERS[..count].iter().map(|user| (*user).to_owned()).collect()),
-            enabled: true,
-            set: Some(if fast { "fast" } else { "slow" }.to_owned()),
-        };
-        let user = |(number, name): (usize, &&str)| ScriptUser {
-            name: (*name).to_owned(),
-            acls: (number == 0).then(|| vec!["everyone".to_owned(), "lab".to_owned()]),
-            drone_set: None,
-        };
-        let default_drone_set = Some(if drones[0].2 { "fast" } else { "slow" }.to_owned());
-        Lab(Script {
-            name: "random".to_owned(),
-            about: String::new(),
-            tick_sec: 1.0,
-            settings: Settings {
-                inline_host_acquisition: inline,
-                max_provision_retries,
-                max_repair_limit,
-                max_parse_processes,
-                drone_sets_enabled,
-                default_drone_set,
-                pidfile_timeout_mins: 5,
-                ..Settings::default()
-            },
-            drone: drones.into_iter().enumerate().map(drone).collect(),
-            host: hosts.into_iter().enumerate().map(host).collect(),
-            label: Vec::new(),
-            user: USERS.iter().enumerate().map(user).collect(),
-            step: Vec::new(),
-        })
-    })
+    (prop::collection::vec(host, 1..6), prop::collection::vec(drone, 1..4), settings).prop_map(
+        move |(hosts, drones, settings)| {
+            let (max_provision_retries, max_repair_limit, max_parse_processes, drone_sets_enabled) = settings;
+            let named = |number: usize, kind: &str| format!("{kind}{}", number + 1);
+            let host = |(number, (labels, dirty, locked, protection, private)): (
+                usize,
+                (Vec<String>, bool, bool, _, bool),
+            )| ScriptHost {
+                name: named(number, "host"),
+                labels,
+                status: None,
+                protection: Some(protection),
+                dirty,
+                locked,
+                leased: false,
+                invalid: false,
+                acls: private.then(|| vec!["lab".to_owned()]),
+            };
+            let drone = |(number, (max_processes, users, fast)): (usize, (u32, Option<usize>, bool))| ScriptDrone {
+                name: named(number, "drone"),
+                max_processes: Some(max_processes),
+                users: users.map(|count| USERS[..count].iter().map(|user| (*user).to_owned()).collect()),
+                enabled: true,
+                set: Some(if fast { "fast" } else { "slow" }.to_owned()),
+            };
+            let user = |(number, name): (usize, &&str)| ScriptUser {
+                name: (*name).to_owned(),
+                acls: (number == 0).then(|| vec!["everyone".to_owned(), "lab".to_owned()]),
+                drone_set: None,
+            };
+            let default_drone_set = Some(if drones[0].2 { "fast" } else { "slow" }.to_owned());
+            Lab(Script {
+                name: "random".to_owned(),
+                about: String::new(),
+                tick_sec: 1.0,
+                settings: Settings {
+                    inline_host_acquisition: inline,
+                    max_provision_retries,
+                    max_repair_limit,
+                    max_parse_processes,
+                    drone_sets_enabled,
+                    default_drone_set,
+                    pidfile_timeout_mins: 5,
+                    ..Settings::default()
+                },
+                drone: drones.into_iter().enumerate().map(drone).collect(),
+                host: hosts.into_iter().enumerate().map(host).collect(),
+                label: Vec::new(),
+                user: USERS.iter().enumerate().map(user).collect(),
+                step: Vec::new(),
+            })
+        },
+    )
 }
 
 fn protection() -> impl Strategy<Value = Protection> {
@@ -75,7 +85,7 @@ fn protection() -> impl Strategy<Value = Protection> {
 
 /// On what a job runs.
 #[derive(Debug, Clone)]
-pub enum Where {
+pub(crate) enum Where {
     Hosts(Vec<u8>),
     Any(Vec<u8>),
     Both(Vec<u8>, Vec<u8>),
@@ -84,24 +94,24 @@ pub enum Where {
 
 /// A job to be submitted.
 #[derive(Debug, Clone)]
-pub struct Order {
-    pub place: Where,
-    pub synch_count: u32,
-    pub run_verify: bool,
-    pub run_reset: bool,
-    pub reboot_before: RebootBefore,
-    pub reboot_after: RebootAfter,
-    pub labels: Vec<u8>,
-    pub priority: i32,
-    pub owner: u8,
-    pub parent: Option<u8>,
-    pub minimum: u32,
-    pub timeout_mins: i64,
+pub(crate) struct Order {
+    pub(crate) place: Where,
+    pub(crate) synch_count: u32,
+    pub(crate) run_verify: bool,
+    pub(crate) run_reset: bool,
+    pub(crate) reboot_before: RebootBefore,
+    pub(crate) reboot_after: RebootAfter,
+    pub(crate) labels: Vec<u8>,
+    pub(crate) priority: i32,
+    pub(crate) owner: u8,
+    pub(crate) parent: Option<u8>,
+    pub(crate) minimum: u32,
+    pub(crate) timeout_mins: i64,
 }
 
 /// How a process ends.
 #[derive(Debug, Clone, Copy)]
-pub enum End {
+pub(crate) enum End {
     Success,
     FailedTests,
     Exit(i32),
@@ -111,7 +121,7 @@ pub enum End {
 
 /// Something that happens.
 #[derive(Debug, Clone)]
-pub enum Deed {
+pub(crate) enum Deed {
     Submit(Order),
     AbortJob(u8),
     AbortEntry(u8),
@@ -133,7 +143,11 @@ pub enum Deed {
     LoseReplies(u8, u32),
     LatePidfiles(u8),
     ShowPidfiles(u8),
-    RefuseCommit { count: u32, reply_lost: bool, landed: bool },
+    RefuseCommit {
+        count: u32,
+        reply_lost: bool,
+        landed: bool,
+    },
     Advance(u32),
     Tick(u8),
 }
@@ -146,11 +160,19 @@ fn order() -> impl Strategy<Value = Order> {
         1 => (some(), some()).prop_map(|(hosts, labels)| Where::Both(hosts, labels)),
         1 => Just(Where::Nowhere),
     ];
-    let before = prop_oneof![3 => Just(RebootBefore::Never), 3 => Just(RebootBefore::IfDirty), 1 => Just(RebootBefore::Always)];
+    let before =
+        prop_oneof![3 => Just(RebootBefore::Never), 3 => Just(RebootBefore::IfDirty), 1 => Just(RebootBefore::Always)];
     let after = prop_oneof![3 => Just(RebootAfter::Never), 1 => Just(RebootAfter::IfAllTestsPassed), 1 => Just(RebootAfter::Always)];
-    let shape = (place, prop_oneof![3 => Just(1_u32), 2 => Just(2), 1 => Just(3)], any::<bool>(), any::<bool>(), before, after);
+    let shape =
+        (place, prop_oneof![3 => Just(1_u32), 2 => Just(2), 1 => Just(3)], any::<bool>(), any::<bool>(), before, after);
     let labels = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(any::<u8>(), 1..2)];
-    let rest = (labels, prop_oneof![Just(20), Just(40), Just(60)], any::<u8>(), prop::option::weighted(0.4, any::<u8>()), 0..3_u32);
+    let rest = (
+        labels,
+        prop_oneof![Just(20), Just(40), Just(60)],
+        any::<u8>(),
+        prop::option::weighted(0.4, any::<u8>()),
+        0..3_u32,
+    );
     let timeout = prop_oneof![9 => Just(1440_i64), 1 => Just(6)];
     (shape, rest, timeout).prop_map(|(shape, rest, timeout_mins)| {
         let (place, synch_count, run_verify, run_reset, reboot_before, reboot_after) = shape;
@@ -186,7 +208,7 @@ fn end(faults: bool) -> impl Strategy<Value = End> {
     ]
 }
 
-pub fn deed(faults: bool) -> impl Strategy<Value = Deed> {
+pub(crate) fn deed(faults: bool) -> impl Strategy<Value = Deed> {
     let some = any::<u8>;
     let tasks = prop::sample::select(vec![TaskKind::Verify, TaskKind::Cleanup, TaskKind::Reset, TaskKind::Repair]);
     let people = prop_oneof![
