@@ -90,7 +90,8 @@ pub enum PidfileContents {
 impl PidfileContents {
     /// Reads the text of a pidfile. Never fails: what makes no sense is `Corrupt`.
     pub fn parse(text: &str) -> PidfileContents {
-        let corrupt = |what: &str| PidfileContents::Corrupt(format!("{what} in {:?}", text.chars().take(80).collect::<String>()));
+        let corrupt =
+            |what: &str| PidfileContents::Corrupt(format!("{what} in {:?}", text.chars().take(80).collect::<String>()));
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let number = |line: &str| line.parse::<i32>().ok();
         match lines.as_slice() {

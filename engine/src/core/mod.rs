@@ -300,7 +300,8 @@ impl Core {
                 return Err(format!("host {id} is used by several entries: {:?}", host.active));
             }
             for entry in &host.active {
-                let entry = self.rows.entries.get(*entry).ok_or(format!("host {id} is used by an entry that is gone"))?;
+                let entry =
+                    self.rows.entries.get(*entry).ok_or(format!("host {id} is used by an entry that is gone"))?;
                 if entry.row.host != Some(id) || !entry.row.active {
                     return Err(format!("host {id} and entry {} disagree", entry.row.id));
                 }
