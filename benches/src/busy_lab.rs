@@ -43,6 +43,23 @@ impl BusyLab {
     /// A lab some time after its opening: every tick, a tenth of all processes has ended, until hosts were at different
     /// points of their jobs.
     pub fn new(size: LabSize) -> BusyLab {
+        let mut lab = BusyLab::open(size);
+        lab.submit(size.hosts + size.queued);
+        for _ in 0..60 {
+            let tenth = lab.running.len() / 10;
+            lab.tick(tenth);
+        }
+        lab
+    }
+
+    /// A lab of so many hosts and no jobs.
+    pub fn idle(hosts: u32) -> BusyLab {
+        let mut lab = BusyLab::open(LabSize { hosts, queued: 0 });
+        lab.tick(0);
+        lab
+    }
+
+    fn open(size: LabSize) -> BusyLab {
         let boards = (size.hosts / 100).max(1);
         let rows = LiveRows {
             labels: (1..=boards).map(|id| label(id, &format!("board:b{id}"))).collect(),
@@ -56,23 +73,8 @@ impl BusyLab {
         let now = Time::from_seconds(1_600_000_000);
         let (core, _) = Core::recover_from(settings, Role::Whole, rows, now, false);
         let random = ChaCha8Rng::seed_from_u64(1);
-        let mut lab = BusyLab {
-            core,
-            size,
-            boards,
-            now,
-            random,
-            running: Vec::new(),
-            appeared: Vec::new(),
-            next_job: 1,
-            new_rows: Vec::new(),
-        };
-        lab.submit(size.hosts + size.queued);
-        for _ in 0..60 {
-            let tenth = lab.running.len() / 10;
-            lab.tick(tenth);
-        }
-        lab
+        let (running, appeared, new_rows) = (Vec::new(), Vec::new(), Vec::new());
+        BusyLab { core, size, boards, now, random, running, appeared, next_job: 1, new_rows }
     }
 
     /// The core, for questions.

@@ -1,4 +1,5 @@
-//! Prints the README's table of figures: each beside what it is to reach.
+//! Prints the README's table of figures: each beside what it is to reach. With arguments, only those sections: `busy`,
+//! `scale`, `placement`, `simulation`, `year`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,20 +13,45 @@ use yardmaster_sim::{output, simulate, workload};
 #[global_allocator]
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
+type Row<'a> = dyn FnMut(&str, String, &str) + 'a;
+
+/// A group of figures and the name by which it can be asked for alone.
+const SECTIONS: &[(&str, fn(&mut Row<'_>) -> anyhow::Result<()>)] = &[
+    ("busy", measure_busy_ticks),
+    ("scale", measure_scale),
+    ("placement", measure_placement),
+    ("simulation", measure_simulations),
+    ("year", measure_year),
+];
+
 fn main() -> anyhow::Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED).set_header(["figure", "measured", "to reach"]);
-    let mut row = |figure: &str, measured: String, goal: &str| {
-        eprintln!("{figure}: {measured}");
-        table.add_row([figure.to_owned(), measured, goal.to_owned()]);
-    };
+    for (_, measure) in SECTIONS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)) {
+        measure(&mut |figure, measured, goal| {
+            eprintln!("{figure}: {measured}");
+            table.add_row([figure.to_owned(), measured, goal.to_owned()]);
+        })?;
+    }
+    table.column_mut(1).into_iter().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    println!("{table}");
+    Ok(())
+}
+
+fn measure_busy_ticks(row: &mut Row<'_>) -> anyhow::Result<()> {
     let mut lab = BusyLab::new(LabSize { hosts: 10_000, queued: 30_000 });
     let processes = lab.processes();
     let ticks = sorted((0..300).map(|_| lab.tick(lab.processes() / 10)).collect());
     let figure = format!("busy tick, 10,000 hosts, 30,000 queued, {processes} processes, a tenth ends: p50 (p99)");
     row(&figure, format!("{} ({})", show(ticks[150]), show(ticks[297])), "3 ms (10 ms: a defect)");
+    Ok(())
+}
+
+fn measure_scale(row: &mut Row<'_>) -> anyhow::Result<()> {
+    let mut lab = BusyLab::new(LabSize { hosts: 1_000, queued: 5_000 });
+    let small = median((0..300).map(|_| lab.tick(100)).collect());
     drop(lab);
-    let small = scaled(LabSize { hosts: 1_000, queued: 5_000 });
     row("100 processes end, 1,000 hosts, 5,000 queued: p50", show(small), "");
     let before = ALLOCATOR.current_usage();
     let mut lab = BusyLab::new(LabSize { hosts: 100_000, queued: 1_000_000 });
@@ -36,23 +62,27 @@ fn main() -> anyhow::Result<()> {
     for _ in 0..10 {
         lab.tick(0);
     }
-    row("tick in which nothing happens, same lab: p50", show(median((0..300).map(|_| lab.tick(0)).collect())), "10 µs");
+    let idle = median((0..300).map(|_| lab.tick(0)).collect());
+    row("tick in which nothing happens, same lab: p50", show(idle), "10 µs");
     drop(lab);
-    let hosts_only = memory_of(LabSize { hosts: 100_000, queued: 0 });
-    let entry = memory.saturating_sub(hosts_only) / 1_000_000;
-    row("memory a queued entry", format!("{entry} bytes"), "600 bytes");
-    row("memory a host, with what runs on it", format!("{} bytes", hosts_only / 100_000), "1 KB");
-    let problem = placement_problem(5_000, 100_000);
-    let placement = median((0..9).map(|_| place(problem.clone())).collect());
-    row("first pass over 5,000 idle hosts and 100,000 jobs", show(placement), "30 ms");
-    drop(problem);
-    measure_simulations(&mut row)?;
-    table.column_mut(1).into_iter().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    println!("{table}");
+    let busy_hosts = memory_of(|| BusyLab::new(LabSize { hosts: 100_000, queued: 0 }));
+    let idle_hosts = memory_of(|| BusyLab::idle(100_000));
+    let entry = memory.saturating_sub(busy_hosts) / 1_000_000;
+    row("memory a queued entry, with its job", format!("{entry} bytes"), "600 bytes");
+    row("memory a host", format!("{} bytes", idle_hosts / 100_000), "1 KB");
+    let at_work = busy_hosts.saturating_sub(idle_hosts) / 100_000;
+    row("and what is at work on it: job, entry, task, agent, process", format!("{at_work} bytes"), "");
     Ok(())
 }
 
-fn measure_simulations(row: &mut impl FnMut(&str, String, &str)) -> anyhow::Result<()> {
+fn measure_placement(row: &mut Row<'_>) -> anyhow::Result<()> {
+    let problem = placement_problem(5_000, 100_000);
+    let placement = median((0..9).map(|_| place(problem.clone())).collect());
+    row("first pass over 5,000 idle hosts and 100,000 jobs", show(placement), "30 ms");
+    Ok(())
+}
+
+fn measure_simulations(row: &mut Row<'_>) -> anyhow::Result<()> {
     let (jobs, hosts) = (200_000, 1_000);
     let plan = lifecycle_plan(jobs, hosts);
     let start = ThreadTime::now();
@@ -63,6 +93,10 @@ fn measure_simulations(row: &mut impl FnMut(&str, String, &str)) -> anyhow::Resu
     std::hint::black_box(run_bare_events(jobs, hosts, LIFECYCLE_PROCESSES));
     let bare = f64::from(jobs) / start.elapsed().as_secs_f64();
     row("a bare event queue, as many events: lifecycles a second", format!("{bare:.0}"), "");
+    Ok(())
+}
+
+fn measure_year(row: &mut Row<'_>) -> anyhow::Result<()> {
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/cip-year.toml");
     let directory = tempfile::tempdir()?;
     let start = ThreadTime::now();
@@ -82,14 +116,9 @@ fn place((mut core, now, input): (yardmaster_engine::Core, yardmaster_engine::Ti
     took
 }
 
-fn scaled(size: LabSize) -> Duration {
-    let mut lab = BusyLab::new(size);
-    median((0..300).map(|_| lab.tick(100)).collect())
-}
-
-fn memory_of(size: LabSize) -> usize {
+fn memory_of(lab: impl FnOnce() -> BusyLab) -> usize {
     let before = ALLOCATOR.current_usage();
-    let lab = BusyLab::new(size);
+    let lab = lab();
     let memory = ALLOCATOR.current_usage() - before;
     drop(lab);
     memory

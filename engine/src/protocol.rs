@@ -466,15 +466,17 @@ pub enum Notice {
     },
     /// A pidfile makes no sense; its process counts as lost.
     CorruptPidfile {
-        /// Where.
-        path: ExecutionPath,
+        /// Its results directory, where known.
+        path: Option<ExecutionPath>,
+        /// On which drone.
+        drone: DroneId,
         /// What is wrong with it.
         what: String,
     },
     /// A process disappeared without an exit status, or never appeared.
     LostProcess {
-        /// Its results directory.
-        path: ExecutionPath,
+        /// Its results directory, where known.
+        path: Option<ExecutionPath>,
         /// On which drone.
         drone: DroneId,
     },

@@ -127,6 +127,17 @@ impl PendingQueue {
         }
     }
 
+    pub(super) fn wake_all(&mut self) {
+        for key in 0..self.requirements.len() as u32 {
+            self.wake(key);
+        }
+    }
+
+    /// How many requirements there are.
+    pub(super) fn requirements_len(&self) -> usize {
+        self.requirement_keys.len()
+    }
+
     /// The requirements to be looked at now.
     pub(super) fn take_woken(&mut self) -> Vec<u32> {
         let mut woken = std::mem::take(&mut self.woken);
