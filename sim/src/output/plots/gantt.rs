@@ -1,19 +1,24 @@
 //! A Gantt view of the busiest window: what ran on which host around the moment of the longest queue.
 
+use plotters::prelude::{Color, RGBColor, Rectangle};
 use yardmaster_engine::{Span, TaskKind, Time};
 
-use super::area::{Area, Swatch, draw_legend, draw_title};
 use super::axis::Axis;
-use super::picture::{Anchor, Picture};
-use super::theme::{
-    self, BLUE, BOTTOM, Colour, GREEN, GRID, ORANGE, SKY, TOP, VERMILION, WIDTH, YELLOW, fitted, text_width,
-};
+use super::chart::{Key, Room, axis_room, chart, draw_legend, legend_room};
+use super::picture::{Canvas, Drawn, Picture};
+use super::theme::{self, BLUE, BOTTOM, GREEN, ORANGE, SKY, VERMILION, YELLOW, fitted};
 use crate::output::duration::readable_duration;
 use crate::recording::{ProcessKind, ProcessRecord, Recording};
 
 /// Rows drawn at most: the busiest hosts.
 const ROWS_MAX: usize = 40;
-const ROW: f64 = 14.0;
+/// Height of a row, and of the gap at either side of its bars as a share of it.
+const ROW: u32 = 28;
+const GAP: f64 = 0.14;
+/// A hair is about a unit wide: so many make the window.
+const HAIRS: f64 = 1350.0;
+/// The longest name of a host.
+const NAME: u32 = 420;
 /// The window is about so many median tests long.
 const TESTS_IN_WINDOW: i64 = 8;
 /// Lengths a window may have, in minutes: from half an hour to four weeks.
@@ -51,25 +56,16 @@ impl Bar {
         }
     }
 
-    fn colour(self) -> Colour {
+    fn look(self) -> (&'static str, RGBColor) {
         match self {
-            Bar::Test => BLUE,
-            Bar::FailedTest => Colour(96, 44, 66),
-            Bar::Gather => Colour(140, 150, 160),
-            Bar::Special(TaskKind::Verify) => GREEN,
-            Bar::Special(TaskKind::Cleanup) => SKY,
-            Bar::Special(TaskKind::Reset) => YELLOW,
-            Bar::Special(TaskKind::Provision) => ORANGE,
-            Bar::Special(TaskKind::Repair) => VERMILION,
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Bar::Test => "test",
-            Bar::FailedTest => "test that failed",
-            Bar::Gather => "gather",
-            Bar::Special(kind) => kind.lower(),
+            Bar::Test => ("test", BLUE),
+            Bar::FailedTest => ("test that failed", RGBColor(96, 44, 66)),
+            Bar::Gather => ("gather", RGBColor(140, 150, 160)),
+            Bar::Special(TaskKind::Verify) => ("verify", GREEN),
+            Bar::Special(TaskKind::Cleanup) => ("cleanup", SKY),
+            Bar::Special(TaskKind::Reset) => ("reset", YELLOW),
+            Bar::Special(TaskKind::Provision) => ("provision", ORANGE),
+            Bar::Special(TaskKind::Repair) => ("repair", VERMILION),
         }
     }
 }
@@ -97,12 +93,13 @@ impl Window {
 /// The picture; `None` if nothing ran on a host in the window.
 pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     let window = busiest_window(recording);
-    let rows = busiest_hosts(recording, window);
-    if rows.is_empty() {
+    let mut hosts = busiest_hosts(recording, window);
+    if hosts.is_empty() {
         return None;
     }
-    let busy = rows.len();
-    let shown: Vec<u32> = rows.into_iter().take(ROWS_MAX).collect();
+    let busy = hosts.len();
+    hosts.truncate(ROWS_MAX);
+    hosts.sort_by_key(|&index| (&recording.hosts[index as usize].kind, index));
     let whole = window.length() == recording.end - recording.start;
     let title = if whole { "What ran on the hosts" } else { "What ran on the hosts around the longest queue" };
     let mut explanation = format!(
@@ -113,56 +110,45 @@ pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     if busy > ROWS_MAX {
         explanation += &format!(" Of the {busy} hosts that were in use, the {ROWS_MAX} busiest are shown.");
     }
-    let height = TOP + shown.len() as f64 * ROW + BOTTOM;
-    let mut picture = Picture::new("gantt", title.to_owned(), explanation, WIDTH, height);
-    draw_title(&mut picture);
-    draw_rows(&mut picture, recording, window, shown);
-    Some(picture)
+    let height = hosts.len() as u32 * ROW + BOTTOM;
+    Some(Picture::new(("gantt", title, explanation), height, |canvas| draw(canvas, recording, window, &hosts)))
 }
 
-fn draw_rows(picture: &mut Picture, recording: &Recording, window: Window, mut hosts: Vec<u32>) {
-    let host = |index: u32| &recording.hosts[index as usize];
-    hosts.sort_by_key(|&index| (&host(index).kind, index));
-    let label = |index: u32| fitted(&host(index).name, theme::TICK, 210.0);
-    let widest = hosts.iter().map(|&index| text_width(&label(index), theme::TICK)).fold(40.0, f64::max);
-    let area =
-        Area { left: 20.0 + widest + 8.0, right: WIDTH - theme::RIGHT, top: TOP, bottom: picture.height - BOTTOM };
-    let axis = Axis::of_time(recording, window.from, window.to);
-    area.draw_x_axis(picture, &axis);
+fn draw(canvas: &Canvas<'_>, recording: &Recording, window: Window, hosts: &[u32]) -> Drawn {
+    let name = |&index: &u32| fitted(&recording.hosts[index as usize].name, &theme::axis(), NAME);
+    let names: Vec<String> = hosts.iter().map(name).collect();
     let mut row_of = vec![None; recording.hosts.len()];
     for (row, &index) in hosts.iter().enumerate() {
         row_of[index as usize] = Some(row);
-        let bottom = TOP + (row + 1) as f64 * ROW;
-        picture.text((area.left - 7.0, bottom - 3.0), &label(index), theme::TICK.anchored(Anchor::End));
-        picture.line(&[(area.left, bottom), (area.right, bottom)], 0.5, GRID, false);
     }
-    let mut seen = [false; Bar::ALL.len()];
-    let mut drawn_to = vec![area.left; hosts.len()];
+    let mut bars = Bar::ALL.map(|bar| (bar.look(), Vec::new()));
+    // A hair of white keeps neighbours of one kind apart; the shortest task is still seen, unless others of the same
+    // moment cover it.
+    let hair = window.length().as_seconds_f64() / HAIRS;
+    let mut drawn_to = vec![f64::MIN; hosts.len()];
     let seconds = |time: Time| (time - recording.start).as_seconds_f64();
     for process in &recording.processes {
         let (Some(cut), Some(bar)) = (window.cut(process), Bar::of(process)) else { continue };
         for row in process.hosts.iter().filter_map(|&index| row_of.get(index as usize).copied().flatten()) {
-            let (from, to) = (area.x(&axis, seconds(cut.from)), area.x(&axis, seconds(cut.to)));
-            let top = TOP + row as f64 * ROW;
-            // A hair of white keeps neighbours of one kind apart; the shortest task is still seen, unless others of
-            // the same moment cover it.
-            let to = (to - 0.5).max(from + 0.6);
+            let from = seconds(cut.from);
+            let to = (seconds(cut.to) - hair).max(from + 2.0 * hair);
             if to <= drawn_to[row] {
                 continue;
             }
             drawn_to[row] = to;
-            picture.rectangle((from, top + 2.0), (to, top + ROW - 2.0), bar.colour());
-            seen[Bar::ALL.iter().position(|&other| other == bar).expect("ALL has every bar")] = true;
+            let corners = [(from, row as f64 + GAP), (to, (row + 1) as f64 - GAP)];
+            bars[Bar::ALL.iter().position(|&other| other == bar).expect("ALL has every bar")].1.push(corners);
         }
     }
-    area.draw_left_edge(picture);
-    let legend: Vec<_> = Bar::ALL
-        .into_iter()
-        .zip(seen)
-        .filter(|(_, seen)| *seen)
-        .map(|(bar, _)| (Swatch::Fill(bar.colour()), bar.label().to_owned()))
-        .collect();
-    draw_legend(picture, (area.left, TOP - 18.0), &legend);
+    let seen = || bars.iter().filter(|(_, corners)| !corners.is_empty());
+    let keys: Vec<Key> = seen().map(|((label, colour), _)| Key::Fill((*label).to_owned(), *colour)).collect();
+    let room = Room { left: axis_room(&names), below: BOTTOM, right: legend_room(&keys) };
+    let time = Axis::of_time(recording, window.from, window.to);
+    let mut chart = chart(canvas, room, time, Axis::of_rows(names))?;
+    for ((_, colour), corners) in seen() {
+        chart.draw_series(corners.iter().map(|&corners| Rectangle::new(corners, colour.filled())))?;
+    }
+    draw_legend(canvas, room, &keys)
 }
 
 /// A window of some median tests around the first moment of the longest queue (of the most processes, if nothing ever
