@@ -7,7 +7,7 @@ use plotters::prelude::{
 
 use super::axis::Axis;
 use super::picture::{Canvas, Drawn};
-use super::theme::{self, AXIS, GRID, MARGIN, text_width};
+use super::theme::{self, AXIS, BOTTOM, GRID, MARGIN, text_width};
 
 pub(super) type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 
@@ -35,6 +35,8 @@ impl Key {
 
 /// Where the labels of a legend begin; to the left of them are its lines and squares.
 const LEGEND_LABELS: u32 = 40;
+/// Height of a line of a legend.
+const LEGEND_LINE: u32 = 39;
 /// Room between a chart and its legend.
 const LEGEND_GAP: u32 = 34;
 
@@ -70,6 +72,12 @@ pub(super) fn axis_room(labels: &[String]) -> u32 {
 pub(super) fn legend_room(keys: &[Key]) -> u32 {
     let widest = keys.iter().map(|key| text_width(key.label(), &theme::legend())).max().unwrap_or_default();
     LEGEND_GAP + LEGEND_LABELS + widest + MARGIN
+}
+
+/// A chart of rows takes so much room above its axis, and a picture of it so much in all, for its legend may be longer.
+pub(super) fn height_of_rows(rows: usize, row: u32, keys: &[Key]) -> (u32, u32) {
+    let chart = rows as u32 * row + BOTTOM;
+    (chart, chart.max(keys.len() as u32 * LEGEND_LINE))
 }
 
 /// Draws a legend at the right end of the canvas. It is a chart of its own, without values, because plotters does not

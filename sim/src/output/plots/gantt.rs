@@ -4,8 +4,8 @@ use plotters::prelude::{Color, RGBColor, Rectangle};
 use yardmaster_engine::{Span, TaskKind, Time};
 
 use super::axis::Axis;
-use super::chart::{Key, Room, axis_room, chart, draw_legend, legend_room};
-use super::picture::{Canvas, Drawn, Picture};
+use super::chart::{Key, Room, axis_room, chart, draw_legend, height_of_rows, legend_room};
+use super::picture::Picture;
 use super::theme::{self, BLUE, BOTTOM, GREEN, ORANGE, SKY, VERMILION, YELLOW, fitted};
 use crate::output::duration::readable_duration;
 use crate::recording::{ProcessKind, ProcessRecord, Recording};
@@ -110,13 +110,27 @@ pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     if busy > ROWS_MAX {
         explanation += &format!(" Of the {busy} hosts that were in use, the {ROWS_MAX} busiest are shown.");
     }
-    let height = hosts.len() as u32 * ROW + BOTTOM;
-    Some(Picture::new(("gantt", title, explanation), height, |canvas| draw(canvas, recording, window, &hosts)))
-}
-
-fn draw(canvas: &Canvas<'_>, recording: &Recording, window: Window, hosts: &[u32]) -> Drawn {
+    let bars = bars(recording, window, &hosts);
+    let keys: Vec<Key> = bars.iter().map(|((label, colour), _)| Key::Fill((*label).to_owned(), *colour)).collect();
     let name = |&index: &u32| fitted(&recording.hosts[index as usize].name, &theme::axis(), NAME);
     let names: Vec<String> = hosts.iter().map(name).collect();
+    let room = Room { left: axis_room(&names), below: BOTTOM, right: legend_room(&keys) };
+    let (height, full_height) = height_of_rows(hosts.len(), ROW, &keys);
+    Some(Picture::new(("gantt", title, explanation), full_height, |canvas| {
+        let time = Axis::of_time(recording, window.from, window.to);
+        let mut chart = chart(&canvas.split_vertically(height).0, room, time, Axis::of_rows(names))?;
+        for ((_, colour), corners) in bars {
+            chart.draw_series(corners.into_iter().map(|corners| Rectangle::new(corners, colour.filled())))?;
+        }
+        draw_legend(canvas, room, &keys)
+    }))
+}
+
+/// Two corners of a bar: the time in seconds, and its place among the rows.
+type Corners = [(f64, f64); 2];
+
+/// The bars of each kind that ran on one of the hosts, with the kind's label and colour.
+fn bars(recording: &Recording, window: Window, hosts: &[u32]) -> Vec<((&'static str, RGBColor), Vec<Corners>)> {
     let mut row_of = vec![None; recording.hosts.len()];
     for (row, &index) in hosts.iter().enumerate() {
         row_of[index as usize] = Some(row);
@@ -140,15 +154,7 @@ fn draw(canvas: &Canvas<'_>, recording: &Recording, window: Window, hosts: &[u32
             bars[Bar::ALL.iter().position(|&other| other == bar).expect("ALL has every bar")].1.push(corners);
         }
     }
-    let seen = || bars.iter().filter(|(_, corners)| !corners.is_empty());
-    let keys: Vec<Key> = seen().map(|((label, colour), _)| Key::Fill((*label).to_owned(), *colour)).collect();
-    let room = Room { left: axis_room(&names), below: BOTTOM, right: legend_room(&keys) };
-    let time = Axis::of_time(recording, window.from, window.to);
-    let mut chart = chart(canvas, room, time, Axis::of_rows(names))?;
-    for ((_, colour), corners) in seen() {
-        chart.draw_series(corners.iter().map(|&corners| Rectangle::new(corners, colour.filled())))?;
-    }
-    draw_legend(canvas, room, &keys)
+    bars.into_iter().filter(|(_, corners)| !corners.is_empty()).collect()
 }
 
 /// A window of some median tests around the first moment of the longest queue (of the most processes, if nothing ever

@@ -4,7 +4,7 @@ use plotters::prelude::{Color, EmptyElement, RGBColor, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
-use super::chart::{Key, Room, axis_room, chart, draw_legend, legend_room};
+use super::chart::{Key, Room, axis_room, chart, draw_legend, height_of_rows, legend_room};
 use super::picture::{Canvas, Drawn, Picture};
 use super::theme::{self, BLUE, BOTTOM, GREY, INK, ORANGE, PURPLE, VERMILION, fitted};
 use crate::output::derived::HostUse;
@@ -18,7 +18,7 @@ const GAP: f64 = 0.16;
 /// The longest label.
 const LABEL: u32 = 600;
 /// Room to the right of the bars for the figure.
-const FIGURE: u32 = 80;
+const FIGURE: u32 = 116;
 
 impl HostUse {
     fn colour(self) -> RGBColor {
@@ -52,17 +52,21 @@ pub(super) fn picture(summary: &Summary) -> Picture {
     if left_out > 0 {
         explanation += &format!(" Only the {BARS_MAX} kinds with the most hosts are shown; {left_out} are not.");
     }
-    let height = bars.len() as u32 * ROW + BOTTOM;
-    Picture::new(("utilisation", "Host utilisation by kind of host", explanation), height, |canvas| draw(canvas, &bars))
-}
-
-fn draw(canvas: &Canvas<'_>, bars: &[(&str, &HostsOfKind)]) -> Drawn {
-    let labels: Vec<String> = bars.iter().map(|(kind, hosts)| label(kind, hosts)).collect();
     // Most labs never hold a host for a job of several; then the legend need not speak of it.
     let shown =
         HostUse::ALL.into_iter().filter(|&use_| use_ != HostUse::Held || bars.iter().any(|bar| bar.1.is_held()));
     let keys: Vec<Key> = shown.map(|use_| Key::Fill(use_.label().to_owned(), use_.colour())).collect();
-    let room = Room { left: axis_room(&labels), below: BOTTOM, right: legend_room(&keys) };
+    let (height, full_height) = height_of_rows(bars.len(), ROW, &keys);
+    let title = "Host utilisation by kind of host";
+    Picture::new(("utilisation", title, explanation), full_height, |canvas| {
+        let room = draw_bars(&canvas.split_vertically(height).0, &bars, legend_room(&keys))?;
+        draw_legend(canvas, room, &keys)
+    })
+}
+
+fn draw_bars(canvas: &Canvas<'_>, bars: &[(&str, &HostsOfKind)], right: u32) -> Drawn<Room> {
+    let labels: Vec<String> = bars.iter().map(|(kind, hosts)| label(kind, hosts)).collect();
+    let room = Room { left: axis_room(&labels), below: BOTTOM, right };
     let bars_room = Room { right: room.right + FIGURE, ..room };
     let mut chart = chart(canvas, bars_room, Axis::of_shares("share of the hosts' time"), Axis::of_rows(labels))?;
     for (position, use_) in HostUse::ALL.into_iter().enumerate() {
@@ -81,7 +85,7 @@ fn draw(canvas: &Canvas<'_>, bars: &[(&str, &HostsOfKind)]) -> Drawn {
         EmptyElement::at((1.0, f64::from(row) + 0.5)) + Text::new(figure, (FIGURE as i32, theme::SINK), style.clone())
     });
     chart.draw_series(figures)?;
-    draw_legend(canvas, room, &keys)
+    Ok(room)
 }
 
 impl HostsOfKind {
