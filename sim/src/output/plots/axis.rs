@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use plotters::coord::combinators::{IntoLogRange, LogCoord};
@@ -70,11 +69,8 @@ impl Axis {
     /// A row for each label, from the top down. The first row is from 0 to 1.
     pub(super) fn of_rows(labels: Vec<String>) -> Axis {
         let rows = labels.len() as f64;
-        Axis::linear(
-            "",
-            rows..0.0,
-            labels.into_iter().enumerate().map(|(row, label)| (row as f64 + 0.5, label)).collect(),
-        )
+        let ticks = labels.into_iter().enumerate().map(|(row, label)| (row as f64 + 0.5, label)).collect();
+        Axis::linear("", rows..0.0, ticks)
     }
 
     /// Durations from one second to `max_seconds`, logarithmic, with ticks at durations that people think in. Shorter
@@ -162,8 +158,8 @@ fn elapsed_ticks(from: i64, to: i64) -> (String, Vec<(i64, String)>) {
 }
 
 fn date_ticks(from: i64, to: i64) -> (String, Vec<(i64, String)>) {
-    let (first, last) = (date_time(from).year(), date_time(to).year());
-    let years = if first == last { first.to_string() } else { format!("{first}–{last}") };
+    let (first, last) = (utc(from, "%Y"), utc(to, "%Y"));
+    let years = if first == last { first } else { format!("{first}–{last}") };
     if to - from > TIME_TICKS_MAX * 7 * DAY {
         return (format!("date (UTC), {years}"), month_ticks(from, to));
     }
@@ -172,15 +168,15 @@ fn date_ticks(from: i64, to: i64) -> (String, Vec<(i64, String)>) {
     let mut previous = None;
     let ticks = multiples(step, phase, from, to)
         .map(|second| {
-            let moment = date_time(second);
-            let new_day = previous.replace(moment.date()) != Some(moment.date());
+            let day = second.div_euclid(DAY);
+            let new_day = previous.replace(day) != Some(day);
             let pattern = match (step, new_day) {
                 (DAY.., _) => "%-d %b",
                 (MINUTE.., true) => "%-d %b %H:%M",
                 (MINUTE.., false) => "%H:%M",
                 (_, _) => "%H:%M:%S",
             };
-            (second, moment.strftime(pattern).to_string())
+            (second, utc(second, pattern))
         })
         .collect();
     (format!("{} (UTC), {years}", if step >= DAY { "date" } else { "time of day" }), ticks)
@@ -190,18 +186,22 @@ fn date_ticks(from: i64, to: i64) -> (String, Vec<(i64, String)>) {
 fn month_ticks(from: i64, to: i64) -> Vec<(i64, String)> {
     let months = (to - from) / (30 * DAY) + 1;
     let apart = [1, 2, 3, 6, 12].into_iter().find(|apart| months / apart <= TIME_TICKS_MAX).unwrap_or(60);
-    let year = date_time(from).date().first_of_year();
+    let year = time(from).to_zoned(TimeZone::UTC).date().first_of_year();
     year.series(apart.months())
-        .filter_map(|date| Some((date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second(), date)))
-        .take_while(|(second, _)| *second <= to)
-        .filter(|(second, _)| *second >= from)
-        .map(|(second, date)| (second, date.strftime("%b %Y").to_string()))
+        .filter_map(|date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second()))
+        .take_while(|&second| second <= to)
+        .filter(|&second| second >= from)
+        .map(|second| (second, utc(second, "%b %Y")))
         .collect()
 }
 
-fn date_time(second: i64) -> DateTime {
-    // Beyond the years that dates can name there is nothing to see; stay at the epoch.
-    Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC).datetime()
+/// Beyond the years that dates can name there is nothing to see; stay at the epoch.
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or_default()
+}
+
+fn utc(second: i64, pattern: &str) -> String {
+    time(second).strftime(pattern).to_string()
 }
 
 #[cfg(test)]

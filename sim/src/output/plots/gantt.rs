@@ -1,7 +1,7 @@
 //! A Gantt view of the busiest window: what ran on which host around the moment of the longest queue.
 
 use plotters::prelude::{Color, RGBColor, Rectangle};
-use yardmaster_engine::{Span, TaskKind, Time};
+use yardmaster_engine::{Span, Time};
 
 use super::axis::Axis;
 use super::chart::{Key, Room, axis_room, chart, draw_legend, height_of_rows, legend_room};
@@ -24,50 +24,28 @@ const TESTS_IN_WINDOW: i64 = 8;
 /// Lengths a window may have, in minutes: from half an hour to four weeks.
 const WINDOW_MINUTES: [i64; 10] = [30, 60, 120, 240, 480, 1440, 2880, 5760, 10_080, 40_320];
 
-/// What a bar shows. Parsers are missing: they run when the host is free again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bar {
-    Test,
-    FailedTest,
-    Gather,
-    Special(TaskKind),
-}
+/// What a bar may show, in the order of the legend.
+const BARS: [(&str, RGBColor); 8] = [
+    ("test", BLUE),
+    ("test that failed", RGBColor(96, 44, 66)),
+    ("gather", RGBColor(140, 150, 160)),
+    ("verify", GREEN),
+    ("cleanup", SKY),
+    ("reset", YELLOW),
+    ("provision", ORANGE),
+    ("repair", VERMILION),
+];
 
-impl Bar {
-    const ALL: [Bar; 8] = [
-        Bar::Test,
-        Bar::FailedTest,
-        Bar::Gather,
-        Bar::Special(TaskKind::Verify),
-        Bar::Special(TaskKind::Cleanup),
-        Bar::Special(TaskKind::Reset),
-        Bar::Special(TaskKind::Provision),
-        Bar::Special(TaskKind::Repair),
-    ];
-
-    fn of(process: &ProcessRecord) -> Option<Bar> {
-        let failed = process.exit_status.is_some_and(|status| status != 0);
-        match process.kind {
-            ProcessKind::Test if failed => Some(Bar::FailedTest),
-            ProcessKind::Test => Some(Bar::Test),
-            ProcessKind::Gather => Some(Bar::Gather),
-            ProcessKind::Special(kind) => Some(Bar::Special(kind)),
-            ProcessKind::Parse => None,
-        }
-    }
-
-    fn look(self) -> (&'static str, RGBColor) {
-        match self {
-            Bar::Test => ("test", BLUE),
-            Bar::FailedTest => ("test that failed", RGBColor(96, 44, 66)),
-            Bar::Gather => ("gather", RGBColor(140, 150, 160)),
-            Bar::Special(TaskKind::Verify) => ("verify", GREEN),
-            Bar::Special(TaskKind::Cleanup) => ("cleanup", SKY),
-            Bar::Special(TaskKind::Reset) => ("reset", YELLOW),
-            Bar::Special(TaskKind::Provision) => ("provision", ORANGE),
-            Bar::Special(TaskKind::Repair) => ("repair", VERMILION),
-        }
-    }
+/// Which of the bars shows a process; none a parser, which runs when the host is free again.
+fn bar(process: &ProcessRecord) -> Option<usize> {
+    let label = match process.kind {
+        ProcessKind::Test if process.exit_status.is_some_and(|status| status != 0) => "test that failed",
+        ProcessKind::Test => "test",
+        ProcessKind::Gather => "gather",
+        ProcessKind::Special(kind) => kind.lower(),
+        ProcessKind::Parse => return None,
+    };
+    Some(BARS.iter().position(|(known, _)| *known == label).expect("BARS has every kind"))
 }
 
 /// Part of the run.
@@ -135,14 +113,14 @@ fn bars(recording: &Recording, window: Window, hosts: &[u32]) -> Vec<((&'static 
     for (row, &index) in hosts.iter().enumerate() {
         row_of[index as usize] = Some(row);
     }
-    let mut bars = Bar::ALL.map(|bar| (bar.look(), Vec::new()));
+    let mut bars = BARS.map(|look| (look, Vec::new()));
     // A hair of white keeps neighbours of one kind apart; the shortest task is still seen, unless others of the same
     // moment cover it.
     let hair = window.length().as_seconds_f64() / HAIRS;
     let mut drawn_to = vec![f64::MIN; hosts.len()];
     let seconds = |time: Time| (time - recording.start).as_seconds_f64();
     for process in &recording.processes {
-        let (Some(cut), Some(bar)) = (window.cut(process), Bar::of(process)) else { continue };
+        let (Some(cut), Some(bar)) = (window.cut(process), bar(process)) else { continue };
         for row in process.hosts.iter().filter_map(|&index| row_of.get(index as usize).copied().flatten()) {
             let from = seconds(cut.from);
             let to = (seconds(cut.to) - hair).max(from + 2.0 * hair);
@@ -151,7 +129,7 @@ fn bars(recording: &Recording, window: Window, hosts: &[u32]) -> Vec<((&'static 
             }
             drawn_to[row] = to;
             let corners = [(from, row as f64 + GAP), (to, (row + 1) as f64 - GAP)];
-            bars[Bar::ALL.iter().position(|&other| other == bar).expect("ALL has every bar")].1.push(corners);
+            bars[bar].1.push(corners);
         }
     }
     bars.into_iter().filter(|(_, corners)| !corners.is_empty()).collect()
@@ -186,7 +164,7 @@ fn busiest_window(recording: &Recording) -> Window {
 /// Hosts on which something ran in the window, busiest first, equals in the order of their indices.
 fn busiest_hosts(recording: &Recording, window: Window) -> Vec<u32> {
     let mut busy = vec![Span::ZERO; recording.hosts.len()];
-    for process in recording.processes.iter().filter(|process| Bar::of(process).is_some()) {
+    for process in recording.processes.iter().filter(|process| bar(process).is_some()) {
         let Some(cut) = window.cut(process) else { continue };
         for &index in &process.hosts {
             if let Some(sum) = busy.get_mut(index as usize) {

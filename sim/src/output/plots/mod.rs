@@ -1,4 +1,4 @@
-//! The plots, each a pure function from what was recorded to a [`Picture`]:
+//! The plots, drawn with plotters, each a pure function from what was recorded to a [`Picture`]:
 //!
 //! * `queue`: queue length and running processes over time, reduced by `columns`;
 //! * `utilisation`: what the hosts' time went to, by kind;

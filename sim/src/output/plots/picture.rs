@@ -11,10 +11,7 @@ use plotters::prelude::{DrawingArea, IntoDrawingArea, SVGBackend, WHITE};
 use plotters::{coord::Shift, drawing::DrawingAreaErrorKind};
 use resvg::{tiny_skia, usvg};
 
-use super::theme::{self, BOLD_FONT, FONT_FAMILY, MARGIN, REGULAR_FONT, TOP, WIDTH};
-
-/// Units to a pixel of the SVG.
-const UNITS: u32 = 2;
+use super::theme::{self, BOLD_FONT, FONT_FAMILY, MARGIN, REGULAR_FONT, TOP, UNITS, WIDTH};
 
 /// What plotters draws on.
 pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::chart::{Key, Room, chart, draw_legend};
 use super::columns::{Column, columns};
 use super::picture::{Canvas, Drawn, Picture};
-use super::theme::{BLUE, BOTTOM, INK, LEFT, ORANGE, PALE_BLUE, PALE_ORANGE, VERMILION};
+use super::theme::{BLUE, BOTTOM, INK, LEFT, MARGIN, ORANGE, PALE_BLUE, PALE_ORANGE, UNITS, VERMILION, WIDTH};
 use crate::recording::{Recording, TimelinePoint};
 
 /// Height of the upper chart, and of the gap between both.
@@ -16,8 +16,8 @@ const GAP: u32 = 44;
 const HEIGHT: u32 = 960;
 /// Room for the legends.
 const RIGHT: u32 = 384;
-/// About one for every pixel of the SVG.
-const COLUMNS: usize = 700;
+/// One for every pixel of the SVG.
+const COLUMNS: usize = ((WIDTH - MARGIN - LEFT - RIGHT) / UNITS) as usize;
 
 pub(super) fn picture(recording: &Recording) -> Picture {
     let title = "Queue length and running processes over time";

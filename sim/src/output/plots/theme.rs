@@ -10,6 +10,8 @@ pub(in crate::output) const FONT_FAMILY: &str = "DejaVu Sans";
 pub(super) const REGULAR_FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-subset.ttf");
 pub(super) const BOLD_FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-Bold-subset.ttf");
 
+/// Units to a pixel of the SVG.
+pub(super) const UNITS: u32 = 2;
 /// Width of every plot.
 pub(super) const WIDTH: u32 = 1920;
 /// Room above the first chart for the title.
