@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use smallvec::smallvec;
 use yardmaster_engine::{
     AclGroupId, Command, Core, Drone, DroneAnswer, DroneId, DroneReport, Entry, EntryId, EntryStatus, Host, HostId,
-    HostStatus, Job, JobId, Label, LabelId, LiveRows, PidfileContents, PidfileEvent, PidfileId, Protection, RebootAfter,
-    RebootBefore, Role, RowChange, Settings, Span, Subdir, TickInput, TickOutput, Time, User, UserId,
+    HostStatus, Job, JobId, Label, LabelId, LiveRows, PidfileContents, PidfileEvent, PidfileId, Protection,
+    RebootAfter, RebootBefore, Role, RowChange, Settings, Span, Subdir, TickInput, TickOutput, Time, User, UserId,
 };
 
 /// How large a lab is.

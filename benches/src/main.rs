@@ -15,8 +15,11 @@ static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 type Row<'a> = dyn FnMut(&str, String, &str) + 'a;
 
-/// A group of figures and the name by which it can be asked for alone.
-const SECTIONS: &[(&str, fn(&mut Row<'_>) -> anyhow::Result<()>)] = &[
+/// Measures a group of figures.
+type Measure = fn(&mut Row<'_>) -> anyhow::Result<()>;
+
+/// Groups of figures, each with the name by which it can be asked for alone.
+const SECTIONS: &[(&str, Measure)] = &[
     ("busy", measure_busy_ticks),
     ("scale", measure_scale),
     ("placement", measure_placement),
@@ -28,7 +31,9 @@ fn main() -> anyhow::Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED).set_header(["figure", "measured", "to reach"]);
-    for (_, measure) in SECTIONS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)) {
+    for (_, measure) in
+        SECTIONS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name))
+    {
         measure(&mut |figure, measured, goal| {
             eprintln!("{figure}: {measured}");
             table.add_row([figure.to_owned(), measured, goal.to_owned()]);
@@ -108,7 +113,9 @@ fn measure_year(row: &mut Row<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn place((mut core, now, input): (yardmaster_engine::Core, yardmaster_engine::Time, yardmaster_engine::TickInput)) -> Duration {
+fn place(
+    (mut core, now, input): (yardmaster_engine::Core, yardmaster_engine::Time, yardmaster_engine::TickInput),
+) -> Duration {
     let start = ThreadTime::now();
     let output = core.tick(now, input);
     let took = start.elapsed();

@@ -4,8 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    AclGroupId, Core, Drone, DroneAnswer, DroneId, DroneReport, Host, Job, LabelId, LiveRows, Role, Settings, TickInput,
-    Time, User, UserId,
+    AclGroupId, Core, Drone, DroneAnswer, DroneId, DroneReport, Host, Job, LabelId, LiveRows, Role, Settings,
+    TickInput, Time, User, UserId,
 };
 
 use crate::busy_lab::{drone, entry, host, job, label, user};

@@ -68,7 +68,10 @@ enum Stage {
     /// Started; its pidfile is empty.
     Silent,
     Running,
-    Ended { exit_status: i32, tests_failed: u32 },
+    Ended {
+        exit_status: i32,
+        tests_failed: u32,
+    },
     Vanished,
     Corrupt,
 }
@@ -88,9 +91,7 @@ impl Stage {
             Stage::Ended { exit_status, tests_failed } => {
                 (Some(PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed })), None)
             }
-            Stage::Vanished => {
-                (Some(PidfileEvent::Changed(PidfileContents::Running)), Some(PidfileEvent::Vanished))
-            }
+            Stage::Vanished => (Some(PidfileEvent::Changed(PidfileContents::Running)), Some(PidfileEvent::Vanished)),
             Stage::Corrupt => (Some(PidfileEvent::Changed(PidfileContents::parse("not a pid"))), None),
         };
         first.into_iter().chain(second)
@@ -224,8 +225,12 @@ impl<F: Fate> FakeDrones<F> {
 
     /// Shows the pidfiles that have stayed away so far.
     pub fn show_pidfiles(&mut self, drone: DroneId) {
-        let mut hidden: Vec<ProcessKey> =
-            self.processes.iter().filter(|(_, process)| process.hidden && process.drone == drone).map(|(key, _)| *key).collect();
+        let mut hidden: Vec<ProcessKey> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.hidden && process.drone == drone)
+            .map(|(key, _)| *key)
+            .collect();
         hidden.sort_unstable();
         for key in hidden {
             let Some(process) = self.processes.get_mut(&key) else { continue };
@@ -438,4 +443,3 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
         reports
     }
 }
-

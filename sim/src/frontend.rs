@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    AclGroupId, Drone, DroneId, DroneSet, DroneSetId, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId,
-    Label, LabelId, RowChange, SpecialTask, Subdir, TaskId, TaskKind, Time, User, UserId,
+    AclGroupId, Drone, DroneId, DroneSet, DroneSetId, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job,
+    JobId, Label, LabelId, RowChange, SpecialTask, Subdir, TaskId, TaskKind, Time, User, UserId,
 };
 
 use crate::store::MemoryStore;
@@ -69,7 +69,14 @@ impl MemoryStore {
     }
 
     /// Adds a drone, and puts it into a set.
-    pub fn add_drone(&mut self, name: &str, max_processes: u32, enabled: bool, users: Option<Vec<UserId>>, set: Option<&str>) -> DroneId {
+    pub fn add_drone(
+        &mut self,
+        name: &str,
+        max_processes: u32,
+        enabled: bool,
+        users: Option<Vec<UserId>>,
+        set: Option<&str>,
+    ) -> DroneId {
         let id = DroneId(self.drones.next_id());
         let drone = Drone { id, name: name.into(), enabled, max_processes, users };
         self.drones.put(id.0, drone.clone());
@@ -153,7 +160,8 @@ impl MemoryStore {
                 self.tell(RowChange::Entry(row));
             }
         }
-        let children: Vec<JobId> = self.jobs.iter().filter(|child| child.parent == Some(job)).map(|child| child.id).collect();
+        let children: Vec<JobId> =
+            self.jobs.iter().filter(|child| child.parent == Some(job)).map(|child| child.id).collect();
         for child in children {
             self.abort_job(child);
         }

@@ -227,7 +227,10 @@ impl MemoryStore {
 
     /// Entries that have not ended.
     pub fn live_entries(&self) -> usize {
-        self.entries.iter().filter(|entry| !matches!(entry.status, EntryStatus::Template) && Self::is_live(entry)).count()
+        self.entries
+            .iter()
+            .filter(|entry| !matches!(entry.status, EntryStatus::Template) && Self::is_live(entry))
+            .count()
     }
 }
 

@@ -154,7 +154,9 @@ impl Core {
             let Some(task) = self.rows.tasks.get(id) else { continue };
             let agent: Option<AgentKey> = self.rows.hosts.get(task.row.host).and_then(|host| host.agent);
             let Some(key) = agent else { continue };
-            let Some(agent) = self.agents.get(key).filter(|agent| agent.task == AgentTask::Special(id)) else { continue };
+            let Some(agent) = self.agents.get(key).filter(|agent| agent.task == AgentTask::Special(id)) else {
+                continue;
+            };
             let process = self.kill_of(agent.state);
             self.end_special_task(id, false, process);
             self.remove_agent(key);

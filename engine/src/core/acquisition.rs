@@ -81,15 +81,18 @@ impl Core {
 
     pub(super) fn is_entitled(&self, key: &PendingKey, host: &HostState) -> bool {
         let job = &self.rows.jobs[key.job].row;
-        let mut required = job.labels.iter().filter(|label| self.rows.label_use(**label) == crate::settings::LabelUse::Restricts);
+        let mut required =
+            job.labels.iter().filter(|label| self.rows.label_use(**label) == crate::settings::LabelUse::Restricts);
         let has_labels = required.all(|label| host.has_label(*label));
         let access = self.rows.users.get(job.owner).map(|user| user.access as usize);
-        has_labels && (host.row.invalid || access.is_some_and(|access| self.rows.access[access].hosts.contains(host.index)))
+        has_labels
+            && (host.row.invalid || access.is_some_and(|access| self.rows.access[access].hosts.contains(host.index)))
     }
 
     /// Has every requirement looked at that one of these hosts meets.
     fn wake_requirements_of(&mut self, hosts: &[HostId]) {
-        let labels = |host: &HostId| self.rows.hosts[*host].row.labels.iter().filter_map(|label| self.rows.labels.get(*label));
+        let labels =
+            |host: &HostId| self.rows.hosts[*host].row.labels.iter().filter_map(|label| self.rows.labels.get(*label));
         let candidates: usize = hosts.iter().flat_map(labels).map(|label| label.requirements.len()).sum();
         if candidates > self.rows.queue.requirements_len() {
             // So many hosts: asking every requirement for a host is less work than asking every host for requirements.
@@ -100,7 +103,9 @@ impl Core {
             for label in &state.row.labels {
                 let Some(label) = self.rows.labels.get(*label) else { continue };
                 for key in &label.requirements {
-                    let Some(requirement) = self.rows.queue.requirement(*key).filter(|found| !found.woken) else { continue };
+                    let Some(requirement) = self.rows.queue.requirement(*key).filter(|found| !found.woken) else {
+                        continue;
+                    };
                     let reached = self.rows.access[requirement.spec.access as usize].hosts.contains(state.index);
                     if reached && requirement.spec.labels.iter().all(|label| state.has_label(*label)) {
                         self.rows.queue.wake(*key);
@@ -135,7 +140,9 @@ impl Core {
             self.serve_group(order, usize::MAX, chosen);
             if self.next_candidate(requirement, 0).is_some() {
                 let groups = self.rows.queue.requirement(requirement).map(|found| &found.groups);
-                let next = groups.and_then(|groups| groups.range((std::ops::Bound::Excluded(order), std::ops::Bound::Unbounded)).next());
+                let next = groups.and_then(|groups| {
+                    groups.range((std::ops::Bound::Excluded(order), std::ops::Bound::Unbounded)).next()
+                });
                 heads.extend(next.map(|order| Reverse((*order, requirement))));
             }
         }
@@ -191,7 +198,13 @@ impl Core {
         for (job, entry, index) in taken {
             self.rows.idle.set(index, false);
             self.rows.entries[entry].chosen = true;
-            let key = PendingKey { priority: Reverse(priority), class: 1, parent: parent.map_or(0, |parent| parent.0), job, entry };
+            let key = PendingKey {
+                priority: Reverse(priority),
+                class: 1,
+                parent: parent.map_or(0, |parent| parent.0),
+                job,
+                entry,
+            };
             chosen.push(Assignment { key, host: self.rows.host_order[index as usize] });
         }
     }

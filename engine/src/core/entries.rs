@@ -317,8 +317,12 @@ impl Core {
         }
         let state = &self.rows.jobs[job];
         let wanted = state.row.synch_count.max(1) as usize;
-        let others: Vec<EntryId> =
-            state.entries.iter().copied().filter(|other| *other != id && self.is_status(*other, EntryStatus::Pending)).collect();
+        let others: Vec<EntryId> = state
+            .entries
+            .iter()
+            .copied()
+            .filter(|other| *other != id && self.is_status(*other, EntryStatus::Pending))
+            .collect();
         if others.len() + 1 >= wanted {
             self.start_group(id, others, wanted);
         } else {
@@ -332,7 +336,8 @@ impl Core {
 
     /// Starts the entry with as many of the other pending ones as the job wants, chosen by hostname.
     fn start_group(&mut self, id: EntryId, mut others: Vec<EntryId>, wanted: usize) {
-        others.sort_by_cached_key(|entry| (hostname_order(self.entry_hostname(*entry).as_deref().unwrap_or("")), *entry));
+        others
+            .sort_by_cached_key(|entry| (hostname_order(self.entry_hostname(*entry).as_deref().unwrap_or("")), *entry));
         others.truncate(wanted - 1);
         let mut entries: SmallVec<[EntryId; 1]> = SmallVec::from_vec(others);
         entries.push(id);

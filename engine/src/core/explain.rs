@@ -135,12 +135,15 @@ impl Core {
         if fitting.is_empty() {
             return WaitReason::NoSuchHost;
         }
-        let reached: Vec<HostId> =
-            fitting.into_iter().filter(|host| access.contains(self.rows.hosts[*host].index) && !barred.contains(host)).collect();
+        let reached: Vec<HostId> = fitting
+            .into_iter()
+            .filter(|host| access.contains(self.rows.hosts[*host].index) && !barred.contains(host))
+            .collect();
         if reached.is_empty() {
             return WaitReason::AccessDenied;
         }
-        let (locked, unlocked): (Vec<HostId>, Vec<HostId>) = reached.into_iter().partition(|host| self.rows.hosts[*host].row.locked);
+        let (locked, unlocked): (Vec<HostId>, Vec<HostId>) =
+            reached.into_iter().partition(|host| self.rows.hosts[*host].row.locked);
         if unlocked.is_empty() {
             return WaitReason::Locked(locked.into_iter().take(HOSTS_NAMED_MAX).collect());
         }

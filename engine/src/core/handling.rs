@@ -36,7 +36,8 @@ impl Core {
         }
         self.stats.throttled |= refused;
         // A slot that came free behind the back of a waiting parser is for the next tick.
-        self.agents.retry = self.agents.running_parsers < self.settings.max_parse_processes && !self.agents.parsers.is_empty();
+        self.agents.retry =
+            self.agents.running_parsers < self.settings.max_parse_processes && !self.agents.parsers.is_empty();
     }
 
     /// Reads a little of everything that the agents' ends will touch. In a large lab none of it is in the processor's caches;
@@ -102,7 +103,8 @@ impl Core {
             (AgentTask::Test(group) | AgentTask::HostlessTest(group), Some(drone)) => {
                 self.start_test(key, group, drone);
             }
-            (AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_), None) | (AgentTask::Parse(_), _) => {}
+            (AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_), None)
+            | (AgentTask::Parse(_), _) => {}
         }
         true
     }
@@ -125,7 +127,10 @@ impl Core {
                 // A Repair outlives its entry, and with it the entry's choice of drones.
                 (owner.or(row.requested_by), job.filter(|_| row.kind != TaskKind::Repair))
             }
-            AgentTask::Test(group) | AgentTask::HostlessTest(group) | AgentTask::Gather(group) | AgentTask::Parse(group) => {
+            AgentTask::Test(group)
+            | AgentTask::HostlessTest(group)
+            | AgentTask::Gather(group)
+            | AgentTask::Parse(group) => {
                 let job = self.rows.group(group).job;
                 (Some(self.rows.jobs[job].row.owner), Some(job))
             }

@@ -20,6 +20,7 @@ impl HostSet {
         self.len
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -58,6 +59,7 @@ impl HostSet {
     }
 
     /// Members in ascending order.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = HostIndex> + '_ {
         let mut from = 0;
         std::iter::from_fn(move || {

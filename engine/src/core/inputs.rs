@@ -8,9 +8,7 @@ use super::agents::AgentState;
 use super::entries::NO_ACCESS;
 use super::host_set::HostSet;
 use super::queue::Waiting;
-use super::working_set::{
-    AccessSet, EntryState, HostState, JobState, LabelState, TaskRowState, TaskState, UserState,
-};
+use super::working_set::{AccessSet, EntryState, HostState, JobState, LabelState, TaskRowState, TaskState, UserState};
 use crate::ids::{AclGroupId, DroneId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId};
 use crate::model::{Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, SpecialTask, Subdir, TaskKind, User};
 use crate::protocol::{EntryColumns, EntryUpdate, Notice, RowChange};
@@ -65,7 +63,8 @@ impl Core {
                 let index = self.rows.host_order.len() as u32;
                 let in_order = self.rows.host_order.last().is_none_or(|last| *last < id);
                 self.rows.host_order.push(id);
-                let empty = Host { labels: SmallVec::new(), acls: SmallVec::new(), status: HostStatus::Ready, ..row.clone() };
+                let empty =
+                    Host { labels: SmallVec::new(), acls: SmallVec::new(), status: HostStatus::Ready, ..row.clone() };
                 self.rows.hosts.insert(id, HostState::new(row, index));
                 if !in_order {
                     self.renumber_hosts();
@@ -151,7 +150,8 @@ impl Core {
         }
         let old = self.rows.users.insert(id, UserState { row, access });
         if old.is_some_and(|old| old.access != access) {
-            let jobs: Vec<JobId> = self.rows.jobs.iter().filter(|(_, job)| job.row.owner == id).map(|(id, _)| id).collect();
+            let jobs: Vec<JobId> =
+                self.rows.jobs.iter().filter(|(_, job)| job.row.owner == id).map(|(id, _)| id).collect();
             for job in jobs {
                 self.refresh_job_waiting(job);
             }

@@ -43,7 +43,11 @@ impl Core {
     }
 
     pub(super) fn hosts_of(&self, entries: &[EntryId]) -> SmallVec<[HostId; 1]> {
-        entries.iter().filter_map(|entry| self.rows.entries[*entry].row.host).filter(|host| self.rows.hosts.contains(*host)).collect()
+        entries
+            .iter()
+            .filter_map(|entry| self.rows.entries[*entry].row.host)
+            .filter(|host| self.rows.hosts.contains(*host))
+            .collect()
     }
 
     pub(super) fn add_agent(&mut self, agent: Agent) -> AgentKey {

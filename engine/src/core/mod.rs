@@ -120,7 +120,7 @@ pub struct TickStats {
     pub throttled: bool,
 }
 
-/// The scheduler's state. See the [module documentation](self).
+/// The scheduler's state: the live rows, the agents at work on them, and the drones' load, all in memory.
 #[derive(Debug, Clone)]
 pub struct Core {
     settings: Settings,
@@ -301,7 +301,8 @@ impl Core {
                 return Err(format!("host {id} is used by several entries: {:?}", host.active));
             }
             for entry in &host.active {
-                let entry = self.rows.entries.get(*entry).ok_or(format!("host {id} is used by an entry that is gone"))?;
+                let entry =
+                    self.rows.entries.get(*entry).ok_or(format!("host {id} is used by an entry that is gone"))?;
                 if entry.row.host != Some(id) || !entry.row.active {
                     return Err(format!("host {id} and entry {} disagree", entry.row.id));
                 }

@@ -354,9 +354,10 @@ impl Core {
     fn agent_path(&self, key: AgentKey) -> Option<ExecutionPath> {
         match self.agents.get(key)?.task {
             AgentTask::Special(id) => self.task_path(&self.rows.tasks.get(id)?.row),
-            AgentTask::Test(group) | AgentTask::HostlessTest(group) | AgentTask::Gather(group) | AgentTask::Parse(group) => {
-                Some(self.group_path(group))
-            }
+            AgentTask::Test(group)
+            | AgentTask::HostlessTest(group)
+            | AgentTask::Gather(group)
+            | AgentTask::Parse(group) => Some(self.group_path(group)),
         }
     }
 

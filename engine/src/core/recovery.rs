@@ -66,7 +66,8 @@ impl Core {
         let agents = if role == Role::HostScheduler { Vec::new() } else { core.recover_agents() };
         core.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
         let outboxes = core.drones.by_id.iter_mut();
-        let commands = outboxes.map(|(drone, state)| DroneBatch { drone: *drone, commands: std::mem::take(&mut state.outbox) });
+        let commands =
+            outboxes.map(|(drone, state)| DroneBatch { drone: *drone, commands: std::mem::take(&mut state.outbox) });
         let commands = commands.filter(|batch| !batch.commands.is_empty()).collect();
         (core, commands)
     }
@@ -114,7 +115,8 @@ impl Core {
         self.adopt_entries();
         let mut agents: Vec<(AgentKey, AgentTask)> = self.agents.iter().map(|(key, agent)| (key, agent.task)).collect();
         agents.sort_unstable_by_key(|(key, _)| *key);
-        let active: Vec<TaskId> = self.rows.tasks.iter().filter(|(_, task)| task.row.active).map(|(id, _)| id).collect();
+        let active: Vec<TaskId> =
+            self.rows.tasks.iter().filter(|(_, task)| task.row.active).map(|(id, _)| id).collect();
         for id in active {
             let row = &self.rows.tasks[id].row;
             let host = row.host;
@@ -167,7 +169,8 @@ impl Core {
             return;
         }
         let of_status = |status| {
-            let entries = self.rows.entries.iter().filter(move |(_, entry)| entry.row.status == status && entry.agent.is_none());
+            let entries =
+                self.rows.entries.iter().filter(move |(_, entry)| entry.row.status == status && entry.agent.is_none());
             entries.map(|(id, _)| id).collect::<Vec<EntryId>>()
         };
         let (pending, resetting) = (of_status(EntryStatus::Pending), of_status(EntryStatus::Resetting));

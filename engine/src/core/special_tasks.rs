@@ -12,7 +12,13 @@ use crate::settings::LabelUse;
 
 impl Core {
     /// Queues a new special task.
-    pub(super) fn add_task(&mut self, kind: TaskKind, host: HostId, entry: Option<EntryId>, requested_by: Option<UserId>) {
+    pub(super) fn add_task(
+        &mut self,
+        kind: TaskKind,
+        host: HostId,
+        entry: Option<EntryId>,
+        requested_by: Option<UserId>,
+    ) {
         let row = SpecialTask {
             id: TaskId(self.rows.next_task),
             kind,
@@ -114,7 +120,8 @@ impl Core {
             return None;
         }
         let tasks = state.tasks.iter().filter_map(|id| Some(&self.rows.tasks.get(*id)?.row));
-        let eligible = tasks.filter(|row| row.is_queued() && state.active.iter().all(|entry| Some(*entry) == row.entry));
+        let eligible =
+            tasks.filter(|row| row.is_queued() && state.active.iter().all(|entry| Some(*entry) == row.entry));
         eligible.map(|row| (row.kind, row.id)).min()
     }
 
@@ -197,8 +204,8 @@ impl Core {
         self.close_task(id, success, process);
         let row = self.rows.tasks[id].row.clone();
         let entry = row.entry.filter(|entry| self.rows.entries.contains(*entry));
-        let ignores_failure =
-            self.rows.hosts.get(row.host).is_some_and(|host| !host.row.protection.can_verify()) && row.kind != TaskKind::Repair;
+        let ignores_failure = self.rows.hosts.get(row.host).is_some_and(|host| !host.row.protection.can_verify())
+            && row.kind != TaskKind::Repair;
         match row.kind {
             TaskKind::Repair => self.end_repair(&row, entry, success, process),
             _ if !success && !ignores_failure => self.fail_pre_job_task(&row, entry, process),
@@ -268,7 +275,8 @@ impl Core {
     fn fail_pre_job_task(&mut self, row: &SpecialTask, entry: Option<EntryId>, process: Option<PidfileId>) {
         if let Some(entry) = entry {
             let tasks = self.rows.entries[entry].tasks.iter().copied();
-            let others = tasks.filter(|task| self.rows.tasks[*task].row.host == row.host && self.rows.tasks[*task].row.is_queued());
+            let others = tasks
+                .filter(|task| self.rows.tasks[*task].row.host == row.host && self.rows.tasks[*task].row.is_queued());
             for task in others.collect::<SmallVec<[TaskId; 2]>>() {
                 self.cancel_task(task);
             }
@@ -278,7 +286,8 @@ impl Core {
                 self.requeue(entry);
             }
             let state = &self.rows.entries[entry];
-            let repairs = state.repairs.iter().find(|(host, _)| *host == row.host).map_or(0, |(_, count)| u32::from(*count));
+            let repairs =
+                state.repairs.iter().find(|(host, _)| *host == row.host).map_or(0, |(_, count)| u32::from(*count));
             if state.row.host == Some(row.host) && repairs >= self.settings.max_repair_limit {
                 self.rows.set_host_status(row.host, HostStatus::RepairFailed);
                 self.fail_entry_if_queued(entry, row.id, process);

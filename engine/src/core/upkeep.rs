@@ -149,7 +149,8 @@ impl Core {
 
     /// Reports hosts that have not exactly one platform label.
     pub(super) fn check_platforms(&mut self) {
-        let is_platform = |label: &&crate::ids::LabelId| self.rows.labels.get(**label).is_some_and(|label| label.row.platform);
+        let is_platform =
+            |label: &&crate::ids::LabelId| self.rows.labels.get(**label).is_some_and(|label| label.row.platform);
         let mut notices = Vec::new();
         if !self.rows.labels.iter().any(|(_, label)| label.row.platform) {
             return;

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::words::{EntryStatus, HostStatus, Protection, RebootAfter, RebootBefore, TaskKind};
-use crate::ids::{
-    AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, ShardId, TaskId, UserId,
-};
+use crate::ids::{AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, ShardId, TaskId, UserId};
 use crate::time::{Span, Time};
 
 /// A device under test.

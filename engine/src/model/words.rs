@@ -144,8 +144,8 @@ impl EntryStatus {
         use EntryStatus::*;
         match self {
             Starting | Running | Gathering | Parsing => true,
-            Queued | Resetting | Verifying | Provisioning | Cleaning | Pending | Aborted | Completed | Failed | Stopped
-            | Template => false,
+            Queued | Resetting | Verifying | Provisioning | Cleaning | Pending | Aborted | Completed | Failed
+            | Stopped | Template => false,
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
-    AclGroupId, Clock, DroneId, Engine, EngineError, Host, HostId, Job, JobId, LabelId, Role, Span, TickReport, Time, UserId,
+    AclGroupId, Clock, DroneId, Engine, EngineError, Host, HostId, Job, JobId, LabelId, Role, Span, TickReport, Time,
+    UserId,
 };
 
 use crate::clock::VirtualClock;
@@ -129,7 +130,10 @@ impl Run<'_> {
         let submission = self.plan.jobs.get(self.submitted).map(|job| job.submit);
         let unlocks = |outage: &&crate::workload::Outage| outage.effect == OutageEffect::Locked;
         let outage = self.plan.outages.get(self.outages).filter(unlocks).map(|outage| outage.time);
-        [submission, outage, self.engine.core().next_wake(), self.engine.drones().next_event()].into_iter().flatten().min()
+        [submission, outage, self.engine.core().next_wake(), self.engine.drones().next_event()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The first tick of the grid at or after a moment, and after the last one.
@@ -172,7 +176,8 @@ impl Run<'_> {
     }
 
     fn job_row(&mut self, job: &JobPlan) -> (Job, Vec<Target>) {
-        let mut labels: Vec<LabelId> = job.labels.iter().map(|label| self.names.label(self.engine.store_mut(), label)).collect();
+        let mut labels: Vec<LabelId> =
+            job.labels.iter().map(|label| self.names.label(self.engine.store_mut(), label)).collect();
         let targets = match &job.placement {
             Placement::Hosts(hosts) => hosts.iter().map(|host| Target::Host(HostId(host + 1))).collect(),
             Placement::Any { count, label } => {

@@ -1,14 +1,13 @@
 //! Notes down what happens in a run.
 
 use yardmaster_engine::{
-    Changes, DroneId, EntryColumns, EntryId, EntryStatus, EntryUpdate, HostStatus, HostUpdate, Span, TaskKind, Time, Work,
+    Changes, DroneId, EntryColumns, EntryId, EntryStatus, EntryUpdate, HostStatus, HostUpdate, Span, TaskKind, Time,
+    Work,
 };
 
 use super::fate::kind_of;
 use crate::drones::ProcessKey;
-use crate::recording::{
-    DroneRecord, HostRecord, JobRecord, ProcessKind, ProcessRecord, Recording, TimelinePoint,
-};
+use crate::recording::{DroneRecord, HostRecord, JobRecord, ProcessKind, ProcessRecord, Recording, TimelinePoint};
 use crate::workload::{JobPlan, Placement, Plan};
 
 /// Where an entry stands, for the timeline.
@@ -88,7 +87,11 @@ impl Recorder {
             peak: 0,
             busy: Span::ZERO,
         });
-        let note = |host: &crate::workload::HostPlan| HostNote { status: HostStatus::Ready, since: plan.start, locked: host.locked };
+        let note = |host: &crate::workload::HostPlan| HostNote {
+            status: HostStatus::Ready,
+            since: plan.start,
+            locked: host.locked,
+        };
         let locked = plan.hosts.iter().filter(|host| host.locked).count() as u32;
         Recorder {
             recording: Recording {

@@ -46,7 +46,9 @@ impl Expect {
             let (actual, _) = view.hosts.get(host).ok_or_else(|| unknown("hosts", "host", host))?;
             compare(format!("hosts.{host}"), status.as_str(), actual.as_str());
         }
-        for (place, (key, list)) in [("locked", &self.locked), ("leased", &self.leased), ("dirty", &self.dirty)].iter().enumerate() {
+        for (place, (key, list)) in
+            [("locked", &self.locked), ("leased", &self.leased), ("dirty", &self.dirty)].iter().enumerate()
+        {
             let Some(list) = list else { continue };
             let expected = expand(list)?;
             if let Some(host) = expected.iter().find(|host| !view.hosts.contains_key(*host)) {

@@ -306,7 +306,11 @@ pub fn load(path: &Path) -> Result<Vec<LoadedScript>, FormatError> {
     let inner = if text.is_empty() { PathBuf::new() } else { stem };
     let is_lines = path.extension().is_some_and(|extension| extension == "jsonl")
         || inner.extension().is_some_and(|extension| extension == "jsonl");
-    if is_lines { parse_lines(&path.display().to_string(), &text) } else { parse_toml(&path.display().to_string(), &text) }
+    if is_lines {
+        parse_lines(&path.display().to_string(), &text)
+    } else {
+        parse_toml(&path.display().to_string(), &text)
+    }
 }
 
 /// Reads a scenario from TOML.
@@ -325,7 +329,9 @@ pub fn parse_toml(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatErr
 }
 
 fn toml_error(file: &str, text: &str, key: &str, error: &toml::de::Error) -> FormatError {
-    let line = error.span().map(|span| text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1);
+    let line = error
+        .span()
+        .map(|span| text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1);
     let line = line.map(|line| format!(":{line}")).unwrap_or_default();
     let key = if key.is_empty() || key == "." { String::new() } else { format!(": {key}") };
     FormatError { place: format!("{file}{line}{key}"), problem: error.message().to_owned() }

@@ -100,7 +100,11 @@ impl Player {
     /// # Errors
     /// As [`play`].
     pub fn step(&mut self, number: usize, step: &Step) -> Result<(), Problem> {
-        let title = if step.name.is_empty() { format!("step {}", number + 1) } else { format!("step {} ({})", number + 1, step.name) };
+        let title = if step.name.is_empty() {
+            format!("step {}", number + 1)
+        } else {
+            format!("step {} ({})", number + 1, step.name)
+        };
         if let Some(trace) = &mut self.trace {
             trace.push(title.clone());
         }
@@ -134,7 +138,8 @@ impl Player {
     fn compare(&mut self, step: &Step) -> Result<Vec<Difference>, Problem> {
         let view = self.view();
         let engine = self.engine.as_ref().expect("taken out only within restart");
-        let killed: Vec<String> = engine.drones().killed.iter().map(|work| process_name(engine.store(), &self.entries, work)).collect();
+        let killed: Vec<String> =
+            engine.drones().killed.iter().map(|work| process_name(engine.store(), &self.entries, work)).collect();
         let ids = &self.entry_ids;
         let why = |name: &str| {
             let id = *ids.get(name)?;
@@ -272,7 +277,10 @@ impl Player {
 
     fn users(&mut self, names: &[String]) -> Result<Vec<UserId>, Problem> {
         let store = self.engine().store();
-        names.iter().map(|name| store.user_id(name).map_or_else(|| bad(format!("there is no user {name:?}")), Ok)).collect()
+        names
+            .iter()
+            .map(|name| store.user_id(name).map_or_else(|| bad(format!("there is no user {name:?}")), Ok))
+            .collect()
     }
 
     fn drone(&mut self, name: &str) -> Result<DroneId, Problem> {
@@ -307,8 +315,23 @@ impl Player {
 
     fn submit(&mut self, action: &Action) -> Result<(), Problem> {
         let Action::Submit {
-            job: name, owner, priority, hosts, metahosts, hostless, synch_count, run_verify, run_reset, reboot_before,
-            reboot_after, labels, parent, keyvals, timeout_mins, max_runtime_mins, drone_set,
+            job: name,
+            owner,
+            priority,
+            hosts,
+            metahosts,
+            hostless,
+            synch_count,
+            run_verify,
+            run_reset,
+            reboot_before,
+            reboot_after,
+            labels,
+            parent,
+            keyvals,
+            timeout_mins,
+            max_runtime_mins,
+            drone_set,
         } = action
         else {
             return Ok(());
@@ -399,11 +422,15 @@ impl Player {
     }
 
     fn set_host(&mut self, action: &Action) -> Result<(), Problem> {
-        let Action::SetHost { host, locked, protection, dirty, status, invalid, labels, acls } = action else { return Ok(()) };
+        let Action::SetHost { host, locked, protection, dirty, status, invalid, labels, acls } = action else {
+            return Ok(());
+        };
         for id in self.hosts(host)? {
             let store = self.engine().store_mut();
-            let labels: Option<Vec<_>> = labels.as_ref().map(|labels| labels.iter().map(|label| store.ensure_label(label)).collect());
-            let acls: Option<Vec<_>> = acls.as_ref().map(|acls| acls.iter().map(|acl| store.ensure_acl_group(acl)).collect());
+            let labels: Option<Vec<_>> =
+                labels.as_ref().map(|labels| labels.iter().map(|label| store.ensure_label(label)).collect());
+            let acls: Option<Vec<_>> =
+                acls.as_ref().map(|acls| acls.iter().map(|acl| store.ensure_acl_group(acl)).collect());
             store.edit_host(id, |row: &mut Host| {
                 row.locked = locked.unwrap_or(row.locked);
                 row.protection = protection.unwrap_or(row.protection);
@@ -422,11 +449,13 @@ impl Player {
     }
 
     fn set(&mut self, changes: &Map<String, Value>) -> Result<(), Problem> {
-        let mut settings = serde_json::to_value(&self.settings).map_err(|error| Problem::BadInput(error.to_string()))?;
+        let mut settings =
+            serde_json::to_value(&self.settings).map_err(|error| Problem::BadInput(error.to_string()))?;
         if let Value::Object(settings) = &mut settings {
             settings.extend(changes.clone());
         }
-        let settings: Settings = serde_json::from_value(settings).map_err(|error| Problem::BadInput(format!("set: {error}")))?;
+        let settings: Settings =
+            serde_json::from_value(settings).map_err(|error| Problem::BadInput(format!("set: {error}")))?;
         self.settings = settings.clone();
         self.engine().core_mut().set_settings(settings);
         Ok(())
@@ -542,7 +571,9 @@ fn set_up_drones(store: &mut MemoryStore, script: &Script) -> Result<(), Problem
     for drone in &script.drone {
         let mut users = None;
         for name in drone.users.iter().flatten() {
-            let Some(user) = store.user_id(name) else { return bad(format!("drone {:?}: there is no user {name:?}", drone.name)) };
+            let Some(user) = store.user_id(name) else {
+                return bad(format!("drone {:?}: there is no user {name:?}", drone.name));
+            };
             users.get_or_insert_with(Vec::new).push(user);
         }
         let users = users.or_else(|| drone.users.as_ref().map(|_| Vec::new()));
@@ -550,7 +581,10 @@ fn set_up_drones(store: &mut MemoryStore, script: &Script) -> Result<(), Problem
         store.add_drone(&drone.name, capacity, drone.enabled, users, drone.set.as_deref());
     }
     for user in &script.user {
-        let set = user.drone_set.as_ref().and_then(|set| store.drone_sets.iter().find(|known| *known.name == **set).map(|known| known.id));
+        let set = user
+            .drone_set
+            .as_ref()
+            .and_then(|set| store.drone_sets.iter().find(|known| *known.name == **set).map(|known| known.id));
         let id = store.user_id(&user.name);
         if let Some(row) = id.and_then(|id| store.users.get_mut(id.0)) {
             row.drone_set = set;

@@ -90,9 +90,14 @@ impl View {
                 }
             }
         }
-        lines.extend(changes_of_list("process", "starts on", "is gone", &self.running, &later.running, |(name, drone)| {
-            (name.clone(), drone.clone())
-        }));
+        lines.extend(changes_of_list(
+            "process",
+            "starts on",
+            "is gone",
+            &self.running,
+            &later.running,
+            |(name, drone)| (name.clone(), drone.clone()),
+        ));
         lines.extend(changes_of_list("task", "is queued", "is taken up or gone", &self.tasks, &later.tasks, |name| {
             (name.clone(), String::new())
         }));
