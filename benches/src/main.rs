@@ -1,5 +1,5 @@
 //! Prints the README's table of figures: each beside what it is to reach. With arguments, only those sections: `busy`,
-//! `scale`, `placement`, `simulation`, `year`.
+//! `scale`, `placement`, `simulation`, `year`. Memory is measured by `--bin memory`, since counting bytes costs time.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use yardmaster_benches::{BusyLab, LIFECYCLE_PROCESSES, LabSize, lifecycle_plan, 
 use yardmaster_sim::{output, simulate, workload};
 
 #[global_allocator]
-static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Row<'a> = dyn FnMut(&str, String, &str) + 'a;
 
@@ -58,9 +58,7 @@ fn measure_scale(row: &mut Row<'_>) -> anyhow::Result<()> {
     let small = median((0..300).map(|_| lab.tick(100)).collect());
     drop(lab);
     row("100 processes end, 1,000 hosts, 5,000 queued: p50", show(small), "");
-    let before = ALLOCATOR.current_usage();
     let mut lab = BusyLab::new(LabSize { hosts: 100_000, queued: 1_000_000 });
-    let memory = ALLOCATOR.current_usage() - before;
     let large = median((0..300).map(|_| lab.tick(100)).collect());
     let ratio = large.as_secs_f64() / small.as_secs_f64();
     row("the same, 100,000 hosts, 1,000,000 queued: p50", format!("{} ({ratio:.2} ×)", show(large)), "2 ×");
@@ -69,14 +67,6 @@ fn measure_scale(row: &mut Row<'_>) -> anyhow::Result<()> {
     }
     let idle = median((0..300).map(|_| lab.tick(0)).collect());
     row("tick in which nothing happens, same lab: p50", show(idle), "10 µs");
-    drop(lab);
-    let busy_hosts = memory_of(|| BusyLab::new(LabSize { hosts: 100_000, queued: 0 }));
-    let idle_hosts = memory_of(|| BusyLab::idle(100_000));
-    let entry = memory.saturating_sub(busy_hosts) / 1_000_000;
-    row("memory a queued entry, with its job", format!("{entry} bytes"), "600 bytes");
-    row("memory a host", format!("{} bytes", idle_hosts / 100_000), "1 KB");
-    let at_work = busy_hosts.saturating_sub(idle_hosts) / 100_000;
-    row("and what is at work on it: job, entry, task, agent, process", format!("{at_work} bytes"), "");
     Ok(())
 }
 
@@ -121,14 +111,6 @@ fn place(
     let took = start.elapsed();
     assert!(output.stats.hosts_assigned > 0, "some of the jobs find a host");
     took
-}
-
-fn memory_of(lab: impl FnOnce() -> BusyLab) -> usize {
-    let before = ALLOCATOR.current_usage();
-    let lab = lab();
-    let memory = ALLOCATOR.current_usage() - before;
-    drop(lab);
-    memory
 }
 
 fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {

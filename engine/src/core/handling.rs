@@ -88,23 +88,20 @@ impl Core {
         let Some(agent) = self.agents.get(key) else { return true };
         let (task, processes) = (agent.task, agent.processes);
         let (user, allowed) = self.user_and_drones(task);
-        if processes > self.drones.largest_room(user, allowed.as_deref()) {
-            return false;
-        }
+        let Some(drone) = self.drones.admit(user, allowed.as_deref(), processes) else { return false };
         self.stats.agents_started += 1;
-        let drone = self.drones.choose(user, allowed.as_deref(), processes);
-        match (task, drone) {
-            (AgentTask::Gather(group), _) => {
+        match task {
+            AgentTask::Special(id) => self.start_special_task(key, id, drone),
+            AgentTask::Test(group) | AgentTask::HostlessTest(group) => {
+                self.start_test(key, group, drone);
+            }
+            // It is admitted as if it could run anywhere, and runs where the test ran.
+            AgentTask::Gather(group) => {
                 if self.start_gather(key, group).is_none() {
                     self.finish_agent(key, task, true, None);
                 }
             }
-            (AgentTask::Special(id), Some(drone)) => self.start_special_task(key, id, drone),
-            (AgentTask::Test(group) | AgentTask::HostlessTest(group), Some(drone)) => {
-                self.start_test(key, group, drone);
-            }
-            (AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_), None)
-            | (AgentTask::Parse(_), _) => {}
+            AgentTask::Parse(_) => self.start_parser(key),
         }
         true
     }
