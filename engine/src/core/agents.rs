@@ -1,6 +1,7 @@
 //! Agents: the tasks that the scheduler is busy with, in the order in which they were added.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 use smallvec::SmallVec;
 
@@ -9,7 +10,7 @@ use crate::ids::{EntryId, HostId, PidfileId, TaskId};
 /// Names an agent; keys order agents by when they were added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct AgentKey {
-    sequence: u64,
+    sequence: NonZeroU64,
     slot: u32,
 }
 
@@ -53,9 +54,9 @@ pub(super) struct Agent {
 /// All agents.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Agents {
-    slots: Vec<Option<(u64, Agent)>>,
+    slots: Vec<Option<(NonZeroU64, Agent)>>,
     free: Vec<u32>,
-    next: u64,
+    added: u64,
     /// Agents of at least one process that have not started.
     pub(super) waiting: BTreeSet<AgentKey>,
     /// Parsers that have not started.
@@ -88,8 +89,9 @@ impl Agents {
             self.slots.push(None);
             self.slots.len() as u32 - 1
         });
-        let key = AgentKey { sequence: self.next, slot };
-        self.next += 1;
+        let sequence = NonZeroU64::MIN.saturating_add(self.added);
+        self.added += 1;
+        let key = AgentKey { sequence, slot };
         let state = agent.state;
         self.slots[slot as usize] = Some((key.sequence, agent));
         self.set_state(key, state);

@@ -85,16 +85,11 @@ impl Drones {
         }
     }
 
-    /// The most processes that any usable drone has room for. `allowed`: the drone set; `None` = all.
-    pub(super) fn largest_room(&self, user: Option<UserId>, allowed: Option<&[DroneId]>) -> u32 {
+    /// The drone for so many processes: of those that the user may use, are in the allowed set (`None` = all) and have room,
+    /// the least used. `None`: no usable drone has room, and the processes have to wait.
+    pub(super) fn admit(&self, user: Option<UserId>, allowed: Option<&[DroneId]>, processes: u32) -> Option<DroneId> {
         let usable = self.by_id.values().filter(|drone| drone.is_usable(user, allowed));
-        usable.map(DroneState::room).max().unwrap_or(0)
-    }
-
-    /// The drone for so many processes: the least used that has room, else the least used; `None` if none is usable.
-    pub(super) fn choose(&self, user: Option<UserId>, allowed: Option<&[DroneId]>, processes: u32) -> Option<DroneId> {
-        let usable = || self.by_id.values().filter(|drone| drone.is_usable(user, allowed));
-        let with_room = usable().filter(|drone| drone.room() >= processes).min_by(|a, b| a.by_use(b));
-        with_room.or_else(|| usable().min_by(|a, b| a.by_use(b))).map(|drone| drone.row.id)
+        let with_room = usable.filter(|drone| drone.room() >= processes);
+        with_room.min_by(|a, b| a.by_use(b)).map(|drone| drone.row.id)
     }
 }

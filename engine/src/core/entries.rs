@@ -101,7 +101,6 @@ impl Core {
 
     /// Marks an entry started.
     pub(super) fn set_started(&mut self, id: EntryId) {
-        self.unlimit_runtime(id);
         self.rows.entries[id].row.started_on = Some(self.now);
         self.rows.note_entry(id, EntryColumns::STARTED);
         self.limit_runtime(id);
@@ -109,7 +108,6 @@ impl Core {
 
     /// Puts an entry back into the queue after something before its test failed.
     pub(super) fn requeue(&mut self, id: EntryId) {
-        self.unlimit_runtime(id);
         let row = &mut self.rows.entries[id].row;
         row.started_on = None;
         row.finished_on = None;
@@ -129,7 +127,6 @@ impl Core {
             entry.row.finished_on = Some(self.now);
             self.rows.note_entry(id, EntryColumns::FINISHED);
         }
-        self.unlimit_runtime(id);
         self.rows.to_adopt.remove(&id);
         self.rows.to_abort.remove(&id);
         self.leave_group(id);
@@ -145,11 +142,7 @@ impl Core {
 
     fn end_job(&mut self, job: JobId) {
         self.notices.push(Notice::JobEnded { job });
-        let state = &self.rows.jobs[job];
-        let limit = (state.row.created_on + state.row.timeout, job);
-        let sweep = state.has_ineligible_rows;
-        self.rows.job_limits.remove(&limit);
-        if sweep {
+        if self.rows.jobs[job].has_ineligible_rows {
             self.upkeep.sweep.push(job);
         }
     }

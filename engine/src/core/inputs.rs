@@ -194,13 +194,11 @@ impl Core {
 
     pub(super) fn hear_job(&mut self, row: Job) {
         let id = row.id;
-        let limit = (row.created_on + row.timeout, id);
+        let limit = row.created_on + row.timeout;
         match self.rows.jobs.get(id) {
             Some(state) => {
-                let old = (state.row.created_on + state.row.timeout, id);
                 let entries = state.entries.clone();
                 for entry in &entries {
-                    self.unlimit_runtime(*entry);
                     self.stop_waiting(*entry);
                 }
                 let next_group = self.rows.jobs[id].row.next_group.max(row.next_group);
@@ -209,9 +207,7 @@ impl Core {
                     self.limit_runtime(*entry);
                     self.refresh_waiting(*entry);
                 }
-                if self.rows.job_limits.remove(&old) {
-                    self.rows.job_limits.insert(limit);
-                }
+                self.rows.job_limits.set(limit, id);
             }
             None => {
                 if let Some(parent) = row.parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
@@ -285,7 +281,7 @@ impl Core {
             job.ineligible.push(host);
         }
         if first_of_job {
-            self.rows.job_limits.insert((job.row.created_on + job.row.timeout, job_id));
+            self.rows.job_limits.set(job.row.created_on + job.row.timeout, job_id);
         }
         if let Some(host) = host.filter(|_| active) {
             self.rows.hosts[host].active.push(id);
@@ -344,7 +340,6 @@ impl Core {
             self.remove_agent(key);
         }
         self.stop_waiting(id);
-        self.unlimit_runtime(id);
         self.set_host_free_of(id);
         self.leave_group(id);
         self.rows.to_adopt.remove(&id);
@@ -352,10 +347,6 @@ impl Core {
         self.rows.entries.remove(id);
         let state = &mut self.rows.jobs[job];
         state.entries.retain(|entry| *entry != id);
-        if state.entries.is_empty() {
-            let limit = (state.row.created_on + state.row.timeout, job);
-            self.rows.job_limits.remove(&limit);
-        }
     }
 
     fn set_host_free_of(&mut self, id: EntryId) {

@@ -12,7 +12,7 @@
 //! | `job_tasks` | tests, gathering and parsing: adoption, start and end |
 //! | `agents`, `handling` | what the scheduler is busy with; throttling |
 //! | `processes`, `drones` | pidfiles, the load of drones, choice of drone |
-//! | `aborts`, `upkeep` | aborts; time limits and periodic work |
+//! | `aborts`, `upkeep`, `time_limits` | aborts; periodic work; what has lasted too long |
 //! | `inputs`, `recovery` | rows that change outside; the first tick |
 //! | `explain` | why an entry waits |
 
@@ -31,6 +31,7 @@ mod queue;
 mod recovery;
 mod special_tasks;
 mod table;
+mod time_limits;
 mod upkeep;
 mod working_set;
 
@@ -119,7 +120,7 @@ pub struct TickStats {
     pub throttled: bool,
 }
 
-/// The scheduler's state. See the [module documentation](self).
+/// The scheduler's state: the live rows, the agents at work on them, and the drones' load, all in memory.
 #[derive(Debug, Clone)]
 pub struct Core {
     settings: Settings,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Core;
-use super::agents::{AgentKey, AgentState};
+use super::agents::{AgentKey, AgentState, AgentTask};
 use super::table::Table;
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{
@@ -59,8 +59,6 @@ pub(super) fn is_signalled(wait_status: i32) -> bool {
 /// A process, from the order to start it until nobody needs its pidfile.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
-    pub(super) path: ExecutionPath,
-    pub(super) name: PidfileName,
     pub(super) state: ProcessState,
     /// Where it runs, once known.
     pub(super) drone: Option<DroneId>,
@@ -160,8 +158,6 @@ impl Core {
         processes: u32,
     ) -> PidfileId {
         let pidfile = self.processes.add(Process {
-            path: path.clone(),
-            name,
             state: ProcessState::Ordered,
             drone: Some(drone),
             weight: processes,
@@ -180,10 +176,10 @@ impl Core {
 
     /// Begins to watch a pidfile that may lie on any drone.
     pub(super) fn watch_process(&mut self, path: ExecutionPath, name: PidfileName, weight: u32) -> PidfileId {
-        let (watched, state) = (path.clone(), ProcessState::Unseen);
-        let process = Process { path, name, state, drone: None, weight, agent: None, retired: false, doomed: false };
+        let state = ProcessState::Unseen;
+        let process = Process { state, drone: None, weight, agent: None, retired: false, doomed: false };
         let pidfile = self.processes.add(process);
-        self.drones.send_all(&Command::Watch { pidfile, path: watched, name });
+        self.drones.send_all(&Command::Watch { pidfile, path, name });
         pidfile
     }
 
@@ -276,7 +272,7 @@ impl Core {
     }
 
     fn hear_pidfile(&mut self, drone: DroneId, pidfile: PidfileId, event: PidfileEvent) {
-        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        let Some(process) = self.processes.by_pidfile.get(pidfile) else { return };
         if process.state.end().is_some() {
             return;
         }
@@ -287,15 +283,18 @@ impl Core {
                 ProcessState::Ended { exit_status, tests_failed }
             }
             PidfileEvent::Changed(PidfileContents::Corrupt(what)) => {
-                self.notices.push(Notice::CorruptPidfile { path: process.path.clone(), what });
+                let path = process.agent.and_then(|agent| self.agent_path(agent));
+                self.notices.push(Notice::CorruptPidfile { path, drone, what });
                 self.drones.send(drone, Command::Kill { pidfile });
                 ProcessState::Lost { trace: true }
             }
             PidfileEvent::Vanished => {
-                self.notices.push(Notice::LostProcess { path: process.path.clone(), drone });
+                let path = process.agent.and_then(|agent| self.agent_path(agent));
+                self.notices.push(Notice::LostProcess { path, drone });
                 ProcessState::Lost { trace: true }
             }
         };
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         let counted = process.drone.is_some();
         process.drone = Some(drone);
         process.state = state;
@@ -357,13 +356,25 @@ impl Core {
     fn give_up_unseen(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         process.state = ProcessState::Lost { trace: false };
-        let (agent, drone, weight, path) = (process.agent, process.drone, process.weight, process.path.clone());
+        let (agent, drone, weight) = (process.agent, process.drone, process.weight);
         if let Some(drone) = drone {
+            let path = agent.and_then(|agent| self.agent_path(agent));
             self.free_room(drone, weight);
             self.drones.send(drone, Command::Kill { pidfile });
             self.notices.push(Notice::LostProcess { path, drone });
         }
         self.agents.news.extend(agent);
+    }
+
+    /// Where an agent's process works, for people.
+    fn agent_path(&self, key: AgentKey) -> Option<ExecutionPath> {
+        match self.agents.get(key)?.task {
+            AgentTask::Special(id) => self.task_path(&self.rows.tasks.get(id)?.row),
+            AgentTask::Test(group)
+            | AgentTask::HostlessTest(group)
+            | AgentTask::Gather(group)
+            | AgentTask::Parse(group) => Some(self.group_path(group)),
+        }
     }
 
     /// Keeps what a drone did not carry out for certain, to be sent again before anything else. Not so what has been

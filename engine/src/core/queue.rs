@@ -80,6 +80,8 @@ pub(super) struct WaitGroup {
     pub(super) spec: GroupSpec,
     /// In pending order; never empty.
     pub(super) entries: BTreeSet<(JobId, EntryId)>,
+    /// The first of them, kept at hand.
+    first: Option<(JobId, EntryId)>,
 }
 
 impl WaitGroup {
@@ -87,7 +89,7 @@ impl WaitGroup {
         Some(GroupOrder {
             priority: Reverse(self.spec.priority),
             parent: self.spec.parent.map_or(0, |parent| parent.0),
-            first: *self.entries.first()?,
+            first: self.first?,
             group: key,
         })
     }
@@ -127,6 +129,17 @@ impl PendingQueue {
         }
     }
 
+    pub(super) fn wake_all(&mut self) {
+        for key in 0..self.requirements.len() as u32 {
+            self.wake(key);
+        }
+    }
+
+    /// How many requirements there are.
+    pub(super) fn requirements_len(&self) -> usize {
+        self.requirement_keys.len()
+    }
+
     /// The requirements to be looked at now.
     pub(super) fn take_woken(&mut self) -> Vec<u32> {
         let mut woken = std::mem::take(&mut self.woken);
@@ -153,14 +166,15 @@ impl PendingQueue {
         let key = match self.group_keys.get(&spec) {
             Some(key) => *key,
             None => {
-                let group = WaitGroup { spec: spec.clone(), entries: BTreeSet::new() };
+                let group = WaitGroup { spec: spec.clone(), entries: BTreeSet::new(), first: None };
                 let key = insert_at_free_place(&mut self.groups, &mut self.free_groups, group);
                 self.group_keys.insert(spec, key);
                 key
             }
         };
-        self.reorder(key, |entries| {
-            entries.insert((job, entry));
+        self.reorder(key, |group| {
+            group.entries.insert((job, entry));
+            group.first = Some(group.first.map_or((job, entry), |first| first.min((job, entry))));
         });
         self.wake(self.group(key).spec.requirement);
         key
@@ -168,8 +182,11 @@ impl PendingQueue {
 
     /// Takes an entry out. Gives back the requirement if nobody has it any longer; it is gone then.
     pub(super) fn remove(&mut self, key: u32, job: JobId, entry: EntryId) -> Option<(u32, Requirement)> {
-        self.reorder(key, |entries| {
-            entries.remove(&(job, entry));
+        self.reorder(key, |group| {
+            group.entries.remove(&(job, entry));
+            if group.first == Some((job, entry)) {
+                group.first = group.entries.first().copied();
+            }
         });
         if !self.group(key).entries.is_empty() {
             return None;
@@ -185,10 +202,10 @@ impl PendingQueue {
     }
 
     /// Changes a group's entries and puts the group to its new place.
-    fn reorder(&mut self, key: u32, change: impl FnOnce(&mut BTreeSet<(JobId, EntryId)>)) {
+    fn reorder(&mut self, key: u32, change: impl FnOnce(&mut WaitGroup)) {
         let group = self.groups[key as usize].as_mut().expect("keys name live groups");
         let before = group.order(key);
-        change(&mut group.entries);
+        change(group);
         let after = group.order(key);
         if before == after {
             return;

@@ -4,17 +4,20 @@ use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
 const PAGE: usize = 1024;
+const CHUNK: usize = 1024;
 const VACANT: u32 = u32::MAX;
 
 /// A map from ids to rows.
 ///
-/// Database ids are mostly consecutive, so a page table finds a row in two loads, whatever the number of rows, and
-/// iteration in the order of ids needs no sorting. Ids far apart cost a page of 4 KiB each.
+/// Database ids are mostly consecutive, so a page table finds a row without hashing, whatever the number of rows, and
+/// iteration in the order of ids needs no sorting. Ids far apart cost a page of 4 KiB each. Rows lie in chunks and never
+/// move: growth copies nothing and leaves no large unused capacity.
 #[derive(Debug, Clone)]
 pub(crate) struct Table<I, R> {
-    rows: Vec<Option<R>>,
+    chunks: Vec<Vec<Option<R>>>,
     vacant: Vec<u32>,
     pages: Vec<Option<Box<Page>>>,
+    len: usize,
     _ids: PhantomData<I>,
 }
 
@@ -26,7 +29,7 @@ struct Page {
 
 impl<I, R> Default for Table<I, R> {
     fn default() -> Self {
-        Table { rows: Vec::new(), vacant: Vec::new(), pages: Vec::new(), _ids: PhantomData }
+        Table { chunks: Vec::new(), vacant: Vec::new(), pages: Vec::new(), len: 0, _ids: PhantomData }
     }
 }
 
@@ -38,12 +41,13 @@ impl<I: Copy + Into<u32> + From<u32>, R> Table<I, R> {
     }
 
     pub(crate) fn get(&self, id: I) -> Option<&R> {
-        self.rows[self.slot(id)?].as_ref()
+        let slot = self.slot(id)?;
+        self.chunks[slot / CHUNK][slot % CHUNK].as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, id: I) -> Option<&mut R> {
         let slot = self.slot(id)?;
-        self.rows[slot].as_mut()
+        self.chunks[slot / CHUNK][slot % CHUNK].as_mut()
     }
 
     pub(crate) fn contains(&self, id: I) -> bool {
@@ -52,19 +56,17 @@ impl<I: Copy + Into<u32> + From<u32>, R> Table<I, R> {
 
     /// Adds or replaces a row; gives back the one that was there.
     pub(crate) fn insert(&mut self, id: I, row: R) -> Option<R> {
-        if let Some(slot) = self.slot(id) {
-            return self.rows[slot].replace(row);
+        if let Some(old) = self.get_mut(id) {
+            return Some(std::mem::replace(old, row));
         }
         let slot = match self.vacant.pop() {
             Some(slot) => {
-                self.rows[slot as usize] = Some(row);
+                self.chunks[slot as usize / CHUNK][slot as usize % CHUNK] = Some(row);
                 slot
             }
-            None => {
-                self.rows.push(Some(row));
-                self.rows.len() as u32 - 1
-            }
+            None => self.push(row),
         };
+        self.len += 1;
         let id = id.into() as usize;
         if self.pages.len() <= id / PAGE {
             self.pages.resize_with(id / PAGE + 1, || None);
@@ -73,6 +75,19 @@ impl<I: Copy + Into<u32> + From<u32>, R> Table<I, R> {
         page.slots[id % PAGE] = slot;
         page.used += 1;
         None
+    }
+
+    /// Puts a row behind all others; gives its slot.
+    fn push(&mut self, row: R) -> u32 {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            // A small lab should not pay for a large one's chunks: only those after the first are allocated whole.
+            let capacity = if self.chunks.is_empty() { 0 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(capacity));
+        }
+        let number = self.chunks.len() - 1;
+        let chunk = &mut self.chunks[number];
+        chunk.push(Some(row));
+        (number * CHUNK + chunk.len() - 1) as u32
     }
 
     pub(crate) fn remove(&mut self, id: I) -> Option<R> {
@@ -87,11 +102,12 @@ impl<I: Copy + Into<u32> + From<u32>, R> Table<I, R> {
             }
         }
         self.vacant.push(slot as u32);
-        self.rows[slot].take()
+        self.len -= 1;
+        self.chunks[slot / CHUNK][slot % CHUNK].take()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.rows.len() - self.vacant.len()
+        self.len
     }
 
     /// All rows, ascending by id.

@@ -55,8 +55,8 @@ impl Core {
     /// The next moment at which periodic work would find something to do.
     pub(super) fn next_upkeep(&self) -> Option<Time> {
         let limits = [
-            self.rows.job_limits.first().map(|(due, _)| *due),
-            self.rows.run_limits.first().map(|(due, _)| *due),
+            self.rows.job_limits.earliest(),
+            self.rows.run_limits.earliest(),
             (!self.upkeep.sweep.is_empty()).then_some(self.now),
         ];
         let limit = limits.into_iter().flatten().min();
@@ -101,34 +101,28 @@ impl Core {
 
     /// Aborts jobs that exist, and entries that run, for too long.
     fn enforce_time_limits(&mut self) {
-        while let Some((due, job)) = self.rows.job_limits.first().copied()
-            && due < self.now
-        {
-            self.rows.job_limits.remove(&(due, job));
+        let jobs = &self.rows.jobs;
+        let job_limit = |id| {
+            let job = jobs.get(id).filter(|job| !job.entries.is_empty())?;
+            Some(job.row.created_on + job.row.timeout)
+        };
+        for job in self.rows.job_limits.take_passed(self.now, job_limit) {
             self.request_abort(job);
         }
-        while let Some((due, entry)) = self.rows.run_limits.first().copied()
-            && due < self.now
-        {
-            self.rows.run_limits.remove(&(due, entry));
+        let (entries, jobs) = (&self.rows.entries, &self.rows.jobs);
+        let run_limit = |id| {
+            let row = &entries.get(id)?.row;
+            Some(row.started_on? + jobs[row.job].row.max_runtime)
+        };
+        for entry in self.rows.run_limits.take_passed(self.now, run_limit) {
             self.request_entry_abort(entry);
         }
     }
 
-    fn run_limit(&self, entry: EntryId) -> Option<(Time, EntryId)> {
-        let row = &self.rows.entries[entry].row;
-        Some((row.started_on? + self.rows.jobs[row.job].row.max_runtime, entry))
-    }
-
     pub(super) fn limit_runtime(&mut self, entry: EntryId) {
-        if let Some(limit) = self.run_limit(entry) {
-            self.rows.run_limits.insert(limit);
-        }
-    }
-
-    pub(super) fn unlimit_runtime(&mut self, entry: EntryId) {
-        if let Some(limit) = self.run_limit(entry) {
-            self.rows.run_limits.remove(&limit);
+        let row = &self.rows.entries[entry].row;
+        if let Some(started) = row.started_on {
+            self.rows.run_limits.set(started + self.rows.jobs[row.job].row.max_runtime, entry);
         }
     }
 

@@ -8,11 +8,11 @@ use super::agents::AgentKey;
 use super::host_set::{HostIndex, HostSet};
 use super::queue::{PendingKey, PendingQueue, Waiting};
 use super::table::Table;
+use super::time_limits::TimeLimits;
 use crate::ids::{DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId, UserId};
 use crate::model::{DroneSet, Entry, Host, HostStatus, Job, Label, SpecialTask, Subdir, TaskKind, User};
 use crate::protocol::{EntryColumns, HostColumns};
 use crate::settings::LabelUse;
-use crate::time::Time;
 
 /// Steps of a tick that look only at hosts about which something has changed since they looked last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,9 +159,9 @@ pub(super) struct WorkingSet {
     /// Active tasks that somebody aborted.
     pub(super) tasks_to_abort: BTreeSet<TaskId>,
     /// When jobs reach their time limit.
-    pub(super) job_limits: BTreeSet<(Time, JobId)>,
+    pub(super) job_limits: TimeLimits<JobId>,
     /// When running entries reach theirs.
-    pub(super) run_limits: BTreeSet<(Time, EntryId)>,
+    pub(super) run_limits: TimeLimits<EntryId>,
     pub(super) next_task: u32,
     touched: [Vec<HostId>; 4],
     pub(super) changed_hosts: Vec<HostId>,

@@ -49,7 +49,7 @@ impl Run {
         bar.finish_and_clear();
         let simulated = stopwatch.elapsed();
         let directory = self.directory();
-        let written = output::write_all(&recording, &directory, !self.no_plots, |file| bar.println(file.to_owned()));
+        let written = output::write_all(&recording, &directory, !self.no_plots, |file| bar.println(file));
         let run = written.with_context(|| format!("failed to write the outputs to {}", directory.display()))?;
         let performance = output::Performance::of(&recording, simulated - loaded);
         output::write_performance(&performance, &directory)?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Runs from its creation on.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::disallowed_types, reason = "measures this program, not the simulation")]
 pub(crate) struct Stopwatch {
-    #[expect(clippy::disallowed_types, reason = "measures this program, not the simulation")]
     started: std::time::Instant,
 }
 

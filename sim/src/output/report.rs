@@ -60,7 +60,7 @@ pub(super) fn report(summary: &Summary, pictures: &[Picture]) -> Result<String, 
         figures: pictures
             .iter()
             .map(|picture| Figure {
-                title: &picture.title,
+                title: picture.title,
                 explanation: &picture.explanation,
                 svg: picture.inline_svg(),
             })

@@ -1,6 +1,5 @@
 //! How the processes of a planned run go: the plan's behaviour model, and hosts that break.
 
-use rustc_hash::FxHashMap;
 use yardmaster_engine::{DroneId, Time, Work, WorkKind};
 
 use super::recorder::Recorder;
@@ -15,14 +14,22 @@ const FAILED: i32 = 256;
 pub(super) struct PlannedFate<'a> {
     plan: &'a Plan,
     pub(super) recorder: Recorder,
-    /// How many processes of a kind have run for a job, or on a host for no job.
-    attempts: FxHashMap<(ProcessKind, bool, u32), u32>,
+    /// How many processes of each kind have run for a job …
+    attempts_of_jobs: Vec<Attempts>,
+    /// … and on a host for no job.
+    attempts_on_hosts: Vec<Attempts>,
     broken: Vec<bool>,
 }
 
 impl<'a> PlannedFate<'a> {
     pub(super) fn new(plan: &'a Plan, recorder: Recorder) -> PlannedFate<'a> {
-        PlannedFate { plan, recorder, attempts: FxHashMap::default(), broken: vec![false; plan.hosts.len()] }
+        PlannedFate {
+            plan,
+            recorder,
+            attempts_of_jobs: vec![Attempts::default(); plan.jobs.len()],
+            attempts_on_hosts: vec![Attempts::default(); plan.hosts.len()],
+            broken: vec![false; plan.hosts.len()],
+        }
     }
 
     /// From now on, everything that ends on this host fails; or no longer does.
@@ -30,6 +37,18 @@ impl<'a> PlannedFate<'a> {
         if let Some(mark) = self.broken.get_mut(host as usize) {
             *mark = broken;
         }
+    }
+}
+
+/// Counts of attempts by kind of process.
+type Attempts = [u16; 8];
+
+fn place_of(kind: ProcessKind) -> usize {
+    match kind {
+        ProcessKind::Special(kind) => kind as usize,
+        ProcessKind::Test => 5,
+        ProcessKind::Gather => 6,
+        ProcessKind::Parse => 7,
     }
 }
 
@@ -48,11 +67,14 @@ impl Fate for PlannedFate<'_> {
         let job = work.job.map(|job| job.0 - 1);
         let host = work.hosts.first().map(|host| host.0 - 1);
         let attempts = match (job, host) {
-            (Some(job), _) => self.attempts.entry((kind, true, job)).or_default(),
-            (None, host) => self.attempts.entry((kind, false, host.unwrap_or(0))).or_default(),
+            (Some(job), _) => self.attempts_of_jobs.get_mut(job as usize),
+            (None, host) => host.and_then(|host| self.attempts_on_hosts.get_mut(host as usize)),
         };
-        let attempt = *attempts;
-        *attempts += 1;
+        let attempt = attempts.map_or(0, |attempts| {
+            let count = &mut attempts[place_of(kind)];
+            *count = count.saturating_add(1);
+            u32::from(*count - 1)
+        });
         let host_kind = host.and_then(|host| self.plan.hosts.get(host as usize)).map_or("", |host| &*host.kind);
         let start = ProcessStart { kind, job, host, host_kind, attempt, now };
         let Ending { startup, runtime, exit_status, tests_failed } = self.plan.behaviour.ending(&start);

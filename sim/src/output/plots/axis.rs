@@ -1,88 +1,76 @@
-//! Axes: which value stands where, and at which values ticks stand.
+//! Axes: plotters maps the values and draws ticks and grid; where ticks read well is said here, for plotters knows no
+//! durations, and dates only by way of a second library for them.
 
-use jiff::Timestamp;
-use jiff::civil::Date;
+use std::ops::Range;
+
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use plotters::coord::combinators::{IntoLogRange, LogCoord};
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::coord::types::{RangedCoordf64, RangedCoordu64};
 use yardmaster_engine::Time;
 
 use crate::output::duration::{grouped_count, readable_duration};
 use crate::recording::Recording;
 
-/// One dimension of a plotting area.
+/// One dimension of a chart. Values beyond its ends stand at the ends.
 pub(super) struct Axis {
     pub(super) title: String,
-    pub(super) low: f64,
-    pub(super) high: f64,
-    logarithmic: bool,
+    scale: Scale,
     /// Values at which a tick stands, with their labels.
-    pub(super) ticks: Vec<(f64, String)>,
+    ticks: Vec<(f64, String)>,
+}
+
+enum Scale {
+    Linear(RangedCoordf64),
+    Logarithmic(LogCoord<f64>),
 }
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The most ticks of an axis of time.
+/// The most ticks of an axis of time, and of one of counts.
 const TIME_TICKS_MAX: i64 = 9;
+const COUNT_TICKS_MAX: usize = 6;
 
-/// Steps from tick to tick, in seconds. (Dates that are months apart are another matter.)
-const TIME_STEPS: [i64; 22] = [
-    1,
-    2,
-    5,
-    10,
-    20,
-    30,
-    MINUTE,
-    2 * MINUTE,
-    5 * MINUTE,
-    10 * MINUTE,
-    20 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    2 * HOUR,
-    3 * HOUR,
-    6 * HOUR,
-    12 * HOUR,
-    DAY,
-    2 * DAY,
-    7 * DAY,
-    30 * DAY,
-    100 * DAY,
+/// Steps from tick to tick: so many seconds, minutes, hours, days. (Dates that are months apart are another matter.)
+const TIME_STEPS: [(i64, &[i64]); 4] = [
+    (1, &[1, 2, 5, 10, 20, 30]),
+    (MINUTE, &[1, 2, 5, 10, 20, 30]),
+    (HOUR, &[1, 2, 3, 6, 12]),
+    (DAY, &[1, 2, 7, 30, 100]),
 ];
 
 /// The first Monday of Unix time; steps of a week count from it.
 const FIRST_MONDAY: i64 = 4 * DAY;
 
 impl Axis {
-    /// Where a value stands: 0 at the low end, 1 at the high end, in between beyond either.
-    pub(super) fn position(&self, value: f64) -> f64 {
-        let place = |value: f64| if self.logarithmic { value.max(self.low).ln() } else { value };
-        let (low, high) = (place(self.low), place(self.high));
-        ((place(value) - low) / (high - low)).clamp(0.0, 1.0)
+    fn linear(title: &str, range: Range<f64>, ticks: Vec<(f64, String)>) -> Axis {
+        Axis { title: title.to_owned(), scale: Scale::Linear(range.into()), ticks }
     }
 
-    /// Counts from 0 to `max`, with ticks at whole multiples of 1, 2 or 5 times a power of ten.
+    /// Counts from 0 to `max`, with ticks at whole numbers and the last tick at the end.
     pub(super) fn of_counts(title: &str, max: f64) -> Axis {
-        let max = max.max(1.0);
-        let mut step = 1.0;
-        for factor in [2.0, 2.5, 2.0].into_iter().cycle() {
-            if max / step <= 5.0 {
-                break;
-            }
-            step *= factor;
-        }
-        let high = (max * 1.04 / step).ceil() * step;
-        let ticks = (0..=(high / step).round() as u64)
-            .map(|index| (index as f64 * step, grouped_count((index as f64 * step).round() as u64)))
-            .collect();
-        Axis { title: title.to_owned(), low: 0.0, high, logarithmic: false, ticks }
+        let room = (max.max(1.0) * 1.04).ceil() as u64;
+        let ticks = RangedCoordu64::from(0..room).key_points(COUNT_TICKS_MAX);
+        let step = ticks.get(1).map_or(room, |second| *second);
+        let high = room.next_multiple_of(step);
+        let ticks = (0..=high / step).map(|index| ((index * step) as f64, grouped_count(index * step))).collect();
+        Axis::linear(title, 0.0..high as f64, ticks)
     }
 
     /// Shares from 0 to 100 %.
     pub(super) fn of_shares(title: &str) -> Axis {
         let ticks = (0..=5).map(|fifth| (f64::from(fifth) / 5.0, format!("{} %", fifth * 20))).collect();
-        Axis { title: title.to_owned(), low: 0.0, high: 1.0, logarithmic: false, ticks }
+        Axis::linear(title, 0.0..1.0, ticks)
+    }
+
+    /// A row for each label, from the top down. The first row is from 0 to 1.
+    pub(super) fn of_rows(labels: Vec<String>) -> Axis {
+        let rows = labels.len() as f64;
+        let ticks = labels.into_iter().enumerate().map(|(row, label)| (row as f64 + 0.5, label)).collect();
+        Axis::linear("", rows..0.0, ticks)
     }
 
     /// Durations from one second to `max_seconds`, logarithmic, with ticks at durations that people think in. Shorter
@@ -98,7 +86,7 @@ impl Axis {
                 (seconds as f64, if seconds == 1 { format!("≤ {label}") } else { label })
             })
             .collect();
-        Axis { title: title.to_owned(), low: 1.0, high, logarithmic: true, ticks }
+        Axis { title: title.to_owned(), scale: Scale::Logarithmic((1.0..high).log_scale().into()), ticks }
     }
 
     /// Moments of a run, as seconds from its first tick: dates where times are Unix times, else how long ago the run
@@ -109,21 +97,47 @@ impl Axis {
         let (title, ticks) =
             if recording.unix_time { date_ticks(from, to) } else { elapsed_ticks(from - origin, to - origin) };
         let shift = if recording.unix_time { origin } else { 0 };
-        Axis {
-            title,
-            low: (from - origin) as f64,
-            high: (to - origin) as f64,
-            logarithmic: false,
-            ticks: ticks.into_iter().map(|(second, label)| ((second - shift) as f64, label)).collect(),
+        let ticks = ticks.into_iter().map(|(second, label)| ((second - shift) as f64, label)).collect();
+        Axis::linear(&title, (from - origin) as f64..(to - origin) as f64, ticks)
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, pixels: (i32, i32)) -> i32 {
+        let Range { start, end } = self.range();
+        let value = value.clamp(start.min(end), start.max(end));
+        match &self.scale {
+            Scale::Linear(scale) => scale.map(&value, pixels),
+            Scale::Logarithmic(scale) => scale.map(&value, pixels),
         }
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
+        self.ticks.iter().map(|(value, _)| *value).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        match &self.scale {
+            Scale::Linear(scale) => scale.range(),
+            Scale::Logarithmic(scale) => scale.range(),
+        }
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, value: &f64) -> String {
+        self.ticks.iter().find(|(tick, _)| tick == value).map_or_else(String::new, |(_, label)| label.clone())
     }
 }
 
 /// The smallest step that gives few enough ticks; whole years where not even the longest does.
 fn time_step(length: i64) -> i64 {
-    let fits = |step: &i64| length / step <= TIME_TICKS_MAX;
+    let mut steps = TIME_STEPS.into_iter().flat_map(|(unit, counts)| counts.iter().map(move |count| count * unit));
     let years = length / (TIME_TICKS_MAX * 365 * DAY) + 1;
-    TIME_STEPS.into_iter().find(fits).unwrap_or(years * 365 * DAY)
+    steps.find(|step| length / step <= TIME_TICKS_MAX).unwrap_or(years * 365 * DAY)
 }
 
 fn multiples(step: i64, phase: i64, from: i64, to: i64) -> impl Iterator<Item = i64> {
@@ -144,62 +158,50 @@ fn elapsed_ticks(from: i64, to: i64) -> (String, Vec<(i64, String)>) {
 }
 
 fn date_ticks(from: i64, to: i64) -> (String, Vec<(i64, String)>) {
-    let (first, last) = (date_of(from), date_of(to));
-    let years = if first.year() == last.year() {
-        first.year().to_string()
-    } else {
-        format!("{}–{}", first.year(), last.year())
-    };
+    let (first, last) = (utc(from, "%Y"), utc(to, "%Y"));
+    let years = if first == last { first } else { format!("{first}–{last}") };
     if to - from > TIME_TICKS_MAX * 7 * DAY {
-        return (format!("date (UTC), {years}"), month_ticks(first, from, to));
+        return (format!("date (UTC), {years}"), month_ticks(from, to));
     }
     let step = time_step(to - from);
     let phase = if step == 7 * DAY { FIRST_MONDAY } else { 0 };
     let mut previous = None;
     let ticks = multiples(step, phase, from, to)
         .map(|second| {
-            let date = date_of(second);
-            let new_day = previous.replace(date) != Some(date);
-            (second, time_label(second, step, new_day))
+            let day = second.div_euclid(DAY);
+            let new_day = previous.replace(day) != Some(day);
+            let pattern = match (step, new_day) {
+                (DAY.., _) => "%-d %b",
+                (MINUTE.., true) => "%-d %b %H:%M",
+                (MINUTE.., false) => "%H:%M",
+                (_, _) => "%H:%M:%S",
+            };
+            (second, utc(second, pattern))
         })
         .collect();
     (format!("{} (UTC), {years}", if step >= DAY { "date" } else { "time of day" }), ticks)
 }
 
-fn time_label(second: i64, step: i64, new_day: bool) -> String {
-    let moment = date_time(second);
-    let pattern = match (step, new_day) {
-        (DAY.., _) => "%-d %b",
-        (MINUTE.., true) => "%-d %b %H:%M",
-        (MINUTE.., false) => "%H:%M",
-        (_, _) => "%H:%M:%S",
-    };
-    moment.strftime(pattern).to_string()
-}
-
 /// Firsts of months, as many apart as the room asks for.
-fn month_ticks(first: Date, from: i64, to: i64) -> Vec<(i64, String)> {
+fn month_ticks(from: i64, to: i64) -> Vec<(i64, String)> {
     let months = (to - from) / (30 * DAY) + 1;
     let apart = [1, 2, 3, 6, 12].into_iter().find(|apart| months / apart <= TIME_TICKS_MAX).unwrap_or(60);
-    let start = i64::from(first.year()) * 12;
-    (start..start + months + 24)
-        .filter(|month| month % apart == 0)
-        .filter_map(|month| {
-            let (year, month) = (i16::try_from(month / 12).ok()?, i8::try_from(month % 12 + 1).ok()?);
-            let date = Date::new(year, month, 1).ok()?;
-            let second = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
-            (from..=to).contains(&second).then(|| (second, date.strftime("%b %Y").to_string()))
-        })
+    let year = time(from).to_zoned(TimeZone::UTC).date().first_of_year();
+    year.series(apart.months())
+        .filter_map(|date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second()))
+        .take_while(|&second| second <= to)
+        .filter(|&second| second >= from)
+        .map(|second| (second, utc(second, "%b %Y")))
         .collect()
 }
 
-fn date_time(second: i64) -> jiff::civil::DateTime {
-    // Beyond the years that dates can name there is nothing to see; stay at the epoch.
-    Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC).datetime()
+/// Beyond the years that dates can name there is nothing to see; stay at the epoch.
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or_default()
 }
 
-fn date_of(second: i64) -> Date {
-    date_time(second).date()
+fn utc(second: i64, pattern: &str) -> String {
+    time(second).strftime(pattern).to_string()
 }
 
 #[cfg(test)]
@@ -245,9 +247,9 @@ mod tests {
     #[test]
     fn logarithmic_positions() {
         let axis = Axis::of_durations("", 1000.0);
-        assert_eq!(axis.position(0.0), 0.0);
-        assert_eq!(axis.position(1.0), 0.0);
-        assert_eq!(axis.position(1e9), 1.0);
+        assert_eq!(axis.map(&0.0, (0, 100)), 0);
+        assert_eq!(axis.map(&1.0, (0, 100)), 0);
+        assert_eq!(axis.map(&1e9, (0, 100)), 100);
         assert_eq!(labels(&axis), ["≤ 1 s", "10 s", "1 min", "10 min"]);
     }
 }

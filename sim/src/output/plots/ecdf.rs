@@ -1,11 +1,13 @@
-//! The empirical distribution of durations as a curve: for every duration the share of values that are no longer.
+//! The empirical distribution of waits as a curve: for every wait the share of values that are no longer.
 
+use plotters::element::DashedPathElement;
+use plotters::prelude::{Circle, Color, EmptyElement, LineSeries, RGBColor, Rectangle, Text, WHITE};
 use yardmaster_engine::Span;
 
-use super::area::Area;
 use super::axis::Axis;
-use super::picture::Picture;
-use super::theme::{self, Colour, text_width};
+use super::chart::{Chart, Key, Room, chart, draw_legend, legend_room};
+use super::picture::{Canvas, Drawn};
+use super::theme::{self, BOTTOM, LEFT, text_width};
 use crate::output::duration::readable_duration;
 use crate::output::quantiles::nearest_rank;
 
@@ -28,70 +30,80 @@ impl Ecdf {
         self.ascending.len()
     }
 
-    /// The value at a quantile in seconds, 0 without values.
-    pub(super) fn quantile_seconds(&self, percent: usize) -> f64 {
-        self.quantile(percent).as_seconds_f64()
-    }
-
+    /// The value at a quantile, 0 without values.
     fn quantile(&self, percent: usize) -> Span {
         nearest_rank(&self.ascending, percent).copied().unwrap_or_default()
     }
 
-    /// Draws the curve, as steps from the left end of the area to its right end.
-    pub(super) fn draw(&self, picture: &mut Picture, area: Area, x: &Axis, y: &Axis, colour: Colour, width: f64) {
+    /// The curve, as steps from the left end of the chart to its right end.
+    fn curve(&self) -> Vec<(f64, f64)> {
         let count = self.ascending.len();
         let steps = count.min(POINTS_MAX);
-        let mut points = vec![(area.left, area.bottom)];
-        let mut level = area.bottom;
+        let mut points = vec![(0.0, 0.0)];
+        let mut level = 0.0;
         for step in 1..=steps {
             let rank = (step * count).div_ceil(steps);
-            let place = area.x(x, self.ascending[rank - 1].as_seconds_f64());
-            points.push((place, level));
-            level = area.y(y, rank as f64 / count as f64);
-            points.push((place, level));
+            let wait = self.ascending[rank - 1].as_seconds_f64();
+            points.push((wait, level));
+            level = rank as f64 / count as f64;
+            points.push((wait, level));
         }
-        points.push((area.right, level));
-        picture.line(&points, width, colour, false);
+        points.push((f64::MAX, level));
+        points
     }
+}
 
-    fn place(&self, area: Area, (x, y): (&Axis, &Axis), percent: usize) -> (f64, f64) {
-        (area.x(x, self.quantile(percent).as_seconds_f64()), area.y(y, percent as f64 / 100.0))
+/// A curve to draw.
+pub(super) struct Curve<'a> {
+    pub(super) ecdf: &'a Ecdf,
+    pub(super) label: String,
+    pub(super) colour: RGBColor,
+    pub(super) width: u32,
+    /// Quantiles to mark, in percent, and the line of text above the axis in which the value of each stands, counted
+    /// upwards from 0.
+    pub(super) marks: &'static [(usize, i32)],
+}
+
+/// Draws the curves, the first on top, with marks and legend.
+pub(super) fn draw_waits(canvas: &Canvas<'_>, curves: &[Curve<'_>]) -> Drawn {
+    let seconds = |curve: &Curve<'_>, percent| curve.ecdf.quantile(percent).as_seconds_f64();
+    // To the right of every mark there must be room for its label.
+    let room =
+        |curve: &Curve<'_>| seconds(curve, 100).max(seconds(curve, curve.marks.last().map_or(0, |mark| mark.0)) * 6.0);
+    let x =
+        Axis::of_durations("wait from submission to start (logarithmic)", curves.iter().map(room).fold(0.0, f64::max));
+    let keys: Vec<Key> = curves.iter().map(|curve| Key::Line(curve.label.clone(), curve.colour)).collect();
+    let room = Room { left: LEFT, below: BOTTOM, right: legend_room(&keys) };
+    let mut chart = chart(canvas, room, x, Axis::of_shares("share of jobs started"))?;
+    for curve in curves.iter().rev() {
+        chart.draw_series(LineSeries::new(curve.ecdf.curve(), curve.colour.stroke_width(curve.width)))?;
     }
+    draw_marks(&chart, curves)?;
+    draw_legend(canvas, room, &keys)
 }
 
 /// Marks quantiles on their curves and leads a line from each down to the axis, where its value stands to the right of
 /// the line: there a distribution leaves room.
-pub(super) fn draw_marks(picture: &mut Picture, area: Area, axes: (&Axis, &Axis), marks: &[Mark<'_>]) {
-    let marks = || marks.iter().filter(|mark| mark.ecdf.len() > 0);
-    for mark in marks() {
-        let place = mark.ecdf.place(area, axes, mark.percent);
-        picture.line(&[place, (place.0, area.bottom)], 1.0, mark.colour, true);
+fn draw_marks(chart: &Chart<'_>, curves: &[Curve<'_>]) -> Drawn {
+    let area = chart.plotting_area();
+    let marks = curves.iter().filter(|curve| curve.ecdf.len() > 0).flat_map(|curve| {
+        curve.marks.iter().map(|&(percent, line)| (percent, line, curve.ecdf.quantile(percent), curve.colour))
+    });
+    let place = |percent, wait: Span| (wait.as_seconds_f64(), percent as f64 / 100.0);
+    for (percent, _, wait, colour) in marks.clone() {
+        let (x, y) = place(percent, wait);
+        area.draw(&DashedPathElement::new([(x, y), (x, 0.0)], 10, 8, colour.stroke_width(2)))?;
     }
-    let style = theme::NOTE.bold();
-    let labels: Vec<_> = marks()
-        .map(|mark| {
-            let label = format!("p{} {}", mark.percent, readable_duration(mark.ecdf.quantile(mark.percent).0));
-            let width = text_width(&label, style);
-            let (x, _) = mark.ecdf.place(area, axes, mark.percent);
-            ((x + 6.0).min(area.right - width), area.bottom - 9.0 - mark.line * 17.0, width, label)
-        })
-        .collect();
-    // A white ground beneath each label, so that neither lines nor curves run through the words.
-    for (x, y, width, _) in &labels {
-        picture.rectangle((x - 3.0, y - 12.0), (x + width + 3.0, y + 4.5), theme::WHITE);
+    for (percent, line, wait, colour) in marks {
+        let (style, top) = (theme::figure(colour), -(line + 1) * 34 - 8);
+        let label = format!("p{percent} {}", readable_duration(wait.0));
+        let right = 16 + text_width(&label, &style) as i32;
+        // A white ground beneath the label, so that neither lines nor curves run through the words.
+        let ground = Rectangle::new([(6, top - 2), (right, top + 30)], WHITE.filled());
+        let (x, y) = place(percent, wait);
+        area.draw(&(EmptyElement::at((x, 0.0)) + ground + Text::new(label, (12, top), style)))?;
+        let (rim, centre) = (Circle::new((0, 0), 12, WHITE.filled()), Circle::new((0, 0), 9, colour.filled()));
+        area.draw(&(EmptyElement::at((x, y)) + rim + centre))?;
     }
-    for (mark, (x, y, _, label)) in marks().zip(&labels) {
-        picture.text((*x, *y), label, style.coloured(mark.colour));
-        picture.mark(mark.ecdf.place(area, axes, mark.percent), mark.colour);
-    }
-}
-
-/// A quantile to mark.
-#[derive(Clone, Copy)]
-pub(super) struct Mark<'a> {
-    pub(super) ecdf: &'a Ecdf,
-    pub(super) percent: usize,
-    pub(super) colour: Colour,
-    /// In which line of text above the axis its value stands, counted upwards from 0.
-    pub(super) line: f64,
+    Ok(())
 }

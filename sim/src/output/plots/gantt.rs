@@ -1,77 +1,51 @@
 //! A Gantt view of the busiest window: what ran on which host around the moment of the longest queue.
 
-use yardmaster_engine::{Span, TaskKind, Time};
+use plotters::prelude::{Color, RGBColor, Rectangle};
+use yardmaster_engine::{Span, Time};
 
-use super::area::{Area, Swatch, draw_legend, draw_title};
 use super::axis::Axis;
-use super::picture::{Anchor, Picture};
-use super::theme::{
-    self, BLUE, BOTTOM, Colour, GREEN, GRID, ORANGE, SKY, TOP, VERMILION, WIDTH, YELLOW, fitted, text_width,
-};
+use super::chart::{Key, Room, axis_room, chart, draw_legend, height_of_rows, legend_room};
+use super::picture::Picture;
+use super::theme::{self, BLUE, BOTTOM, GREEN, ORANGE, SKY, VERMILION, YELLOW, fitted};
 use crate::output::duration::readable_duration;
 use crate::recording::{ProcessKind, ProcessRecord, Recording};
 
 /// Rows drawn at most: the busiest hosts.
 const ROWS_MAX: usize = 40;
-const ROW: f64 = 14.0;
+/// Height of a row, and of the gap at either side of its bars as a share of it.
+const ROW: u32 = 28;
+const GAP: f64 = 0.14;
+/// A hair is about a unit wide: so many make the window.
+const HAIRS: f64 = 1350.0;
+/// The longest name of a host.
+const NAME: u32 = 420;
 /// The window is about so many median tests long.
 const TESTS_IN_WINDOW: i64 = 8;
 /// Lengths a window may have, in minutes: from half an hour to four weeks.
 const WINDOW_MINUTES: [i64; 10] = [30, 60, 120, 240, 480, 1440, 2880, 5760, 10_080, 40_320];
 
-/// What a bar shows. Parsers are missing: they run when the host is free again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bar {
-    Test,
-    FailedTest,
-    Gather,
-    Special(TaskKind),
-}
+/// What a bar may show, in the order of the legend.
+const BARS: [(&str, RGBColor); 8] = [
+    ("test", BLUE),
+    ("test that failed", RGBColor(96, 44, 66)),
+    ("gather", RGBColor(140, 150, 160)),
+    ("verify", GREEN),
+    ("cleanup", SKY),
+    ("reset", YELLOW),
+    ("provision", ORANGE),
+    ("repair", VERMILION),
+];
 
-impl Bar {
-    const ALL: [Bar; 8] = [
-        Bar::Test,
-        Bar::FailedTest,
-        Bar::Gather,
-        Bar::Special(TaskKind::Verify),
-        Bar::Special(TaskKind::Cleanup),
-        Bar::Special(TaskKind::Reset),
-        Bar::Special(TaskKind::Provision),
-        Bar::Special(TaskKind::Repair),
-    ];
-
-    fn of(process: &ProcessRecord) -> Option<Bar> {
-        let failed = process.exit_status.is_some_and(|status| status != 0);
-        match process.kind {
-            ProcessKind::Test if failed => Some(Bar::FailedTest),
-            ProcessKind::Test => Some(Bar::Test),
-            ProcessKind::Gather => Some(Bar::Gather),
-            ProcessKind::Special(kind) => Some(Bar::Special(kind)),
-            ProcessKind::Parse => None,
-        }
-    }
-
-    fn colour(self) -> Colour {
-        match self {
-            Bar::Test => BLUE,
-            Bar::FailedTest => Colour(96, 44, 66),
-            Bar::Gather => Colour(140, 150, 160),
-            Bar::Special(TaskKind::Verify) => GREEN,
-            Bar::Special(TaskKind::Cleanup) => SKY,
-            Bar::Special(TaskKind::Reset) => YELLOW,
-            Bar::Special(TaskKind::Provision) => ORANGE,
-            Bar::Special(TaskKind::Repair) => VERMILION,
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Bar::Test => "test",
-            Bar::FailedTest => "test that failed",
-            Bar::Gather => "gather",
-            Bar::Special(kind) => kind.lower(),
-        }
-    }
+/// Which of the bars shows a process; none a parser, which runs when the host is free again.
+fn bar(process: &ProcessRecord) -> Option<usize> {
+    let label = match process.kind {
+        ProcessKind::Test if process.exit_status.is_some_and(|status| status != 0) => "test that failed",
+        ProcessKind::Test => "test",
+        ProcessKind::Gather => "gather",
+        ProcessKind::Special(kind) => kind.lower(),
+        ProcessKind::Parse => return None,
+    };
+    Some(BARS.iter().position(|(known, _)| *known == label).expect("BARS has every kind"))
 }
 
 /// Part of the run.
@@ -97,12 +71,13 @@ impl Window {
 /// The picture; `None` if nothing ran on a host in the window.
 pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     let window = busiest_window(recording);
-    let rows = busiest_hosts(recording, window);
-    if rows.is_empty() {
+    let mut hosts = busiest_hosts(recording, window);
+    if hosts.is_empty() {
         return None;
     }
-    let busy = rows.len();
-    let shown: Vec<u32> = rows.into_iter().take(ROWS_MAX).collect();
+    let busy = hosts.len();
+    hosts.truncate(ROWS_MAX);
+    hosts.sort_by_key(|&index| (&recording.hosts[index as usize].kind, index));
     let whole = window.length() == recording.end - recording.start;
     let title = if whole { "What ran on the hosts" } else { "What ran on the hosts around the longest queue" };
     let mut explanation = format!(
@@ -113,56 +88,51 @@ pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     if busy > ROWS_MAX {
         explanation += &format!(" Of the {busy} hosts that were in use, the {ROWS_MAX} busiest are shown.");
     }
-    let height = TOP + shown.len() as f64 * ROW + BOTTOM;
-    let mut picture = Picture::new("gantt", title.to_owned(), explanation, WIDTH, height);
-    draw_title(&mut picture);
-    draw_rows(&mut picture, recording, window, shown);
-    Some(picture)
+    let bars = bars(recording, window, &hosts);
+    let keys: Vec<Key> = bars.iter().map(|((label, colour), _)| Key::Fill((*label).to_owned(), *colour)).collect();
+    let name = |&index: &u32| fitted(&recording.hosts[index as usize].name, &theme::axis(), NAME);
+    let names: Vec<String> = hosts.iter().map(name).collect();
+    let room = Room { left: axis_room(&names), below: BOTTOM, right: legend_room(&keys) };
+    let (height, full_height) = height_of_rows(hosts.len(), ROW, &keys);
+    Some(Picture::new(("gantt", title, explanation), full_height, |canvas| {
+        let time = Axis::of_time(recording, window.from, window.to);
+        let mut chart = chart(&canvas.split_vertically(height).0, room, time, Axis::of_rows(names))?;
+        for ((_, colour), corners) in bars {
+            chart.draw_series(corners.into_iter().map(|corners| Rectangle::new(corners, colour.filled())))?;
+        }
+        draw_legend(canvas, room, &keys)
+    }))
 }
 
-fn draw_rows(picture: &mut Picture, recording: &Recording, window: Window, mut hosts: Vec<u32>) {
-    let host = |index: u32| &recording.hosts[index as usize];
-    hosts.sort_by_key(|&index| (&host(index).kind, index));
-    let label = |index: u32| fitted(&host(index).name, theme::TICK, 210.0);
-    let widest = hosts.iter().map(|&index| text_width(&label(index), theme::TICK)).fold(40.0, f64::max);
-    let area =
-        Area { left: 20.0 + widest + 8.0, right: WIDTH - theme::RIGHT, top: TOP, bottom: picture.height - BOTTOM };
-    let axis = Axis::of_time(recording, window.from, window.to);
-    area.draw_x_axis(picture, &axis);
+/// Two corners of a bar: the time in seconds, and its place among the rows.
+type Corners = [(f64, f64); 2];
+
+/// The bars of each kind that ran on one of the hosts, with the kind's label and colour.
+fn bars(recording: &Recording, window: Window, hosts: &[u32]) -> Vec<((&'static str, RGBColor), Vec<Corners>)> {
     let mut row_of = vec![None; recording.hosts.len()];
     for (row, &index) in hosts.iter().enumerate() {
         row_of[index as usize] = Some(row);
-        let bottom = TOP + (row + 1) as f64 * ROW;
-        picture.text((area.left - 7.0, bottom - 3.0), &label(index), theme::TICK.anchored(Anchor::End));
-        picture.line(&[(area.left, bottom), (area.right, bottom)], 0.5, GRID, false);
     }
-    let mut seen = [false; Bar::ALL.len()];
-    let mut drawn_to = vec![area.left; hosts.len()];
+    let mut bars = BARS.map(|look| (look, Vec::new()));
+    // A hair of white keeps neighbours of one kind apart; the shortest task is still seen, unless others of the same
+    // moment cover it.
+    let hair = window.length().as_seconds_f64() / HAIRS;
+    let mut drawn_to = vec![f64::MIN; hosts.len()];
     let seconds = |time: Time| (time - recording.start).as_seconds_f64();
     for process in &recording.processes {
-        let (Some(cut), Some(bar)) = (window.cut(process), Bar::of(process)) else { continue };
+        let (Some(cut), Some(bar)) = (window.cut(process), bar(process)) else { continue };
         for row in process.hosts.iter().filter_map(|&index| row_of.get(index as usize).copied().flatten()) {
-            let (from, to) = (area.x(&axis, seconds(cut.from)), area.x(&axis, seconds(cut.to)));
-            let top = TOP + row as f64 * ROW;
-            // A hair of white keeps neighbours of one kind apart; the shortest task is still seen, unless others of
-            // the same moment cover it.
-            let to = (to - 0.5).max(from + 0.6);
+            let from = seconds(cut.from);
+            let to = (seconds(cut.to) - hair).max(from + 2.0 * hair);
             if to <= drawn_to[row] {
                 continue;
             }
             drawn_to[row] = to;
-            picture.rectangle((from, top + 2.0), (to, top + ROW - 2.0), bar.colour());
-            seen[Bar::ALL.iter().position(|&other| other == bar).expect("ALL has every bar")] = true;
+            let corners = [(from, row as f64 + GAP), (to, (row + 1) as f64 - GAP)];
+            bars[bar].1.push(corners);
         }
     }
-    area.draw_left_edge(picture);
-    let legend: Vec<_> = Bar::ALL
-        .into_iter()
-        .zip(seen)
-        .filter(|(_, seen)| *seen)
-        .map(|(bar, _)| (Swatch::Fill(bar.colour()), bar.label().to_owned()))
-        .collect();
-    draw_legend(picture, (area.left, TOP - 18.0), &legend);
+    bars.into_iter().filter(|(_, corners)| !corners.is_empty()).collect()
 }
 
 /// A window of some median tests around the first moment of the longest queue (of the most processes, if nothing ever
@@ -194,7 +164,7 @@ fn busiest_window(recording: &Recording) -> Window {
 /// Hosts on which something ran in the window, busiest first, equals in the order of their indices.
 fn busiest_hosts(recording: &Recording, window: Window) -> Vec<u32> {
     let mut busy = vec![Span::ZERO; recording.hosts.len()];
-    for process in recording.processes.iter().filter(|process| Bar::of(process).is_some()) {
+    for process in recording.processes.iter().filter(|process| bar(process).is_some()) {
         let Some(cut) = window.cut(process) else { continue };
         for &index in &process.hosts {
             if let Some(sum) = busy.get_mut(index as usize) {

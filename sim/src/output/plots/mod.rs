@@ -1,14 +1,14 @@
-//! The plots, each a pure function from what was recorded to a [`Picture`]:
+//! The plots, drawn with plotters, each a pure function from what was recorded to a [`Picture`]:
 //!
 //! * `queue`: queue length and running processes over time, reduced by `columns`;
 //! * `utilisation`: what the hosts' time went to, by kind;
 //! * `waits`, `recorded`: distributions of waits, drawn by `ecdf`;
 //! * `gantt`: the busiest hosts around the longest queue;
-//! * `area`, `axis`, `theme`: what they have in common;
-//! * `picture`: shapes, and their rendering as SVG and PNG.
+//! * `chart`, `axis`, `theme`: what they have in common;
+//! * `picture`: what plotters draws on, and its rendering as SVG and PNG.
 
-mod area;
 mod axis;
+mod chart;
 mod columns;
 mod ecdf;
 mod gantt;

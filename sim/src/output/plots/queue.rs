@@ -1,103 +1,96 @@
-//! Queue length and running processes over time: two panels over one axis.
+//! Queue length and running processes over time: two charts over one axis.
 
-use super::area::{Area, Swatch, draw_legend, draw_title};
+use plotters::prelude::{AreaSeries, Color, LineSeries, RGBColor};
+
 use super::axis::Axis;
+use super::chart::{Key, Room, chart, draw_legend};
 use super::columns::{Column, columns};
-use super::picture::Picture;
-use super::theme::{BLUE, BOTTOM, Colour, INK, LEFT, ORANGE, PALE_BLUE, PALE_ORANGE, RIGHT, TOP, VERMILION, WIDTH};
-use crate::recording::Recording;
+use super::picture::{Canvas, Drawn, Picture};
+use super::theme::{BLUE, BOTTOM, INK, LEFT, MARGIN, ORANGE, PALE_BLUE, PALE_ORANGE, UNITS, VERMILION, WIDTH};
+use crate::recording::{Recording, TimelinePoint};
 
-const HEIGHT: f64 = 560.0;
-const UPPER: Area = Area { left: LEFT, right: WIDTH - RIGHT, top: TOP, bottom: 274.0 };
-const LOWER: Area = Area { left: LEFT, right: WIDTH - RIGHT, top: 320.0, bottom: HEIGHT - BOTTOM };
-const COLUMNS: usize = (WIDTH - LEFT - RIGHT) as usize;
+/// Height of the upper chart, and of the gap between both.
+const UPPER: u32 = 400;
+const GAP: u32 = 44;
+/// Height of both together.
+const HEIGHT: u32 = 960;
+/// Room for the legends.
+const RIGHT: u32 = 384;
+/// One for every pixel of the SVG.
+const COLUMNS: usize = ((WIDTH - MARGIN - LEFT - RIGHT) / UNITS) as usize;
 
 pub(super) fn picture(recording: &Recording) -> Picture {
-    let mut picture = Picture::new(
-        "queue",
-        "Queue length and running processes over time".to_owned(),
-        "The upper panel shows how many tests wait for a host, the lower one how many processes run on the drones and \
-         how many hosts are in use. Dark areas are means over the time of a pixel, pale ones its peaks. A queue \
-         that keeps growing means that the lab is too small for its work."
-            .to_owned(),
-        WIDTH,
-        HEIGHT,
-    );
-    draw_title(&mut picture);
-    let time = Axis::of_time(recording, recording.start, recording.end);
-
-    let queued = columns(recording, COLUMNS, |point| point.queued);
-    let axis = Axis::of_counts("entries waiting", peak(&queued));
-    UPPER.draw_x_grid(&mut picture, &time);
-    UPPER.draw_y_axis(&mut picture, &axis);
-    draw_steps(&mut picture, UPPER, &axis, &queued, PALE_BLUE, |column| f64::from(column.peak));
-    draw_steps(&mut picture, UPPER, &axis, &queued, BLUE, |column| column.mean);
-    UPPER.draw_left_edge(&mut picture);
-    let legend = [(Swatch::Fill(BLUE), "entries waiting for a host (mean)"), (Swatch::Fill(PALE_BLUE), "peak")];
-    draw_legend(&mut picture, (LEFT, UPPER.top - 14.0), &legend.map(|(swatch, label)| (swatch, label.to_owned())));
-
-    draw_running(&mut picture, recording, &time);
-    picture
+    let title = "Queue length and running processes over time";
+    let explanation = "The upper panel shows how many tests wait for a host, the lower one how many processes run on \
+                       the drones and how many hosts are in use. Dark areas are means over the time of a pixel, pale \
+                       ones its peaks. A queue that keeps growing means that the lab is too small for its work.";
+    let in_use = format!("hosts in use (of {})", recording.hosts.len());
+    let waiting = Panel {
+        title: "entries waiting",
+        area: ("entries waiting", |point| point.queued, BLUE, PALE_BLUE),
+        lines: vec![],
+    };
+    let mut running = Panel {
+        title: "processes, hosts",
+        area: ("processes", |point| point.processes, ORANGE, PALE_ORANGE),
+        lines: vec![(in_use, |point| point.hosts_busy, INK)],
+    };
+    if recording.timeline.iter().any(|point| point.hosts_out > 0) {
+        running.lines.push(("hosts out or locked".to_owned(), |point| point.hosts_out, VERMILION));
+    }
+    let room = Room { left: LEFT, below: BOTTOM, right: RIGHT };
+    Picture::new(("queue", title, explanation.to_owned()), HEIGHT, |canvas| {
+        let (upper, lower) = canvas.split_vertically(UPPER);
+        waiting.draw(&upper, Room { below: 0, ..room }, recording)?;
+        running.draw(&lower.margin(GAP, 0, 0, 0), room, recording)
+    })
 }
 
-fn draw_running(picture: &mut Picture, recording: &Recording, time: &Axis) {
-    let processes = columns(recording, COLUMNS, |point| point.processes);
-    let busy = columns(recording, COLUMNS, |point| point.hosts_busy);
-    let out = columns(recording, COLUMNS, |point| point.hosts_out);
-    let axis = Axis::of_counts("processes, hosts", peak(&processes).max(peak(&busy)).max(peak(&out)));
-    LOWER.draw_x_axis(picture, time);
-    LOWER.draw_y_axis(picture, &axis);
-    draw_steps(picture, LOWER, &axis, &processes, PALE_ORANGE, |column| f64::from(column.peak));
-    draw_steps(picture, LOWER, &axis, &processes, ORANGE, |column| column.mean);
-    let mut legend = vec![
-        (Swatch::Fill(ORANGE), "running processes (mean)".to_owned()),
-        (Swatch::Fill(PALE_ORANGE), "peak".to_owned()),
-        (Swatch::Line(INK), format!("hosts in use (of {})", recording.hosts.len())),
-    ];
-    draw_line(picture, &axis, &busy, INK);
-    if peak(&out) > 0.0 {
-        draw_line(picture, &axis, &out, VERMILION);
-        legend.push((Swatch::Line(VERMILION), "hosts out of service or locked".to_owned()));
+type Figure = fn(&TimelinePoint) -> u32;
+
+/// One of the charts: a figure as areas of its means and its peaks, and others as lines of their means.
+struct Panel {
+    title: &'static str,
+    area: (&'static str, Figure, RGBColor, RGBColor),
+    lines: Vec<(String, Figure, RGBColor)>,
+}
+
+impl Panel {
+    fn draw(self, canvas: &Canvas<'_>, room: Room, recording: &Recording) -> Drawn {
+        let (name, figure, dark, pale) = self.area;
+        let area = columns(recording, COLUMNS, figure);
+        let lines =
+            self.lines.into_iter().map(|(label, figure, colour)| (label, columns(recording, COLUMNS, figure), colour));
+        let lines: Vec<_> = lines.collect();
+        let highest = lines.iter().map(|(_, columns, _)| peak(columns)).fold(peak(&area), f64::max);
+        let time = Axis::of_time(recording, recording.start, recording.end);
+        let mut chart = chart(canvas, room, time, Axis::of_counts(self.title, highest))?;
+        let steps = |columns: &[Column], value| steps(recording, columns, value);
+        chart.draw_series(AreaSeries::new(steps(&area, |column| f64::from(column.peak)), 0.0, pale))?;
+        chart.draw_series(AreaSeries::new(steps(&area, |column| column.mean), 0.0, dark))?;
+        let mut keys = vec![Key::Fill(format!("{name} (mean)"), dark), Key::Fill(format!("{name} (peak)"), pale)];
+        for (label, columns, colour) in lines {
+            chart.draw_series(LineSeries::new(steps(&columns, |column| column.mean), colour.stroke_width(3)))?;
+            keys.push(Key::Line(label, colour));
+        }
+        draw_legend(canvas, room, &keys)
     }
-    LOWER.draw_left_edge(picture);
-    draw_legend(picture, (LEFT, LOWER.top - 14.0), &legend);
 }
 
 fn peak(columns: &[Column]) -> f64 {
     columns.iter().map(|column| f64::from(column.peak)).fold(0.0, f64::max)
 }
 
-/// The outline of a figure as steps, without the points in the middle of level stretches.
-fn steps(area: Area, axis: &Axis, columns: &[Column], value: fn(&Column) -> f64) -> Vec<(f64, f64)> {
+/// A figure as steps, without the points in the middle of level stretches.
+fn steps(recording: &Recording, columns: &[Column], value: fn(&Column) -> f64) -> Vec<(f64, f64)> {
+    let length = (recording.end - recording.start).as_seconds_f64();
+    let time = |index: usize| length * index as f64 / columns.len() as f64;
     let mut points = Vec::new();
-    let x = |index: usize| area.left + (area.right - area.left) * index as f64 / columns.len().max(1) as f64;
-    let mut level = None;
-    for (index, column) in columns.iter().enumerate() {
-        let y = area.y(axis, value(column));
-        if level != Some(y) {
-            points.extend(level.map(|level| (x(index), level)));
-            points.push((x(index), y));
-            level = Some(y);
-        }
+    let mut index = 0;
+    for level in columns.chunk_by(|one, other| value(one) == value(other)) {
+        let height = value(&level[0]);
+        points.extend([(time(index), height), (time(index + level.len()), height)]);
+        index += level.len();
     }
-    points.extend(level.map(|level| (x(columns.len()), level)));
     points
-}
-
-fn draw_steps(
-    picture: &mut Picture,
-    area: Area,
-    axis: &Axis,
-    columns: &[Column],
-    colour: Colour,
-    value: fn(&Column) -> f64,
-) {
-    let mut outline = steps(area, axis, columns, value);
-    outline.insert(0, (area.left, area.bottom));
-    outline.push((area.right, area.bottom));
-    picture.area(&outline, colour);
-}
-
-fn draw_line(picture: &mut Picture, axis: &Axis, columns: &[Column], colour: Colour) {
-    picture.line(&steps(LOWER, axis, columns, |column| column.mean), 1.4, colour, false);
 }

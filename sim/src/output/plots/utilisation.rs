@@ -1,21 +1,27 @@
 //! What the time of the hosts of each kind went to: one stacked bar a kind.
 
-use super::area::{Area, Swatch, draw_legend, draw_title};
+use plotters::prelude::{Color, EmptyElement, RGBColor, Rectangle, Text};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
 use super::axis::Axis;
-use super::picture::{Anchor, Picture};
-use super::theme::{self, BLUE, BOTTOM, Colour, GREY, ORANGE, PURPLE, TOP, VERMILION, WIDTH, fitted, text_width};
+use super::chart::{Key, Room, axis_room, chart, draw_legend, height_of_rows, legend_room};
+use super::picture::{Canvas, Drawn, Picture};
+use super::theme::{self, BLUE, BOTTOM, GREY, INK, ORANGE, PURPLE, VERMILION, fitted};
 use crate::output::derived::HostUse;
 use crate::output::summary::{HostsOfKind, Summary};
 
 /// Bars drawn at most: the kinds with the most hosts.
 const BARS_MAX: usize = 30;
-const BAR: f64 = 20.0;
-const GAP: f64 = 9.0;
+/// Height of a bar with the gaps above and below it, and of one of these gaps as a share of it.
+const ROW: u32 = 58;
+const GAP: f64 = 0.16;
+/// The longest label.
+const LABEL: u32 = 600;
 /// Room to the right of the bars for the figure.
-const FIGURE: f64 = 66.0;
+const FIGURE: u32 = 116;
 
 impl HostUse {
-    fn colour(self) -> Colour {
+    fn colour(self) -> RGBColor {
         match self {
             HostUse::Tests => BLUE,
             HostUse::SpecialTasks => ORANGE,
@@ -39,9 +45,6 @@ impl HostUse {
 
 pub(super) fn picture(summary: &Summary) -> Picture {
     let (bars, left_out) = bars(summary);
-    let labels: Vec<String> = bars.iter().map(|(kind, hosts)| label(kind, hosts)).collect();
-    let widest = labels.iter().map(|label| text_width(label, theme::TICK)).fold(60.0, f64::max);
-    let height = TOP + bars.len() as f64 * (BAR + GAP) + GAP + BOTTOM;
     let mut explanation = "Each bar divides the time of all hosts of one kind; the figure at its end is the share of \
                            time in which they were in use. A kind near 100 % is where jobs wait; a kind near 0 % could \
                            do with fewer hosts."
@@ -49,22 +52,40 @@ pub(super) fn picture(summary: &Summary) -> Picture {
     if left_out > 0 {
         explanation += &format!(" Only the {BARS_MAX} kinds with the most hosts are shown; {left_out} are not.");
     }
-    let title = "Host utilisation by kind of host".to_owned();
-    let mut picture = Picture::new("utilisation", title, explanation, WIDTH, height);
-    draw_title(&mut picture);
-    let area = Area { left: 20.0 + widest.min(300.0) + 10.0, right: WIDTH - FIGURE, top: TOP, bottom: height - BOTTOM };
-    let axis = Axis::of_shares("share of the hosts' time");
-    area.draw_x_axis(&mut picture, &axis);
-    for (index, ((_, hosts), label)) in bars.iter().zip(&labels).enumerate() {
-        draw_bar(&mut picture, area, &axis, index, hosts, label);
-    }
-    area.draw_left_edge(&mut picture);
     // Most labs never hold a host for a job of several; then the legend need not speak of it.
     let shown =
         HostUse::ALL.into_iter().filter(|&use_| use_ != HostUse::Held || bars.iter().any(|bar| bar.1.is_held()));
-    let legend: Vec<_> = shown.map(|use_| (Swatch::Fill(use_.colour()), use_.label().to_owned())).collect();
-    draw_legend(&mut picture, (area.left, TOP - 18.0), &legend);
-    picture
+    let keys: Vec<Key> = shown.map(|use_| Key::Fill(use_.label().to_owned(), use_.colour())).collect();
+    let (height, full_height) = height_of_rows(bars.len(), ROW, &keys);
+    let title = "Host utilisation by kind of host";
+    Picture::new(("utilisation", title, explanation), full_height, |canvas| {
+        let room = draw_bars(&canvas.split_vertically(height).0, &bars, legend_room(&keys))?;
+        draw_legend(canvas, room, &keys)
+    })
+}
+
+fn draw_bars(canvas: &Canvas<'_>, bars: &[(&str, &HostsOfKind)], right: u32) -> Drawn<Room> {
+    let labels: Vec<String> = bars.iter().map(|(kind, hosts)| label(kind, hosts)).collect();
+    let room = Room { left: axis_room(&labels), below: BOTTOM, right };
+    let bars_room = Room { right: room.right + FIGURE, ..room };
+    let mut chart = chart(canvas, bars_room, Axis::of_shares("share of the hosts' time"), Axis::of_rows(labels))?;
+    for (position, use_) in HostUse::ALL.into_iter().enumerate() {
+        let parts = (0..).zip(bars).filter_map(|(row, (_, hosts))| {
+            let shares = hosts.shares();
+            let from: f64 = shares[..position].iter().map(|share| share.as_f64()).sum();
+            let (top, to) = (f64::from(row) + GAP, from + shares[position].as_f64());
+            let corners = [(from, top), (to, top + 1.0 - 2.0 * GAP)];
+            (shares[position].millionths() > 0).then(|| Rectangle::new(corners, use_.colour().filled()))
+        });
+        chart.draw_series(parts)?;
+    }
+    let style = theme::figure(INK).pos(Pos::new(HPos::Right, VPos::Center));
+    let figures = (0..).zip(bars).map(|(row, (_, hosts))| {
+        let figure = format!("{:.0} %", hosts.utilisation.as_f64() * 100.0);
+        EmptyElement::at((1.0, f64::from(row) + 0.5)) + Text::new(figure, (FIGURE as i32, theme::SINK), style.clone())
+    });
+    chart.draw_series(figures)?;
+    Ok(room)
 }
 
 impl HostsOfKind {
@@ -92,20 +113,5 @@ fn bars(summary: &Summary) -> (Vec<(&str, &HostsOfKind)>, usize) {
 
 fn label(kind: &str, hosts: &HostsOfKind) -> String {
     let plural = if hosts.hosts == 1 { "host" } else { "hosts" };
-    fitted(&format!("{kind} ({} {plural})", hosts.hosts), theme::TICK, 300.0)
-}
-
-fn draw_bar(picture: &mut Picture, area: Area, axis: &Axis, index: usize, hosts: &HostsOfKind, label: &str) {
-    let top = area.top + GAP + index as f64 * (BAR + GAP);
-    picture.text((area.left - 8.0, top + BAR / 2.0 + 4.2), label, theme::TICK.anchored(Anchor::End));
-    let mut from = 0.0;
-    for (use_, share) in HostUse::ALL.into_iter().zip(hosts.shares()) {
-        let to = from + share.as_f64();
-        if share.millionths() > 0 {
-            picture.rectangle((area.x(axis, from), top), (area.x(axis, to), top + BAR), use_.colour());
-        }
-        from = to;
-    }
-    let figure = format!("{:.0} %", hosts.utilisation.as_f64() * 100.0);
-    picture.text((area.right + 10.0, top + BAR / 2.0 + 4.5), &figure, theme::NOTE.bold());
+    fitted(&format!("{kind} ({} {plural})", hosts.hosts), &theme::axis(), LABEL)
 }

@@ -3,56 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::area::{Area, Swatch, draw_legend, draw_title, fitting};
-use super::axis::Axis;
-use super::ecdf::{Ecdf, Mark, draw_marks};
+use super::ecdf::{Curve, Ecdf, draw_waits};
 use super::picture::Picture;
-use super::theme::{self, BLUE, BOTTOM, LEFT, RIGHT, SERIES, TOP, WIDTH, fitted};
+use super::theme::{self, BLUE, SERIES, fitted};
 use crate::output::duration::grouped_count;
 use crate::recording::{JobRecord, Recording};
 
-const HEIGHT: f64 = 460.0;
-pub(super) const AREA: Area = Area { left: LEFT, right: WIDTH - RIGHT, top: TOP, bottom: HEIGHT - BOTTOM };
+pub(super) const HEIGHT: u32 = 800;
+/// Room for the name of a class in the legend.
+const NAME: u32 = 190;
 
 pub(super) fn picture(recording: &Recording) -> Picture {
-    let mut picture = Picture::new(
-        "waits",
-        "How long jobs wait from submission to start".to_owned(),
-        "The curve gives for every wait (across, on a logarithmic scale) the share of started jobs that waited no \
-         longer. The further left and the steeper, the better. Waits of less than a second stand at 1 s."
-            .to_owned(),
-        WIDTH,
-        HEIGHT,
-    );
-    draw_title(&mut picture);
+    let title = "How long jobs wait from submission to start";
+    let explanation = "The curve gives for every wait (across, on a logarithmic scale) the share of started jobs that \
+                       waited no longer. The further left and the steeper, the better. Waits of less than a second \
+                       stand at 1 s.";
     let all = Ecdf::of(recording.jobs.iter().filter_map(JobRecord::waiting_time));
-    // Beyond the longest wait there must be room for the label of the 99 % mark.
-    let room = all.quantile_seconds(100).max(all.quantile_seconds(99) * 5.0);
-    let (x, y) = (Axis::of_durations("wait from submission to start (logarithmic)", room), share_axis());
-    AREA.draw_x_axis(&mut picture, &x);
-    AREA.draw_y_axis(&mut picture, &y);
-    AREA.draw_left_edge(&mut picture);
-    let classes: Vec<_> = largest_classes(&recording.jobs).into_iter().zip(SERIES).collect();
-    let mut legend = vec![(Swatch::Line(BLUE), format!("all jobs ({})", grouped_count(all.len() as u64)))];
-    legend.extend(classes.iter().map(|((class, waits), colour)| {
-        let name = fitted(class, theme::LEGEND, 110.0);
-        (Swatch::Line(*colour), format!("{name} ({})", grouped_count(waits.len() as u64)))
+    let classes = largest_classes(&recording.jobs);
+    let label = |name: &str, waits: &Ecdf| format!("{name} ({})", grouped_count(waits.len() as u64));
+    let marks = &[(50, 2), (95, 1), (99, 0)];
+    let mut curves = vec![Curve { ecdf: &all, label: label("all jobs", &all), colour: BLUE, width: 5, marks }];
+    curves.extend(classes.iter().zip(SERIES).map(|((class, waits), colour)| {
+        let label = label(&fitted(class, &theme::legend(), NAME), waits);
+        Curve { ecdf: waits, label, colour, width: 3, marks: &[] }
     }));
-    // A curve without a name would only puzzle.
-    legend.truncate(fitting(&picture, LEFT, &legend));
-    for ((_, waits), colour) in classes.iter().take(legend.len().saturating_sub(1)) {
-        waits.draw(&mut picture, AREA, &x, &y, *colour, 1.5);
-    }
-    all.draw(&mut picture, AREA, &x, &y, BLUE, 2.6);
-    let marks =
-        [(50, 2.0), (95, 1.0), (99, 0.0)].map(|(percent, line)| Mark { ecdf: &all, percent, colour: BLUE, line });
-    draw_marks(&mut picture, AREA, (&x, &y), &marks);
-    draw_legend(&mut picture, (LEFT, TOP - 18.0), &legend);
-    picture
-}
-
-pub(super) fn share_axis() -> Axis {
-    Axis::of_shares("share of jobs started")
+    Picture::new(("waits", title, explanation.to_owned()), HEIGHT, |canvas| draw_waits(canvas, &curves))
 }
 
 /// The waits of the classes with the most started jobs, most first; none if all jobs are of one class.

@@ -1,0 +1,26 @@
+//! What a simulated lifecycle costs, beside a bare event queue.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use yardmaster_benches::{LIFECYCLE_PROCESSES, lifecycle_plan, run_bare_events};
+use yardmaster_sim::simulate;
+
+const JOBS: u32 = 50_000;
+const HOSTS: u32 = 1_000;
+
+fn lifecycles(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("lifecycles");
+    group.sample_size(10).throughput(Throughput::Elements(u64::from(JOBS)));
+    let plan = lifecycle_plan(JOBS, HOSTS);
+    group.bench_function("simulated", |bencher| {
+        bencher.iter(|| black_box(simulate(&plan, 1, |_| {}).expect("fake drones and stores do not fail")));
+    });
+    group.bench_function("bare event queue", |bencher| {
+        bencher.iter(|| black_box(run_bare_events(JOBS, HOSTS, LIFECYCLE_PROCESSES)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, lifecycles);
+criterion_main!(benches);

@@ -1,0 +1,140 @@
+//! Processes, and the pidfiles by which they are known.
+
+use std::fmt;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::ids::{EntryId, HostId, JobId, TaskId};
+use crate::model::{Subdir, TaskKind};
+
+/// Where a process keeps its pidfile and results, relative to the results directory. Its text is the path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExecutionPath {
+    /// `hosts/HOSTNAME/TASKID-task`
+    Task {
+        /// The host's name.
+        hostname: Arc<str>,
+        /// The task.
+        task: TaskId,
+        /// Its kind.
+        kind: TaskKind,
+    },
+    /// `JOBID-OWNER/EXECUTION_SUBDIR`
+    Entry {
+        /// The job.
+        job: JobId,
+        /// Login of its owner.
+        owner: Arc<str>,
+        /// The subdirectory that the group of entries shares.
+        subdir: Subdir,
+    },
+}
+
+impl fmt::Display for ExecutionPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExecutionPath::Task { hostname, task, kind } => write!(f, "hosts/{hostname}/{task}-{}", kind.lower()),
+            ExecutionPath::Entry { job, owner, subdir } => write!(f, "{job}-{owner}/{subdir}"),
+        }
+    }
+}
+
+/// The three pidfiles that the scheduler reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PidfileName {
+    /// `.autoserv_execute`: a test or a special task.
+    Execute,
+    /// `.collect_crashinfo_execute`: the gathering of crash information.
+    Gather,
+    /// `.parser_execute`: the parser.
+    Parse,
+}
+
+impl PidfileName {
+    /// The file's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PidfileName::Execute => ".autoserv_execute",
+            PidfileName::Gather => ".collect_crashinfo_execute",
+            PidfileName::Parse => ".parser_execute",
+        }
+    }
+}
+
+/// What a pidfile says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PidfileContents {
+    /// Nothing: the process has not come to writing it.
+    Empty,
+    /// A pid; or two of three lines, which is a file being written.
+    Running,
+    /// Pid, exit status and number of failed tests.
+    Ended {
+        /// As wait(2) gives it: 256 = exit 1, 9 = killed by signal 9.
+        exit_status: i32,
+        /// How many tests failed.
+        tests_failed: u32,
+    },
+    /// Something else; the text says what.
+    Corrupt(String),
+}
+
+impl PidfileContents {
+    /// Reads the text of a pidfile. Never fails: what makes no sense is `Corrupt`.
+    pub fn parse(text: &str) -> PidfileContents {
+        let corrupt =
+            |what: &str| PidfileContents::Corrupt(format!("{what} in {:?}", text.chars().take(80).collect::<String>()));
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let number = |line: &str| line.parse::<i32>().ok();
+        match lines.as_slice() {
+            [] | [""] => PidfileContents::Empty,
+            [pid] | [pid, _] => match number(pid) {
+                Some(pid) if pid > 0 => PidfileContents::Running,
+                _ => corrupt("no pid in the first line"),
+            },
+            [pid, status, failed] => match (number(pid), number(status), failed.parse()) {
+                (Some(pid), Some(exit_status), Ok(tests_failed)) if pid > 0 => {
+                    PidfileContents::Ended { exit_status, tests_failed }
+                }
+                _ => corrupt("not three numbers"),
+            },
+            _ => corrupt("more than three lines"),
+        }
+    }
+}
+
+/// News of one pidfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PidfileEvent {
+    /// It has new contents.
+    Changed(PidfileContents),
+    /// It names a process that is gone, and, read a second time, still has no exit status.
+    Vanished,
+}
+
+/// What a process is started for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// What it does.
+    pub kind: WorkKind,
+    /// The job that it serves.
+    pub job: Option<JobId>,
+    /// The entries that it serves, ascending.
+    pub entries: SmallVec<[EntryId; 1]>,
+    /// The hosts that it works on, in the order of the entries.
+    pub hosts: SmallVec<[HostId; 1]>,
+}
+
+/// The kinds of process that drones run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkKind {
+    /// A special task.
+    Special(TaskKind),
+    /// A test. Its control file and keyvals are written before it starts.
+    Test,
+    /// The gathering of crash information.
+    Gather,
+    /// The parsing of results.
+    Parse,
+}

@@ -1,0 +1,171 @@
+//! Rows that changed outside, and changes of rows to be committed.
+
+use bitflags::bitflags;
+
+use crate::ids::{DroneId, EntryId, HostId, JobId, TaskId};
+use crate::model::{Drone, DroneSet, Entry, Host, HostStatus, Ineligible, Job, Label, SpecialTask, TaskKind, User};
+
+/// A row that came, changed or went outside of the scheduler, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowChange {
+    /// A host came or changed.
+    Host(Host),
+    /// A label came or changed.
+    Label(Label),
+    /// A user came or changed.
+    User(User),
+    /// A drone came or changed.
+    Drone(Drone),
+    /// A drone is no longer part of the lab.
+    DroneGone(DroneId),
+    /// A set of drones came or changed.
+    DroneSet(DroneSet),
+    /// A job came or changed.
+    Job(Job),
+    /// An entry came or changed.
+    Entry(Entry),
+    /// An entry was deleted.
+    EntryGone(EntryId),
+    /// A special task came or changed.
+    Task(SpecialTask),
+    /// A special task was deleted.
+    TaskGone(TaskId),
+    /// A job is not to be given a host.
+    Ineligible(Ineligible),
+    /// A job may be given a host again.
+    IneligibleGone(Ineligible),
+}
+
+/// Everything that is alive in the database.
+#[derive(Debug, Clone, Default)]
+pub struct LiveRows {
+    /// All labels.
+    pub labels: Vec<Label>,
+    /// All users.
+    pub users: Vec<User>,
+    /// All hosts that are valid, or named by a live entry or task.
+    pub hosts: Vec<Host>,
+    /// All drones.
+    pub drones: Vec<Drone>,
+    /// All sets of drones.
+    pub drone_sets: Vec<DroneSet>,
+    /// The jobs of live entries.
+    pub jobs: Vec<Job>,
+    /// All incomplete entries.
+    pub entries: Vec<Entry>,
+    /// All incomplete special tasks.
+    pub tasks: Vec<SpecialTask>,
+    /// The ineligible rows of live jobs.
+    pub ineligible: Vec<Ineligible>,
+    /// What live entries have had of special tasks that count against a limit.
+    pub history: Vec<TaskHistory>,
+    /// Above every id of a special task in the database.
+    pub next_task: u32,
+}
+
+/// How many special tasks of a kind an entry has had on a host, ended ones included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskHistory {
+    /// The entry.
+    pub entry: EntryId,
+    /// The host.
+    pub host: HostId,
+    /// Repair or Provision; other kinds are not counted.
+    pub kind: TaskKind,
+    /// How many.
+    pub count: u32,
+}
+
+bitflags! {
+    /// Columns of a host that the scheduler writes.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct HostColumns: u8 {
+        /// `status`
+        const STATUS = 1;
+        /// `leased`
+        const LEASED = 2;
+        /// `dirty`
+        const DIRTY = 4;
+    }
+
+    /// Columns of an entry that the scheduler writes.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct EntryColumns: u8 {
+        /// `status`, `active`, `complete`
+        const STATUS = 1;
+        /// `host_id`
+        const HOST = 2;
+        /// `execution_subdir`
+        const SUBDIR = 4;
+        /// `started_on`
+        const STARTED = 8;
+        /// `finished_on`
+        const FINISHED = 16;
+        /// `aborted`, and a row that says that the scheduler did it
+        const ABORTED = 32;
+    }
+}
+
+/// New values of some columns of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostUpdate {
+    /// Which host.
+    pub id: HostId,
+    /// Which columns are to be written; the others' values here are for information.
+    pub columns: HostColumns,
+    /// Its status.
+    pub status: HostStatus,
+    /// Whether it is leased.
+    pub leased: bool,
+    /// Whether it is dirty.
+    pub dirty: bool,
+}
+
+/// New values of some columns of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryUpdate {
+    /// Which columns are to be written; the others' values here are for information.
+    pub columns: EntryColumns,
+    /// The entry as it is now.
+    pub entry: Entry,
+}
+
+/// What is to become of the row of a special task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskUpdate {
+    /// A new row, with this id.
+    Insert(SpecialTask),
+    /// New values of `is_active`, `is_complete`, `success`, `time_started` and `time_finished`.
+    Update(SpecialTask),
+    /// The row goes.
+    Delete(TaskId),
+}
+
+/// Everything that a tick changes in the database: one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Hosts, each at most once.
+    pub hosts: Vec<HostUpdate>,
+    /// Entries, each at most once.
+    pub entries: Vec<EntryUpdate>,
+    /// Special tasks, each at most once.
+    pub tasks: Vec<TaskUpdate>,
+    /// New ineligible rows.
+    pub ineligible_added: Vec<Ineligible>,
+    /// Ineligible rows that go.
+    pub ineligible_removed: Vec<Ineligible>,
+    /// Complete jobs all of whose ineligible rows go.
+    pub ineligible_swept: Vec<JobId>,
+}
+
+impl Changes {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+            && self.entries.is_empty()
+            && self.tasks.is_empty()
+            && self.ineligible_added.is_empty()
+            && self.ineligible_removed.is_empty()
+            && self.ineligible_swept.is_empty()
+    }
+}
