@@ -45,10 +45,11 @@ Exit status: 0 all passed, 1 one or more failed, 2 a file cannot be read or make
 Examples:
   yardmaster-sim run scenarios/cip-lab.toml
   yardmaster-sim run scenarios/poisson-lab.toml --seed 7 --out out/seven
-  yardmaster-sim run scenarios/kth-sp2.toml --no-plots --json | jq .waits
+  yardmaster-sim run scenarios/kth-sp2.toml --no-plots --json | jq .waiting_time
 
-The same scenario and seed give the same digest and the same bytes in every CSV file, on any machine. Files and columns
-are described in docs/outputs.md, the scenario format in docs/workloads.md.")]
+The same scenario and seed give the same digest and the same bytes in every CSV file, on any
+machine. Files and columns are described in docs/outputs.md, the scenario format in
+docs/workloads.md.")]
     Run(run::Run),
 }
 
