@@ -42,7 +42,7 @@ pub trait Store {
     fn commit(&mut self, term: Term, number: u64, changes: &Changes) -> impl Future<Output = CommitOutcome>;
 
     /// The number of the last tick of this term whose changes were committed. Answers whether a commit landed whose reply
-    /// was lost.
+    /// was lost. One that had not landed by then must never land later: the store ends its transaction first.
     fn last_commit(&mut self, term: Term) -> impl Future<Output = Result<Option<u64>, StoreError>>;
 }
 
@@ -162,8 +162,10 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         if let Some(report) = self.resolve_doubt().await? {
             return Ok(report);
         }
-        if self.must_reload {
-            self.reload().await?;
+        if self.must_reload
+            && let Err(error) = self.reload().await
+        {
+            return Ok(TickReport::Skipped(error));
         }
         let (rows, reports) = join(self.store.poll(), self.drones.refresh()).await;
         self.input.drones.extend(reports);
@@ -224,7 +226,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
     }
 
     /// Begins again from the database, as after a crash.
-    async fn reload(&mut self) -> Result<(), EngineError> {
+    async fn reload(&mut self) -> Result<(), StoreError> {
         let rows = self.store.load().await?;
         let (core, commands) = self.core.recover_again(rows, self.clock.now());
         self.core = core;

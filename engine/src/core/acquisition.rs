@@ -98,6 +98,9 @@ impl Core {
             // So many hosts: asking every requirement for a host is less work than asking every host for requirements.
             return self.rows.queue.wake_all();
         }
+        if !hosts.is_empty() {
+            self.rows.queue.wake_unanchored();
+        }
         for host in hosts {
             let state = &self.rows.hosts[*host];
             for label in &state.row.labels {
@@ -182,17 +185,18 @@ impl Core {
         let (requirement, parent, priority) = (group.spec.requirement, group.spec.parent, group.spec.priority);
         let mut candidates = Candidates::new(self, requirement, &group.spec.preferred);
         let mut taken: Vec<(JobId, EntryId, HostIndex)> = Vec::new();
+        let mut barred_job = None;
         for (job, entry) in &group.entries {
             if taken.len() >= limit || candidates.is_exhausted(self) {
                 break;
             }
-            if self.rows.entries[*entry].chosen {
+            // Candidates only become fewer: a job that found none finds none with its next entry.
+            if self.rows.entries[*entry].chosen || barred_job == Some(*job) {
                 continue;
             }
-            let same_job = taken.iter().rev().take_while(|(other, _, _)| other == job);
-            let taken_by_job: smallvec::SmallVec<[HostIndex; 4]> = same_job.map(|(_, _, host)| *host).collect();
-            if let Some(host) = candidates.take(self, *job, &taken_by_job) {
-                taken.push((*job, *entry, host));
+            match candidates.take(self, *job) {
+                Some(host) => taken.push((*job, *entry, host)),
+                None => barred_job = Some(*job),
             }
         }
         for (job, entry, index) in taken {
@@ -224,6 +228,10 @@ impl Core {
         let Assignment { key, host } = assignment;
         let entry = key.entry;
         self.rows.entries[entry].chosen = false;
+        if self.waiting(entry) == Waiting::No {
+            // An assignment before it has stopped it: its job could no longer bring enough hosts together.
+            return self.rows.touch(host);
+        }
         self.stop_waiting(entry);
         self.rows.set_leased(host, true);
         if self.rows.entries[entry].row.host.is_none() {
@@ -231,10 +239,9 @@ impl Core {
         }
         self.set_active(entry, true);
         self.add_pre_job_tasks(entry, host);
-        if let Some(suite) = self.rows.jobs[key.job].row.parent
-            && !self.settings.inline_host_acquisition
-            && self.rows.hosts[host].suite != Some(suite)
-        {
+        let suite = self.rows.jobs[key.job].row.parent.filter(|_| !self.settings.inline_host_acquisition);
+        if let Some(suite) = suite.filter(|suite| self.rows.hosts[host].suite != Some(*suite)) {
+            self.forget_suite_holding(host);
             self.rows.hosts[host].suite = Some(suite);
             *self.suite_holdings.entry(suite).or_default() += 1;
         }
@@ -314,11 +321,9 @@ impl Candidates {
     }
 
     /// Takes the best host that is not barred to the job.
-    fn take(&mut self, core: &Core, job: JobId, taken_by_job: &[HostIndex]) -> Option<HostIndex> {
+    fn take(&mut self, core: &Core, job: JobId) -> Option<HostIndex> {
         let barred = &core.rows.jobs[job].ineligible;
-        let may_use = |index: HostIndex| {
-            !taken_by_job.contains(&index) && !barred.contains(&core.rows.host_order[index as usize])
-        };
+        let may_use = |index: HostIndex| !barred.contains(&core.rows.host_order[index as usize]);
         match self {
             Candidates::Sorted(hosts) => {
                 let place = hosts.iter().position(|index| may_use(*index))?;

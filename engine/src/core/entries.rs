@@ -9,7 +9,7 @@ use super::agents::AgentTask;
 use super::queue::{GroupSpec, PendingKey, RequirementSpec, Waiting};
 use super::working_set::EntryState;
 use crate::ids::{EntryId, HostId, JobId, LabelId, TaskId};
-use crate::model::{EntryStatus, HostStatus, Ineligible, Subdir, TaskKind};
+use crate::model::{Entry, EntryStatus, HostStatus, Ineligible, Subdir, TaskKind};
 use crate::protocol::{Command, EntryColumns, Notice, ResultNote};
 use crate::settings::LabelUse;
 
@@ -132,7 +132,9 @@ impl Core {
         self.leave_group(id);
         self.rows.ended_entries.push(id);
         let state = &mut self.rows.jobs[job];
-        state.entries.retain(|entry| *entry != id);
+        if let Ok(place) = state.entries.binary_search(&id) {
+            state.entries.remove(place);
+        }
         if state.entries.is_empty() {
             self.end_job(job);
         } else if !matches!(status, EntryStatus::Aborted | EntryStatus::Stopped) {
@@ -173,7 +175,7 @@ impl Core {
         }
     }
 
-    fn drop_job_if_ended(&mut self, job: JobId) {
+    pub(super) fn drop_job_if_ended(&mut self, job: JobId) {
         if self.rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {
             return;
         }
@@ -203,11 +205,14 @@ impl Core {
 
     fn is_pending(&self, state: &EntryState) -> bool {
         let row = &state.row;
-        let on_shard = || {
-            let shard_of = |label: LabelId| self.rows.labels.get(label).and_then(|label| label.row.shard);
-            self.rows.jobs[row.job].row.shard.is_some() || row.meta_host.and_then(shard_of).is_some()
-        };
-        row.status == EntryStatus::Queued && !row.active && !row.aborted && !on_shard()
+        row.status == EntryStatus::Queued && !row.active && !row.aborted && !self.is_on_shard(row)
+    }
+
+    /// Whether another scheduler is responsible for an entry.
+    pub(super) fn is_on_shard(&self, row: &Entry) -> bool {
+        let label = row.meta_host.and_then(|label| self.rows.labels.get(label)?.row.shard);
+        let host = row.host.and_then(|host| self.rows.hosts.get(host)?.row.shard);
+        self.rows.jobs[row.job].row.shard.or(label).or(host).is_some()
     }
 
     /// Puts an entry among the pending ones, or takes it from there, as its row demands.
@@ -274,7 +279,10 @@ impl Core {
         let row = &self.rows.entries[id].row;
         let job = &self.rows.jobs[row.job].row;
         let (mut labels, mut preferred) = (SmallVec::<[LabelId; 4]>::new(), SmallVec::<[LabelId; 2]>::new());
-        for label in job.labels.iter().chain(row.meta_host.iter()) {
+        let wanted: SmallVec<[LabelId; 6]> = job.labels.iter().chain(row.meta_host.iter()).copied().collect();
+        let (parent, priority, owner) = (job.parent, job.priority, job.owner);
+        for label in &wanted {
+            self.ensure_label(*label);
             match self.rows.label_use(*label) {
                 LabelUse::Restricts => labels.push(*label),
                 LabelUse::Provisionable => preferred.push(*label),
@@ -283,8 +291,7 @@ impl Core {
         }
         labels.sort_unstable();
         labels.dedup();
-        let (parent, priority) = (job.parent, job.priority);
-        let access = self.rows.users.get(job.owner).map_or(NO_ACCESS, |user| user.access);
+        let access = self.rows.users.get(owner).map_or(NO_ACCESS, |user| user.access);
         let spec = RequirementSpec { labels, access };
         let requirement = match self.rows.queue.find_requirement(&spec) {
             Some(key) => key,
@@ -317,12 +324,11 @@ impl Core {
         }
         let state = &self.rows.jobs[job];
         let wanted = state.row.synch_count.max(1) as usize;
-        let others: Vec<EntryId> = state
-            .entries
-            .iter()
-            .copied()
-            .filter(|other| *other != id && self.is_status(*other, EntryStatus::Pending))
-            .collect();
+        let is_other = |other: &EntryId| *other != id && self.is_status(*other, EntryStatus::Pending);
+        let others: Vec<EntryId> = match wanted {
+            1 => Vec::new(),
+            _ => state.entries.iter().copied().filter(is_other).collect(),
+        };
         if others.len() + 1 >= wanted {
             self.start_group(id, others, wanted);
         } else {
@@ -347,8 +353,9 @@ impl Core {
             self.entry_hostname(id).map_or(Subdir::Hostless, Subdir::Named)
         } else {
             let row = &mut self.rows.jobs[job].row;
-            row.next_group += 1;
-            Subdir::Group(row.next_group - 1)
+            let number = row.next_group;
+            row.next_group = number.saturating_add(1);
+            Subdir::Group(number)
         };
         self.rows.add_group(job, subdir.clone(), entries.clone());
         for entry in entries {
@@ -366,8 +373,9 @@ impl Core {
     pub(super) fn stop_if_necessary(&mut self, job: JobId) {
         let Some(state) = self.rows.jobs.get(job) else { return };
         let status = |entry: &EntryId| self.rows.entries[*entry].row.status;
-        let left = state.entries.iter().filter(|entry| status(entry).is_pre_job()).count();
-        if left >= state.row.synch_count.max(1) as usize {
+        let needed = state.row.synch_count.max(1) as usize;
+        let left = state.entries.iter().filter(|entry| status(entry).is_pre_job()).take(needed).count();
+        if left == needed {
             return;
         }
         let entries = state.entries.iter().copied();
@@ -408,7 +416,7 @@ impl Core {
         {
             self.remove_agent(key);
         }
-        self.rows.cancel_task(task);
+        self.rows.close_queued_task(task);
     }
 
     /// Fails an entry whose host could not be prepared: the failed task's results become the entry's. It has no test whose

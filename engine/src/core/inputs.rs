@@ -48,7 +48,7 @@ impl Core {
     }
 
     /// Sets a row aside that makes no sense.
-    fn quarantine(&mut self, what: String) {
+    pub(super) fn quarantine(&mut self, what: String) {
         self.stats.quarantined += 1;
         self.notices.push(Notice::Quarantined { what });
     }
@@ -78,9 +78,7 @@ impl Core {
             self.rows.labels[*label].hosts.set(index, false);
         }
         for label in &row.labels {
-            if !self.rows.labels.contains(*label) {
-                self.add_label(Label { id: *label, name: "".into(), platform: false, invalid: false, shard: None });
-            }
+            self.ensure_label(*label);
             self.rows.labels[*label].hosts.set(index, true);
         }
         for access in &mut self.rows.access {
@@ -137,6 +135,13 @@ impl Core {
         }
     }
 
+    /// Makes a place for a label of which only the id is known so far.
+    pub(super) fn ensure_label(&mut self, id: LabelId) {
+        if !self.rows.labels.contains(id) {
+            self.add_label(Label { id, name: "".into(), platform: false, invalid: false, shard: None });
+        }
+    }
+
     fn add_label(&mut self, row: Label) {
         let usage = self.settings.label_use(&row.name);
         self.rows.labels.insert(row.id, LabelState { row, usage, hosts: HostSet::default(), requirements: Vec::new() });
@@ -149,7 +154,7 @@ impl Core {
             self.system_user = Some(id);
         }
         let old = self.rows.users.insert(id, UserState { row, access });
-        if old.is_some_and(|old| old.access != access) {
+        if old.is_none_or(|old| old.access != access) && self.rows.jobs.len() > 0 {
             let jobs: Vec<JobId> =
                 self.rows.jobs.iter().filter(|(_, job)| job.row.owner == id).map(|(id, _)| id).collect();
             for job in jobs {

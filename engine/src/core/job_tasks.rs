@@ -20,6 +20,9 @@ impl Core {
     fn adopt(&mut self, entry: EntryId) {
         let Some(state) = self.rows.entries.get(entry) else { return };
         let Some(key) = state.group.filter(|_| state.agent.is_none() && state.row.status.has_group()) else { return };
+        if self.is_on_shard(&state.row) {
+            return;
+        }
         let status = state.row.status;
         let hostless = state.row.is_hostless();
         let group = self.rows.group(key);

@@ -102,6 +102,8 @@ pub(super) struct PendingQueue {
     requirements: Vec<Option<Requirement>>,
     free_requirements: Vec<u32>,
     requirement_keys: FxHashMap<RequirementSpec, u32>,
+    /// Requirements that name no label by which they could be found: a handful, one for each access set.
+    unanchored: Vec<u32>,
     groups: Vec<Option<WaitGroup>>,
     free_groups: Vec<u32>,
     group_keys: FxHashMap<GroupSpec, u32>,
@@ -126,6 +128,13 @@ impl PendingQueue {
         {
             requirement.woken = true;
             self.woken.push(key);
+        }
+    }
+
+    /// Wakes the requirements that name no label: any host may meet them.
+    pub(super) fn wake_unanchored(&mut self) {
+        for key in self.unanchored.clone() {
+            self.wake(key);
         }
     }
 
@@ -158,6 +167,9 @@ impl PendingQueue {
         let requirement = Requirement { spec: spec.clone(), anchor, groups: BTreeSet::new(), woken: false };
         let key = insert_at_free_place(&mut self.requirements, &mut self.free_requirements, requirement);
         self.requirement_keys.insert(spec, key);
+        if anchor.is_none() {
+            self.unanchored.push(key);
+        }
         key
     }
 
@@ -198,6 +210,7 @@ impl PendingQueue {
         let requirement = self.requirements[requirement_key as usize].take_if(|found| found.groups.is_empty())?;
         self.free_requirements.push(requirement_key);
         self.requirement_keys.remove(&requirement.spec);
+        self.unanchored.retain(|other| *other != requirement_key);
         Some((requirement_key, requirement))
     }
 

@@ -6,7 +6,7 @@ use super::agents::{Agent, AgentKey, AgentState, AgentTask};
 use super::upkeep::Upkeep;
 use super::{Agents, Core, DroneBatch, Drones, Processes, Role, TickStats, WorkingSet};
 use crate::ids::{EntryId, HostId, JobId, PidfileId, TaskId};
-use crate::model::{EntryStatus, HostStatus, TaskKind};
+use crate::model::{EntryStatus, HostStatus, SpecialTask, TaskKind};
 use crate::protocol::{Changes, LiveRows, Notice, PidfileName};
 use crate::settings::Settings;
 use crate::time::{Span, Time};
@@ -139,13 +139,18 @@ impl Core {
         let mut agents: Vec<(AgentKey, AgentTask)> = self.agents.iter().map(|(key, agent)| (key, agent.task)).collect();
         agents.sort_unstable_by_key(|(key, _)| *key);
         let active: Vec<TaskId> =
-            self.rows.tasks.iter().filter(|(_, task)| task.row.active).map(|(id, _)| id).collect();
+            {
+            let on_shard = |task: &SpecialTask| self.rows.hosts[task.host].row.shard.is_some();
+            let active = self.rows.tasks.iter().filter(|(_, task)| task.row.active && !on_shard(&task.row));
+            active.map(|(id, _)| id).collect()
+        };
         for id in active {
             let row = &self.rows.tasks[id].row;
             let host = row.host;
             if self.rows.hosts[host].agent.is_some() {
                 let what = format!("special task {id} is active on host {host}, on which something else is");
-                self.notices.push(Notice::Quarantined { what });
+                self.quarantine(what);
+                self.close_task(id, false, None);
                 continue;
             }
             let entry = self.entry_of_task(row).filter(|_| row.kind != TaskKind::Repair);

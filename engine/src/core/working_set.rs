@@ -329,7 +329,7 @@ impl WorkingSet {
     }
 
     /// A queued task: marks it complete without having run.
-    pub(super) fn cancel_task(&mut self, id: TaskId) {
+    pub(super) fn close_queued_task(&mut self, id: TaskId) {
         let state = &mut self.tasks[id];
         state.row.active = false;
         state.row.complete = true;
@@ -387,7 +387,7 @@ impl WorkingSet {
         key
     }
 
-    /// The label's name, or its number where the label is unknown.
+    /// How requests use a label; one that is not known restricts.
     pub(super) fn label_use(&self, label: LabelId) -> LabelUse {
         self.labels.get(label).map_or(LabelUse::Restricts, |label| label.usage)
     }
