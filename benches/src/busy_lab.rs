@@ -55,6 +55,8 @@ impl BusyLab {
     /// A lab of so many hosts and no jobs.
     pub fn idle(hosts: u32) -> BusyLab {
         let mut lab = BusyLab::open(LabSize { hosts, queued: 0 });
+        // The first tick recovers, the second looks around.
+        lab.tick(0);
         lab.tick(0);
         lab
     }
@@ -169,7 +171,7 @@ pub(crate) fn host(id: u32, board: u32) -> Host {
 }
 
 pub(crate) fn drone(id: u32, max_processes: u32) -> Drone {
-    Drone { id: DroneId(id), name: format!("drone{id}").into(), enabled: true, max_processes, users: None }
+    Drone { id: DroneId(id), name: format!("drone{id}").into(), enabled: true, max_processes, users: Vec::new() }
 }
 
 pub(crate) fn job(id: u32, owner: UserId, labels: &[LabelId], now: Time) -> Job {

@@ -46,8 +46,9 @@ pub fn placement_problem(hosts: u32, jobs: u32) -> (Core, Time, TickInput) {
     };
     let entries = rows.jobs.iter().map(|job| entry(job.id.0, job.labels.first().copied())).collect();
     let rows = LiveRows { entries, next_task: 1, ..rows };
-    let (core, _) = Core::recover_from(Settings::default(), Role::Whole, rows, now, false);
+    let (mut core, _) = Core::recover_from(Settings::default(), Role::Whole, rows, now, false);
     let answer = DroneAnswer::News { pidfiles: Vec::new(), unclaimed: Vec::new() };
     let input = TickInput { drones: vec![DroneReport { drone: DroneId(1), answer }], ..TickInput::default() };
-    (core, now, input)
+    core.tick(now, input);
+    (core, now, TickInput::default())
 }

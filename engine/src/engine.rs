@@ -136,7 +136,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
     /// Takes up what the database describes. The caller has begun `term` and is sure to be alone in it.
     ///
     /// # Errors
-    /// Fails if the store cannot be loaded.
+    /// Fails if the store cannot be loaded, or as [`Engine::tick`].
     pub async fn start(
         clock: C,
         mut drones: D,
@@ -151,7 +151,10 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         let acts = drones.act(term, commands).await;
         let input = TickInput { acts, ..TickInput::default() };
         let (number, in_doubt, must_reload) = (0, None, false);
-        Ok(Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload })
+        let mut engine = Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload };
+        // Recovery comes before whatever people do next. Should it not reach the database, the next tick begins it anew.
+        engine.tick().await?;
+        Ok(engine)
     }
 
     /// One tick: poll the store and refresh the drones together, decide, commit, and only then act.

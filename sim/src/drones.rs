@@ -86,7 +86,7 @@ impl Stage {
 
     fn events(self) -> impl Iterator<Item = PidfileEvent> {
         let (first, second) = match self {
-            Stage::Silent => (None, None),
+            Stage::Silent => (Some(PidfileEvent::Changed(PidfileContents::Empty)), None),
             Stage::Running => (Some(PidfileEvent::Changed(PidfileContents::Running)), None),
             Stage::Ended { exit_status, tests_failed } => {
                 (Some(PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed })), None)

@@ -78,7 +78,7 @@ impl MemoryStore {
         set: Option<&str>,
     ) -> DroneId {
         let id = DroneId(self.drones.next_id());
-        let drone = Drone { id, name: name.into(), enabled, max_processes, users };
+        let drone = Drone { id, name: name.into(), enabled, max_processes, users: users.unwrap_or_default() };
         self.drones.put(id.0, drone.clone());
         self.tell(RowChange::Drone(drone));
         if let Some(set) = set {

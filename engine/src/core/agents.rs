@@ -51,6 +51,16 @@ pub(super) struct Agent {
     pub(super) state: AgentState,
 }
 
+impl Agent {
+    /// Its process, once started.
+    pub(super) fn process(&self) -> Option<PidfileId> {
+        match self.state {
+            AgentState::Held | AgentState::Waiting => None,
+            AgentState::Started(pidfile) => Some(pidfile),
+        }
+    }
+}
+
 /// All agents.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Agents {

@@ -27,7 +27,7 @@ impl DroneState {
     fn is_usable(&self, user: Option<UserId>, allowed: Option<&[DroneId]>) -> bool {
         self.row.enabled
             && self.answers
-            && self.row.users.as_ref().is_none_or(|users| user.is_some_and(|user| users.contains(&user)))
+            && (self.row.users.is_empty() || user.is_some_and(|user| self.row.users.contains(&user)))
             && allowed.is_none_or(|allowed| allowed.contains(&self.row.id))
     }
 

@@ -137,16 +137,14 @@ impl Core {
         }
         let of_job = job.and_then(|job| self.rows.jobs[job].row.drone_set);
         let of_user = || user.and_then(|user| self.rows.users.get(user)?.row.drone_set);
-        let set = match of_job.or_else(of_user) {
-            Some(id) => self.rows.drone_sets.get(&id),
-            None => {
-                let default = self.settings.default_drone_set.as_deref();
-                self.rows.drone_sets.values().find(|set| Some(&*set.name) == default)
-            }
+        let default = self.settings.default_drone_set.as_deref();
+        let set = match (of_job.or_else(of_user), default) {
+            (None, None) => return (user, None),
+            (Some(id), _) => self.rows.drone_sets.get(&id),
+            (None, Some(name)) => self.rows.drone_sets.values().find(|set| &*set.name == name),
         };
         if set.is_none() && !std::mem::replace(&mut self.upkeep.told_no_drone_set, true) {
-            let what = self.settings.default_drone_set.clone().unwrap_or_else(|| "no default drone set".to_owned());
-            self.notices.push(Notice::NoDroneSet { what });
+            self.notices.push(Notice::NoDroneSet { job, user });
         }
         (user, Some(set.map(|set| set.drones.clone()).unwrap_or_default()))
     }

@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use super::Core;
-use super::agents::AgentState;
+use super::agents::AgentTask;
 use super::entries::NO_ACCESS;
 use super::host_set::HostSet;
 use super::queue::Waiting;
@@ -13,6 +13,7 @@ use crate::ids::{AclGroupId, DroneId, EntryId, HostId, JobId, LabelId, PidfileId
 use crate::model::{Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, SpecialTask, Subdir, TaskKind, User};
 use crate::protocol::{EntryColumns, EntryUpdate, Notice, RowChange};
 use crate::settings::{LabelUse, Settings};
+use crate::time::Span;
 
 impl Core {
     /// Takes in all changes, in their order.
@@ -33,8 +34,21 @@ impl Core {
                 }
                 RowChange::Job(job) => self.hear_job(job),
                 RowChange::Entry(entry) => self.hear_entry(entry),
-                RowChange::EntryGone(entry) => self.forget_entry(entry),
-                RowChange::Task(task) => self.hear_task(task),
+                RowChange::EntryGone(entry) => {
+                    let job = self.rows.entries.get(entry).map(|entry| entry.row.job);
+                    self.forget_entry(entry);
+                    if let Some(job) = job {
+                        self.stop_if_necessary(job);
+                        self.drop_job_if_ended(job);
+                    }
+                }
+                RowChange::Task(task) => {
+                    // Another process of this scheduler may create tasks for entries.
+                    if let Some(entry) = task.entry.filter(|_| !self.rows.tasks.contains(task.id)) {
+                        self.hear_history(entry, task.host, task.kind, 1);
+                    }
+                    self.hear_task(task);
+                }
                 RowChange::TaskGone(task) => self.hear_task_gone(task),
                 RowChange::Ineligible(row) => self.hear_ineligible(row),
                 RowChange::IneligibleGone(row) => {
@@ -213,6 +227,8 @@ impl Core {
                     self.refresh_waiting(*entry);
                 }
                 self.rows.job_limits.set(limit, id);
+                // It may have been bound to other drones.
+                self.agents.retry = true;
             }
             None => {
                 if let Some(parent) = row.parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
@@ -242,11 +258,23 @@ impl Core {
                 }
                 return;
             }
+            let had = (state.provisions, state.repairs.clone());
             self.forget_entry(id);
-        }
-        if row.status.is_complete() {
-            self.check_complete_entry(row);
+            self.hear_new_entry(row);
+            if let Some(state) = self.rows.entries.get_mut(id) {
+                (state.provisions, state.repairs) = had;
+            }
             return;
+        }
+        self.hear_new_entry(row);
+    }
+
+    fn hear_new_entry(&mut self, row: Entry) {
+        let id = row.id;
+        if row.status.is_complete() {
+            let job = row.job;
+            self.check_complete_entry(row);
+            return self.drop_job_if_ended(job);
         }
         let Some(job) = self.rows.jobs.get(row.job) else {
             return self.quarantine(format!("entry {id} belongs to job {}, which does not exist", row.job));
@@ -333,31 +361,41 @@ impl Core {
         }
     }
 
-    /// An entry that was deleted, or that somebody else took over: whatever served it is stopped.
+    /// An entry that was deleted, or that somebody else took over: whatever served it is stopped, and a host that it left in
+    /// the middle of something is cleaned.
     fn forget_entry(&mut self, id: EntryId) {
         let Some(state) = self.rows.entries.get(id) else { return };
         let (job, agent) = (state.row.job, state.agent);
+        let in_use = state.row.host.filter(|_| state.row.active && state.row.status != EntryStatus::Queued);
+        self.cancel_queued_tasks(id);
         if let Some(key) = agent {
-            if let Some(AgentState::Started(pidfile)) = self.agents.get(key).map(|agent| agent.state) {
-                self.kill_process(pidfile);
-                self.retire_process(pidfile);
+            let (task, process) =
+                self.agents.get(key).map_or((None, None), |agent| (Some(agent.task), agent.process()));
+            if let Some(process) = process {
+                self.kill_process(process);
+            }
+            if let Some(AgentTask::Special(task)) = task {
+                self.close_task(task, false, process);
+            }
+            if let Some(process) = process {
+                self.retire_process(process);
             }
             self.remove_agent(key);
         }
         self.stop_waiting(id);
-        self.set_host_free_of(id);
+        if let Some(host) = self.rows.entries[id].row.host {
+            self.rows.hosts[host].active.retain(|entry| *entry != id);
+            self.rows.touch(host);
+        }
         self.leave_group(id);
         self.rows.to_adopt.remove(&id);
         self.rows.to_abort.remove(&id);
         self.rows.entries.remove(id);
-        let state = &mut self.rows.jobs[job];
-        state.entries.retain(|entry| *entry != id);
-    }
-
-    fn set_host_free_of(&mut self, id: EntryId) {
-        let Some(host) = self.rows.entries[id].row.host else { return };
-        self.rows.hosts[host].active.retain(|entry| *entry != id);
-        self.rows.touch(host);
+        self.rows.jobs[job].entries.retain(|entry| *entry != id);
+        if let Some(host) = in_use {
+            let owner = Some(self.rows.jobs[job].row.owner);
+            self.add_task(TaskKind::Cleanup, host, None, owner);
+        }
     }
 
     fn refresh_job_waiting(&mut self, job: JobId) {
@@ -376,11 +414,16 @@ impl Core {
     }
 
     pub(super) fn hear_ineligible(&mut self, row: Ineligible) {
-        if let Some(job) = self.rows.jobs.get_mut(row.job) {
-            job.has_ineligible_rows = true;
-            if !job.ineligible.contains(&row.host) {
-                job.ineligible.push(row.host);
+        let Some(job) = self.rows.jobs.get_mut(row.job) else {
+            // Of a job that has ended: its rows were to be swept.
+            if self.upkeep.sweep.last() != Some(&row.job) {
+                self.upkeep.sweep.push(row.job);
             }
+            return;
+        };
+        job.has_ineligible_rows = true;
+        if !job.ineligible.contains(&row.host) {
+            job.ineligible.push(row.host);
         }
     }
 
@@ -438,7 +481,10 @@ impl Core {
         let count = count.min(u32::from(u16::MAX)) as u16;
         match kind {
             TaskKind::Provision => state.provisions = state.provisions.saturating_add(count),
-            TaskKind::Repair => state.repairs.push((host, count)),
+            TaskKind::Repair => match state.repairs.iter_mut().find(|(repaired, _)| *repaired == host) {
+                Some((_, known)) => *known = known.saturating_add(count),
+                None => state.repairs.push((host, count)),
+            },
             TaskKind::Cleanup | TaskKind::Verify | TaskKind::Reset => {}
         }
     }
@@ -448,7 +494,17 @@ impl Core {
     pub(super) fn apply_settings(&mut self, settings: Settings) {
         let words = settings.notify_email_statuses.split(',');
         self.notify_statuses = words.filter_map(|word| word.trim().parse().ok()).collect();
+        let (timeout, inline) = (self.pidfile_timeout(), self.settings.inline_host_acquisition);
         self.settings = settings;
+        self.processes.move_deadlines(Span(self.pidfile_timeout().0 - timeout.0));
+        self.skip_served_periods();
+        if inline != self.settings.inline_host_acquisition {
+            self.suite_holdings.clear();
+            self.rebuild_suite_holdings();
+            for host in self.rows.host_order.clone() {
+                self.rows.touch(host);
+            }
+        }
         let labels: Vec<LabelId> = self.rows.labels.ids().collect();
         let mut changed = false;
         for label in labels {

@@ -126,7 +126,11 @@ pub struct Core {
     settings: Settings,
     role: Role,
     now: Time,
+    /// Periods count from here.
     started_at: Time,
+    recovered_at: Time,
+    /// Recovery has stopped to wait for drones that keep silent.
+    silence_is_over: bool,
     rows: WorkingSet,
     agents: Agents,
     processes: Processes,
@@ -146,16 +150,20 @@ pub struct Core {
 }
 
 impl Core {
-    /// Decides what to do at `now` about what has happened.
+    /// Decides what to do at `now` about what has happened. A clock that was set back counts as standing still.
     ///
-    /// The steps are those of the original dispatcher, in its order. The first tick begins with recovery.
+    /// The steps are those of the original dispatcher, in its order. The first tick finishes the recovery and does nothing
+    /// else.
     pub fn tick(&mut self, now: Time, input: TickInput) -> TickOutput {
         self.now = now.max(self.now);
         self.hear_rows(input.rows);
         self.hear_drones(input.drones);
         self.hear_acts(input.acts);
         self.check_process_deadlines();
-        self.recover();
+        if self.recovery.as_ref().is_some_and(recovery::Recovery::is_due) {
+            self.finish_recovery();
+            return self.drain();
+        }
         match self.role {
             Role::HostScheduler => self.host_scheduler_steps(),
             Role::Dispatcher => self.dispatcher_steps(),
@@ -208,16 +216,20 @@ impl Core {
     /// Whether a tick at this very moment would find something to do.
     fn has_work(&self) -> bool {
         let rows = &self.rows;
-        self.recovery.as_ref().is_some_and(recovery::Recovery::is_due)
-            || self.release_held_agents
-            || self.agents.retry
-            || !self.agents.news.is_empty()
-            || !rows.to_adopt.is_empty()
-            || !rows.to_abort.is_empty()
-            || !rows.tasks_to_abort.is_empty()
-            || !rows.queue.hostless.is_empty()
-            || !rows.queue.woken.is_empty()
-            || self.steps_of_role().iter().any(|step| rows.is_touched(*step))
+        let touched = self.steps_of_role().iter().any(|step| rows.is_touched(*step));
+        let acquires = self.role == Role::HostScheduler || self.role == Role::Whole;
+        let recovers = self.recovery.as_ref().is_some_and(recovery::Recovery::is_due);
+        if recovers || touched || (acquires && !rows.queue.woken.is_empty()) {
+            return true;
+        }
+        self.role != Role::HostScheduler
+            && (self.release_held_agents
+                || self.agents.retry
+                || !self.agents.news.is_empty()
+                || !rows.to_adopt.is_empty()
+                || !rows.to_abort.is_empty()
+                || !rows.tasks_to_abort.is_empty()
+                || !rows.queue.hostless.is_empty())
     }
 
     fn steps_of_role(&self) -> &'static [HostStep] {
@@ -267,7 +279,7 @@ impl Core {
             commands,
             notices: std::mem::take(&mut self.notices),
             stats: std::mem::take(&mut self.stats),
-            must_stop: self.orphans_found && self.settings.die_on_orphans,
+            must_stop: std::mem::take(&mut self.orphans_found) && self.settings.die_on_orphans,
         }
     }
 

@@ -122,6 +122,13 @@ impl Processes {
         [appear, forget].into_iter().flatten().min()
     }
 
+    /// The time-out has changed: what waits has so much longer, or less.
+    pub(super) fn move_deadlines(&mut self, by: Span) {
+        for deadline in &mut self.appear_by {
+            deadline.due += by;
+        }
+    }
+
     /// Sets for how much a watched process will count.
     pub(super) fn set_weight(&mut self, pidfile: PidfileId, weight: u32) {
         if let Some(process) = self.by_pidfile.get_mut(pidfile) {
@@ -165,13 +172,22 @@ impl Core {
             retired: false,
             doomed: false,
         });
-        let due = self.now + Span::from_minutes(i64::from(self.settings.pidfile_timeout_mins));
-        self.processes.appear_by.push_back(Deadline { due, pidfile });
+        self.expect_pidfile(pidfile);
         self.drones.add_active(drone, processes);
         self.stats.processes_started += processes;
         self.drones.send(drone, Command::Start { pidfile, path, name, work, processes });
         self.agents.set_state(agent, AgentState::Started(pidfile));
         pidfile
+    }
+
+    /// From now on a pidfile has so long to show its process.
+    fn expect_pidfile(&mut self, pidfile: PidfileId) {
+        let due = self.now + self.pidfile_timeout();
+        self.processes.appear_by.push_back(Deadline { due, pidfile });
+    }
+
+    pub(super) fn pidfile_timeout(&self) -> Span {
+        Span::from_minutes(i64::from(self.settings.pidfile_timeout_mins))
     }
 
     /// Begins to watch a pidfile that may lie on any drone.
@@ -277,6 +293,10 @@ impl Core {
             return;
         }
         let state = match event {
+            // Somebody has started it already: it is only slow to say so.
+            PidfileEvent::Changed(PidfileContents::Empty) if process.state == ProcessState::Unseen => {
+                ProcessState::Ordered
+            }
             PidfileEvent::Changed(PidfileContents::Empty) => return,
             PidfileEvent::Changed(PidfileContents::Running) => ProcessState::Running,
             PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed }) => {
@@ -299,6 +319,14 @@ impl Core {
         process.drone = Some(drone);
         process.state = state;
         let (agent, weight, retired) = (process.agent, process.weight, process.retired);
+        if !counted {
+            // An agent that recovery has held back may go on now.
+            self.release_held_agents |= self.recovery.is_some();
+            if state == ProcessState::Ordered {
+                self.expect_pidfile(pidfile);
+            }
+        }
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         if state.end().is_none() {
             if std::mem::take(&mut process.doomed) {
                 self.drones.send(drone, Command::Kill { pidfile });
@@ -323,6 +351,7 @@ impl Core {
         if self.silence_limit().is_some_and(|limit| limit < self.now) {
             self.unheard.clear();
             self.release_held_agents = true;
+            self.silence_is_over = true;
         }
         self.processes.drop_met_deadlines();
         while let Some(deadline) = self.processes.appear_by.front().copied()
@@ -344,6 +373,7 @@ impl Core {
     /// The drone on which it ran is no longer part of the lab.
     pub(super) fn lose_process(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        process.drone = None;
         if process.retired {
             self.drop_process(pidfile);
         } else if process.state.end().is_none() {

@@ -1,15 +1,16 @@
-//! The first tick: what a scheduler that stopped, however it stopped, has left behind is taken up again.
+//! Recovery: what a scheduler that stopped, however it stopped, has left behind is taken up again.
 
 use smallvec::smallvec;
 
 use super::agents::{Agent, AgentKey, AgentState, AgentTask};
+use super::processes::ProcessState;
 use super::upkeep::Upkeep;
 use super::{Agents, Core, DroneBatch, Drones, Processes, Role, TickStats, WorkingSet};
 use crate::ids::{EntryId, HostId, JobId, PidfileId, TaskId};
 use crate::model::{EntryStatus, HostStatus, SpecialTask, TaskKind};
 use crate::protocol::{Changes, LiveRows, Notice, PidfileName};
 use crate::settings::Settings;
-use crate::time::{Span, Time};
+use crate::time::Time;
 
 /// What the first tick has to finish.
 #[derive(Debug, Clone)]
@@ -52,7 +53,11 @@ impl Core {
     /// are numbered on: drones may have news under numbers of before, which must not be taken for others'.
     pub fn recover_again(&self, rows: LiveRows, now: Time) -> (Core, Vec<DroneBatch>) {
         let processes = self.processes.numbered_on();
-        Core::recover_numbered(self.settings.clone(), self.role, rows, now, false, processes)
+        let (mut core, commands) =
+            Core::recover_numbered(self.settings.clone(), self.role, rows, now, false, processes);
+        core.started_at = self.started_at;
+        core.upkeep = self.upkeep.clone();
+        (core, commands)
     }
 
     fn recover_numbered(
@@ -68,6 +73,8 @@ impl Core {
             role,
             now,
             started_at: now,
+            recovered_at: now,
+            silence_is_over: false,
             rows: WorkingSet::default(),
             agents: Agents::default(),
             processes,
@@ -122,7 +129,7 @@ impl Core {
         self.check_platforms();
     }
 
-    fn rebuild_suite_holdings(&mut self) {
+    pub(super) fn rebuild_suite_holdings(&mut self) {
         let suite_of = |job: JobId| self.rows.jobs[job].row.parent;
         let active = self.rows.entries.iter().filter(|(_, entry)| entry.row.active);
         let holdings: Vec<(HostId, JobId)> =
@@ -138,8 +145,7 @@ impl Core {
         self.adopt_entries();
         let mut agents: Vec<(AgentKey, AgentTask)> = self.agents.iter().map(|(key, agent)| (key, agent.task)).collect();
         agents.sort_unstable_by_key(|(key, _)| *key);
-        let active: Vec<TaskId> =
-            {
+        let active: Vec<TaskId> = {
             let on_shard = |task: &SpecialTask| self.rows.hosts[task.host].row.shard.is_some();
             let active = self.rows.tasks.iter().filter(|(_, task)| task.row.active && !on_shard(&task.row));
             active.map(|(id, _)| id).collect()
@@ -186,11 +192,9 @@ impl Core {
     }
 
     /// In the first tick: finishes what [`Core::recover_from`] began, now that the drones have been heard.
-    pub(super) fn recover(&mut self) {
+    pub(super) fn finish_recovery(&mut self) {
         let Some(recovery) = &mut self.recovery else { return };
-        if std::mem::replace(&mut recovery.first_tick_done, true) {
-            return;
-        }
+        recovery.first_tick_done = true;
         let recover_hosts = recovery.recover_hosts;
         self.settle_agents();
         if self.role == Role::HostScheduler {
@@ -291,11 +295,16 @@ impl Core {
             if self.agents.get(*key).is_none_or(|agent| agent.state != AgentState::Held) {
                 return false;
             }
-            if self.processes.state(*pidfile).has_trace() {
+            let state = self.processes.state(*pidfile);
+            if state.has_trace() || state == ProcessState::Ordered {
                 self.agents.set_state(*key, AgentState::Started(*pidfile));
                 self.attach_process(*pidfile, *key);
             } else if all_heard {
                 self.agents.set_state(*key, AgentState::Waiting);
+                if self.silence_is_over {
+                    // It will be started anew: should a drone that kept silent have it after all, it must go.
+                    self.kill_process(*pidfile);
+                }
                 let is_test = matches!(
                     self.agents.get(*key).map(|agent| agent.task),
                     Some(AgentTask::Test(_) | AgentTask::HostlessTest(_))
@@ -316,7 +325,7 @@ impl Core {
 
     /// Until when recovered agents wait for drones that keep silent.
     pub(super) fn silence_limit(&self) -> Option<Time> {
-        let limit = self.started_at + Span::from_minutes(i64::from(self.settings.pidfile_timeout_mins));
+        let limit = self.recovered_at + self.pidfile_timeout();
         (!self.unheard.is_empty()).then_some(limit)
     }
 }

@@ -40,6 +40,12 @@ impl Core {
         (minutes > 0).then(|| Span::from_minutes(i64::from(minutes)))
     }
 
+    /// After the length of a period has changed: what lies behind is done.
+    pub(super) fn skip_served_periods(&mut self) {
+        self.upkeep.cleanings = self.periods(self.clean_interval());
+        self.upkeep.reverifications = self.reverify_period().map_or(0, |period| self.periods(period));
+    }
+
     /// How many whole periods have passed since the start.
     fn periods(&self, period: Span) -> i64 {
         (self.now - self.started_at).0 / period.0

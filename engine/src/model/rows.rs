@@ -224,8 +224,8 @@ pub struct Drone {
     pub enabled: bool,
     /// How many processes it may run.
     pub max_processes: u32,
-    /// Whose jobs it runs; `None` = everybody's.
-    pub users: Option<Vec<UserId>>,
+    /// Whose jobs it runs; empty = everybody's.
+    pub users: Vec<UserId>,
 }
 
 /// A named set of drones.

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::process::ExecutionPath;
-use crate::ids::{DroneId, EntryId, HostId, JobId};
+use crate::ids::{DroneId, EntryId, HostId, JobId, UserId};
 use crate::model::{EntryStatus, HostStatus};
 
 /// Something that people should hear of. What becomes mail is the driver's business.
@@ -67,7 +67,7 @@ pub enum Notice {
         /// Which.
         drone: DroneId,
     },
-    /// A row makes no sense and is left alone until it changes.
+    /// A row makes no sense; it is left alone until it is told anew.
     Quarantined {
         /// Which row and why.
         what: String,
@@ -91,10 +91,12 @@ pub enum Notice {
         /// The status it was found in.
         status: HostStatus,
     },
-    /// A named drone set or its default does not exist.
+    /// A job, its owner or the settings name a drone set that does not exist: nothing of theirs can run. Told once.
     NoDroneSet {
-        /// The job or user that names it.
-        what: String,
+        /// The job that noticed it first.
+        job: Option<JobId>,
+        /// On whose behalf.
+        user: Option<UserId>,
     },
     /// Recovery found processes that no entry or task claims.
     Orphans {

@@ -51,11 +51,11 @@ pub struct LiveRows {
     pub drone_sets: Vec<DroneSet>,
     /// The jobs of live entries.
     pub jobs: Vec<Job>,
-    /// All incomplete entries.
+    /// All incomplete entries; and those that are complete and active at once, which is reported.
     pub entries: Vec<Entry>,
     /// All incomplete special tasks.
     pub tasks: Vec<SpecialTask>,
-    /// The ineligible rows of live jobs.
+    /// All ineligible rows. Those of complete jobs are swept.
     pub ineligible: Vec<Ineligible>,
     /// What live entries have had of special tasks that count against a limit.
     pub history: Vec<TaskHistory>,

@@ -434,7 +434,7 @@ impl Player {
         self.engine_mut().store_mut().edit_drone(id, |row| {
             row.max_processes = max_processes.unwrap_or(row.max_processes);
             row.enabled = enabled.unwrap_or(row.enabled);
-            row.users = users.or_else(|| row.users.take());
+            row.users = users.unwrap_or_else(|| std::mem::take(&mut row.users));
         });
         if let Some(late) = late_pidfiles {
             self.engine_mut().drones_mut().set_late_pidfiles(id, *late);
