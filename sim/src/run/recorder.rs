@@ -121,6 +121,12 @@ impl Recorder {
         self.ended
     }
 
+    /// Whether a test of this job has started, or the job has ended without one.
+    pub(super) fn is_served(&self, job: u32) -> bool {
+        let record = &self.recording.jobs[job as usize];
+        record.started.is_some() || record.finished.is_some()
+    }
+
     /// A job with so many entries was submitted; entries are numbered in the order of submission.
     pub(super) fn job_submitted(&mut self, job: usize, at: Time, entries: usize) {
         self.jobs[job].open_entries = entries as u32;
