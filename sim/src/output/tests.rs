@@ -51,9 +51,9 @@ fn the_other_tables_of_a_tiny_run() {
         (
             "hosts.csv",
             "host_id,name,kind,tests,special_tasks,repair_failures,utilisation,ready_time,verifying_time,running_time,\
-             repairing_time,repair_failed_time,cleaning_time,pending_time,resetting_time,provisioning_time\n\
-             0,alpha,board,1,0,0,0.3,140,0,60,0,0,0,0,0,0\n\
-             1,beta,board,1,0,0,0.45,110,0,90,0,0,0,0,0,0\n",
+             repairing_time,repair_failed_time,cleaning_time,pending_time,resetting_time,provisioning_time,locked_time\n\
+             0,alpha,board,1,0,0,0.3,140,0,60,0,0,0,0,0,0,0\n\
+             1,beta,board,1,0,0,0.45,110,0,90,0,0,0,0,0,0,0\n",
         ),
         (
             "drones.csv",
