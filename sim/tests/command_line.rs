@@ -116,6 +116,7 @@ fn a_trace_shows_what_changes() {
         run(&["check", "--trace", common::repository("scenarios/scripted/throttling.toml").to_str().expect("plain")]);
     assert_eq!((status, last_line(&out)), (0, "1 passed, 0 failed"));
     assert!(out.contains("starts on drone1"), "{out}");
+    assert!(out.contains("  do submit job=") && !out.contains("None"), "{out}");
 }
 
 #[test]
