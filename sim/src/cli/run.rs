@@ -37,7 +37,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let stopwatch = Stopwatch::start();
-        let plan = workload::load(&self.scenario, self.seed)?;
+        let plan = match workload::load(&self.scenario, self.seed) {
+            Err(_) if super::has_key(&self.scenario, "step") => {
+                let file = self.scenario.display();
+                anyhow::bail!("{file}: is a scripted scenario; to play it: yardmaster-sim check {file}");
+            }
+            plan => plan?,
+        };
         let loaded = stopwatch.elapsed();
         if !self.quiet && !self.json {
             let (jobs, hosts, drones) = (plan.jobs.len(), plan.hosts.len(), plan.drones.len());

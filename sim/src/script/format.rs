@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use yardmaster_engine::{HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
 
+use crate::workload::meant;
+
 /// A scripted scenario.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -426,7 +428,13 @@ fn toml_error(file: &str, text: &str, key: &str, error: &toml::de::Error) -> For
         .map(|span| text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1);
     let line = line.map(|line| format!(":{line}")).unwrap_or_default();
     let key = if key.is_empty() || key == "." { String::new() } else { format!(": {key}") };
-    FormatError { place: format!("{file}{line}{key}"), problem: error.message().to_owned() }
+    FormatError { place: format!("{file}{line}{key}"), problem: with_suggestion(error.message()) }
+}
+
+/// The message, and where it is about a misspelt word, the word that was probably meant.
+fn with_suggestion(message: &str) -> String {
+    let suggestion = meant(message).map(|word| format!("; did you mean {word:?}?"));
+    format!("{message}{}", suggestion.unwrap_or_default())
 }
 
 /// Reads scenarios from JSON Lines, one a line.
@@ -440,7 +448,7 @@ pub fn parse_lines(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatEr
         let mut deserializer = serde_json::Deserializer::from_str(line);
         let script: Script = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| FormatError {
             place: format!("{source}: {}", error.path()),
-            problem: error.inner().to_string(),
+            problem: with_suggestion(&error.inner().to_string()),
         })?;
         deserializer.end().map_err(|error| FormatError { place: source.clone(), problem: error.to_string() })?;
         check(&script).map_err(|problem| FormatError { place: source.clone(), problem })?;
