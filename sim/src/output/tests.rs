@@ -181,7 +181,7 @@ fn pictures_speak_for_themselves() {
         ("waits", ["How long jobs wait from submission to start", "p95 ", "health (400)"]),
         ("recorded_waits", ["Simulated and recorded waits of the same jobs", "simulated", "recorded"]),
         ("utilisation", ["Host utilisation by kind of host", "raspberrypi4 (6 hosts)", "out of service"]),
-        ("gantt", ["What ran on the hosts around the longest queue", "qemu-01", "provision"]),
+        ("gantt", ["What ran on the hosts in the busiest time", "qemu-01", "provision"]),
     ] {
         let svg = read(&folder, &format!("plots/{name}.svg"));
         for text in texts {
