@@ -126,7 +126,9 @@ impl MemoryStore {
             finished_on: None,
         };
         if let Some(host) = host {
-            self.ineligible.insert(Ineligible { job, host });
+            let row = Ineligible { job, host };
+            self.ineligible.insert(row);
+            self.tell(RowChange::Ineligible(row));
         }
         self.entries.put(id.0, entry.clone());
         self.tell(RowChange::Entry(entry));

@@ -42,6 +42,8 @@ pub struct HostRecord {
     pub kind: Arc<str>,
     /// Time spent in each status, in the order of `HostStatus::ALL`.
     pub time_in_status: Vec<Span>,
+    /// Time in which it was Ready and locked: of its time in that status, the part in which it was out of service.
+    pub locked: Span,
     /// Entries whose test ran on it.
     pub tests: u64,
     /// Special tasks that ran on it.

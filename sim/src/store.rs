@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use yardmaster_engine::{
     AclGroupId, Changes, CommitOutcome, Drone, DroneSet, Entry, EntryColumns, EntryId, EntryStatus, Host, HostColumns,
-    HostId, Ineligible, Job, JobId, Label, LabelId, LiveRows, RowChange, SpecialTask, Store, StoreError, TaskHistory,
-    TaskId, TaskKind, TaskUpdate, Term, User,
+    HostId, Ineligible, Job, JobId, Label, LabelId, LiveRows, RowChange, SpecialTask, Store, StoreError, Subdir,
+    TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -190,18 +190,17 @@ impl MemoryStore {
     }
 
     fn live_jobs(&self, entries: &[Entry]) -> Vec<Job> {
-        let ids: BTreeSet<JobId> = entries.iter().map(|entry| entry.job).collect();
-        ids.into_iter().filter_map(|id| self.job_with_groups(id)).collect()
-    }
-
-    fn job_with_groups(&self, id: JobId) -> Option<Job> {
-        let job = self.jobs.get(id.0)?;
-        let of_job = self.entries.iter().filter(|entry| entry.job == id);
-        let next_group = of_job.filter_map(|entry| match entry.subdir {
-            yardmaster_engine::Subdir::Group(number) => Some(number + 1),
-            _ => None,
-        });
-        Some(Job { next_group: next_group.max().unwrap_or(0), ..job.clone() })
+        // Groups are numbered over all entries of a job, ended ones too.
+        let mut next_groups: BTreeMap<JobId, u32> = entries.iter().map(|entry| (entry.job, 0)).collect();
+        for entry in self.entries.iter() {
+            if let Subdir::Group(number) = entry.subdir
+                && let Some(next) = next_groups.get_mut(&entry.job)
+            {
+                *next = number.saturating_add(1).max(*next);
+            }
+        }
+        let job = |(id, next_group): (JobId, u32)| Some(Job { next_group, ..self.jobs.get(id.0)?.clone() });
+        next_groups.into_iter().filter_map(job).collect()
     }
 
     fn history(&self) -> Vec<TaskHistory> {

@@ -116,6 +116,7 @@ fn a_trace_shows_what_changes() {
         run(&["check", "--trace", common::repository("scenarios/scripted/throttling.toml").to_str().expect("plain")]);
     assert_eq!((status, last_line(&out)), (0, "1 passed, 0 failed"));
     assert!(out.contains("starts on drone1"), "{out}");
+    assert!(out.contains("  do submit job=") && !out.contains("None"), "{out}");
 }
 
 #[test]
@@ -209,4 +210,41 @@ fn a_bad_workload_ends_with_2_and_names_file_and_key() {
     let (status, _, err) = run(&["run", "nowhere.toml"]);
     assert_eq!(status, 2);
     assert!(err.contains("nowhere.toml"), "{err}");
+}
+
+#[test]
+fn each_command_points_to_the_other_one() {
+    let folder = TempDir::new().expect("a folder");
+    let (script, workload) = (file(&folder, "script.toml", GOOD), file(&folder, "workload.toml", WORKLOAD));
+    let (status, out, err) = check(&[&workload]);
+    assert_eq!((status, last_line(&out)), (2, "0 passed, 0 failed"));
+    assert!(err.contains("yardmaster-sim run ") && err.contains("workload.toml"), "{err}");
+    let (status, _, err) = run(&["run".as_ref(), script.as_os_str()]);
+    assert_eq!(status, 2);
+    assert!(err.contains("yardmaster-sim check ") && err.contains("script.toml"), "{err}");
+}
+
+#[test]
+fn misspelt_words_are_guessed() {
+    let status = |word: &str| GOOD.replace("name = \"host1\"", &format!("name = \"host1\"\nstatus = \"{word}\""));
+    bad("status.toml", &status("Redy"), &["did you mean \"Ready\"?"]);
+    bad("action.toml", &GOOD.replace("submit =", "sumbit ="), &["did you mean \"submit\"?"]);
+}
+
+#[test]
+fn nobody_need_read_all_of_the_output() {
+    let folder = TempDir::new().expect("a folder");
+    let scenario = file(&folder, "small.toml", WORKLOAD);
+    let script = file(&folder, "good.toml", GOOD);
+    let run =
+        ["run".as_ref(), scenario.as_os_str(), "--no-plots".as_ref(), "--out".as_ref(), folder.path().as_os_str()];
+    for arguments in [&run[..], &["check".as_ref(), "--trace".as_ref(), script.as_os_str()]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("yardmaster-sim"));
+        let child = command.args(arguments).stdout(writer).stderr(std::process::Stdio::piped()).spawn();
+        let output = child.expect("started").wait_with_output().expect("ended");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !err.contains("panicked"), "{err}");
+    }
 }

@@ -99,4 +99,4 @@ fn the_month_of_the_cip_lab_has_the_digest_that_it_has_always_had() {
     assert_eq!(digest, CIP_LAB);
 }
 
-const CIP_LAB: &str = "e3dcbad0d9366180eabdcce95a3a782bb41bbcee9c5e5691f4d283d24d42a1ad";
+const CIP_LAB: &str = "c06a4217952716c471677f94cdef6faa1b0021433a25bcef6bfd366cce32af87";

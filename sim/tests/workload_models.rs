@@ -139,7 +139,7 @@ fn boards_that_were_silent_or_failed_their_check_were_out() {
         (1, 36, false),
     ];
     assert_eq!(outages(&plan), expected.map(|(host, hours, begins)| (host, hours * hour, begins)));
-    assert!(plan.outages.iter().all(|outage| outage.effect == OutageEffect::Locked));
+    assert!(plan.outages.iter().all(|outage| outage.effect == OutageEffect::Silent));
 }
 
 #[test]

@@ -14,7 +14,14 @@ pub(crate) fn check(files: &[PathBuf], trace: bool) -> anyhow::Result<ExitCode> 
         let scripts = match script::load(file) {
             Ok(scripts) => scripts,
             Err(error) => {
-                eprintln!("yardmaster-sim: {error}");
+                if super::has_key(file, "workload") {
+                    eprintln!(
+                        "yardmaster-sim: {0}: is a workload scenario; to run it: yardmaster-sim run {0}",
+                        file.display()
+                    );
+                } else {
+                    eprintln!("yardmaster-sim: {error}");
+                }
                 bad_input = true;
                 continue;
             }

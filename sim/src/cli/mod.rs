@@ -4,7 +4,7 @@ mod check;
 mod run;
 mod stopwatch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +51,12 @@ The same scenario and seed give the same digest and the same bytes in every CSV 
 machine. Files and columns are described in docs/outputs.md, the scenario format in
 docs/workloads.md.")]
     Run(run::Run),
+}
+
+/// Whether this is a TOML file with such a key at its top: scripted scenarios have `step`, those of workloads `workload`.
+fn has_key(file: &Path, key: &str) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key(key))
 }
 
 impl Cli {

@@ -1,5 +1,6 @@
 //! `yardmaster-sim run`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,7 +37,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let stopwatch = Stopwatch::start();
-        let plan = workload::load(&self.scenario, self.seed)?;
+        let plan = match workload::load(&self.scenario, self.seed) {
+            Err(_) if super::has_key(&self.scenario, "step") => {
+                let file = self.scenario.display();
+                anyhow::bail!("{file}: is a scripted scenario; to play it: yardmaster-sim check {file}");
+            }
+            plan => plan?,
+        };
         let loaded = stopwatch.elapsed();
         if !self.quiet && !self.json {
             let (jobs, hosts, drones) = (plan.jobs.len(), plan.hosts.len(), plan.drones.len());
@@ -53,21 +60,23 @@ impl Run {
         let run = written.with_context(|| format!("failed to write the outputs to {}", directory.display()))?;
         let performance = output::Performance::of(&recording, simulated - loaded);
         output::write_performance(&performance, &directory)?;
+        let mut out = std::io::stdout().lock();
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&run.summary)?);
+            writeln!(out, "{}", serde_json::to_string_pretty(&run.summary)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        println!("{}", output::terminal_table(&run.summary));
-        println!(
+        writeln!(out, "{}", output::terminal_table(&run.summary))?;
+        writeln!(
+            out,
             "speed    {:.2} s to load, {:.2} s to simulate {}, {:.2} s to write",
             loaded.as_secs_f64(),
             (simulated - loaded).as_secs_f64(),
             days(recording.end - recording.start),
             (stopwatch.elapsed() - simulated).as_secs_f64(),
-        );
-        println!("outputs  {}", directory.display());
+        )?;
+        writeln!(out, "outputs  {}", directory.display())?;
         if !self.no_plots {
-            println!("report   {}", directory.join("report.html").display());
+            writeln!(out, "report   {}", directory.join("report.html").display())?;
         }
         Ok(ExitCode::SUCCESS)
     }

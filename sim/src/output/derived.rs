@@ -35,9 +35,9 @@ pub(super) enum HostUse {
     SpecialTasks,
     /// Prepared, and held until the other hosts of its job are.
     Held,
-    /// Repair Failed.
+    /// Repair Failed, or locked with nothing to do.
     OutOfService,
-    /// Ready, with nothing to do.
+    /// Ready and not locked, with nothing to do.
     Idle,
 }
 
@@ -45,7 +45,8 @@ impl HostUse {
     pub(super) const ALL: [HostUse; 5] =
         [HostUse::Tests, HostUse::SpecialTasks, HostUse::Held, HostUse::OutOfService, HostUse::Idle];
 
-    pub(super) fn of(status: HostStatus) -> HostUse {
+    /// What time in a status goes to as long as the host is not locked.
+    fn of(status: HostStatus) -> HostUse {
         match status {
             HostStatus::Running => HostUse::Tests,
             HostStatus::Verifying
@@ -64,11 +65,16 @@ impl HostRecord {
     /// The time that went to each use, in the order of `HostUse::ALL`.
     pub(super) fn time_in_use(&self) -> [Span; HostUse::ALL.len()] {
         HostUse::ALL.map(|use_| {
-            HostStatus::ALL
+            let of_statuses = HostStatus::ALL
                 .iter()
                 .zip(&self.time_in_status)
                 .filter(|(status, _)| HostUse::of(**status) == use_)
-                .fold(Span::ZERO, |sum, (_, &span)| sum + span)
+                .fold(Span::ZERO, |sum, (_, &span)| sum + span);
+            match use_ {
+                HostUse::OutOfService => of_statuses + self.locked,
+                HostUse::Idle => Span(of_statuses.0 - self.locked.0),
+                HostUse::Tests | HostUse::SpecialTasks | HostUse::Held => of_statuses,
+            }
         })
     }
 

@@ -187,7 +187,8 @@ pub(super) fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped_count(number), if number == 1 { "" } else { "s" })
 }
 
-/// A number with one decimal.
+/// A number, not less than 0, with one decimal, grouped as counts are.
 pub(super) fn one_decimal(number: Decimal) -> String {
-    format!("{:.1}", number.as_f64())
+    let tenths = ((number.millionths() + 50_000) / 100_000).max(0).unsigned_abs();
+    format!("{}.{}", grouped_count(tenths / 10), tenths % 10)
 }

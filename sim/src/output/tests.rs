@@ -51,9 +51,9 @@ fn the_other_tables_of_a_tiny_run() {
         (
             "hosts.csv",
             "host_id,name,kind,tests,special_tasks,repair_failures,utilisation,ready_time,verifying_time,running_time,\
-             repairing_time,repair_failed_time,cleaning_time,pending_time,resetting_time,provisioning_time\n\
-             0,alpha,board,1,0,0,0.3,140,0,60,0,0,0,0,0,0\n\
-             1,beta,board,1,0,0,0.45,110,0,90,0,0,0,0,0,0\n",
+             repairing_time,repair_failed_time,cleaning_time,pending_time,resetting_time,provisioning_time,locked_time\n\
+             0,alpha,board,1,0,0,0.3,140,0,60,0,0,0,0,0,0,0\n\
+             1,beta,board,1,0,0,0.45,110,0,90,0,0,0,0,0,0,0\n",
         ),
         (
             "drones.csv",
@@ -181,7 +181,7 @@ fn pictures_speak_for_themselves() {
         ("waits", ["How long jobs wait from submission to start", "p95 ", "health (400)"]),
         ("recorded_waits", ["Simulated and recorded waits of the same jobs", "simulated", "recorded"]),
         ("utilisation", ["Host utilisation by kind of host", "raspberrypi4 (6 hosts)", "out of service"]),
-        ("gantt", ["What ran on the hosts around the longest queue", "qemu-01", "provision"]),
+        ("gantt", ["What ran on the hosts in the busiest time", "qemu-01", "provision"]),
     ] {
         let svg = read(&folder, &format!("plots/{name}.svg"));
         for text in texts {

@@ -1,6 +1,7 @@
 //! Workload runs: a plan goes through the engine, jumping from one moment at which something can happen to the next.
 
 mod fate;
+mod pinned;
 mod recorder;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::script::{default_job, poll_now};
 use crate::store::MemoryStore;
 use crate::workload::{JobPlan, OutageEffect, Placement, Plan};
 use fate::PlannedFate;
+use pinned::Pinned;
 use recorder::Recorder;
 
 /// How far a run has come.
@@ -70,6 +72,8 @@ pub fn simulate(plan: &Plan, seed: u64, mut progress: impl FnMut(Progress)) -> R
         outages: 0,
         failing: well.clone(),
         locking: well,
+        pinned: Pinned::of(plan),
+        held_back: Vec::new(),
         last_tick: None,
         ticks: 0,
     };
@@ -95,6 +99,9 @@ struct Run<'a> {
     /// Outages that last, by host and effect.
     failing: Vec<u32>,
     locking: Vec<u32>,
+    pinned: Pinned,
+    /// Silences that cannot begin yet: hosts, and when each should have begun.
+    held_back: Vec<(u32, Time)>,
     last_tick: Option<Time>,
     ticks: u64,
 }
@@ -123,12 +130,17 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn next_moment(&self) -> Option<Time> {
-        if self.engine.store().has_news() || self.engine.drones().has_news() || self.engine.has_backlog() {
+    fn next_moment(&mut self) -> Option<Time> {
+        let recorder = &self.engine.drones().fate.recorder;
+        if self.engine.store().has_news()
+            || self.engine.drones().has_news()
+            || self.engine.has_backlog()
+            || self.held_back.iter().any(|&(host, since)| self.pinned.are_served(host, since, recorder))
+        {
             return Some(self.clock.now());
         }
         let submission = self.plan.jobs.get(self.submitted).map(|job| job.submit);
-        let unlocks = |outage: &&crate::workload::Outage| outage.effect == OutageEffect::Locked;
+        let unlocks = |outage: &&crate::workload::Outage| outage.effect != OutageEffect::Fails;
         let outage = self.plan.outages.get(self.outages).filter(unlocks).map(|outage| outage.time);
         [submission, outage, self.engine.core().next_wake(), self.engine.drones().next_event()]
             .into_iter()
@@ -148,22 +160,36 @@ impl Run<'_> {
     fn pass_outages(&mut self, now: Time) {
         while let Some(outage) = self.plan.outages.get(self.outages).filter(|outage| outage.time <= now) {
             self.outages += 1;
-            let host = outage.host as usize;
-            let count = match outage.effect {
-                OutageEffect::Fails => &mut self.failing[host],
-                OutageEffect::Locked => &mut self.locking[host],
-            };
-            *count = if outage.broken { *count + 1 } else { count.saturating_sub(1) };
-            let count = *count;
-            match outage.effect {
-                OutageEffect::Fails => self.engine.drones_mut().fate.set_broken(outage.host, count > 0),
-                OutageEffect::Locked => {
-                    let locked = count > 0 || self.plan.hosts[host].locked;
-                    self.engine.store_mut().edit_host(HostId(outage.host + 1), |row| row.locked = locked);
-                    self.engine.drones_mut().fate.recorder.host_locked(now, outage.host, locked);
+            match (outage.effect, outage.broken) {
+                (OutageEffect::Fails, begins) => {
+                    let count = &mut self.failing[outage.host as usize];
+                    *count = if begins { *count + 1 } else { count.saturating_sub(1) };
+                    let broken = *count > 0;
+                    self.engine.drones_mut().fate.set_broken(outage.host, broken);
                 }
+                (OutageEffect::Locked, begins) => self.lock(now, outage.host, begins),
+                (OutageEffect::Silent, true) => self.held_back.push((outage.host, outage.time)),
+                (OutageEffect::Silent, false) => match self.held_back.iter().position(|held| held.0 == outage.host) {
+                    Some(never_begun) => drop(self.held_back.remove(never_begun)),
+                    None => self.lock(now, outage.host, false),
+                },
             }
         }
+        let recorder = &self.engine.drones().fate.recorder;
+        let begins = |held: &mut (u32, Time)| self.pinned.are_served(held.0, held.1, recorder);
+        let begun: Vec<(u32, Time)> = self.held_back.extract_if(.., begins).collect();
+        for (host, _) in begun {
+            self.lock(now, host, true);
+        }
+    }
+
+    /// One more outage locks a host, or one fewer.
+    fn lock(&mut self, now: Time, host: u32, begins: bool) {
+        let count = &mut self.locking[host as usize];
+        *count = if begins { *count + 1 } else { count.saturating_sub(1) };
+        let locked = *count > 0 || self.plan.hosts[host as usize].locked;
+        self.engine.store_mut().edit_host(HostId(host + 1), |row| row.locked = locked);
+        self.engine.drones_mut().fate.recorder.host_locked(now, host, locked);
     }
 
     fn submit_jobs(&mut self, now: Time) {

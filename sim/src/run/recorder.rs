@@ -55,6 +55,19 @@ struct HostNote {
     locked: bool,
 }
 
+impl HostNote {
+    /// Books the time since the last change.
+    fn spend(&mut self, now: Time, record: &mut HostRecord) {
+        let span = now - self.since;
+        self.since = now;
+        let spent = &mut record.time_in_status[self.status as usize];
+        *spent = *spent + span;
+        if self.locked && self.status == HostStatus::Ready {
+            record.locked = record.locked + span;
+        }
+    }
+}
+
 /// Collects a [`Recording`].
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -76,6 +89,7 @@ impl Recorder {
             name: host.name.clone(),
             kind: host.kind.clone(),
             time_in_status: vec![Span::ZERO; HostStatus::ALL.len()],
+            locked: Span::ZERO,
             tests: 0,
             special_tasks: 0,
             repair_failures: 0,
@@ -121,6 +135,12 @@ impl Recorder {
         self.ended
     }
 
+    /// Whether a test of this job has started, or the job has ended without one.
+    pub(super) fn is_served(&self, job: u32) -> bool {
+        let record = &self.recording.jobs[job as usize];
+        record.started.is_some() || record.finished.is_some()
+    }
+
     /// A job with so many entries was submitted; entries are numbered in the order of submission.
     pub(super) fn job_submitted(&mut self, job: usize, at: Time, entries: usize) {
         self.jobs[job].open_entries = entries as u32;
@@ -162,11 +182,9 @@ impl Recorder {
     fn host_changed(&mut self, now: Time, update: &HostUpdate) {
         let index = update.id.0 as usize - 1;
         let Some(note) = self.hosts.get_mut(index).filter(|note| note.status != update.status) else { return };
+        note.spend(now, &mut self.recording.hosts[index]);
         let (old, locked) = (note.status, note.locked);
-        let spent = &mut self.recording.hosts[index].time_in_status[old as usize];
-        *spent = *spent + (now - note.since);
         note.status = update.status;
-        note.since = now;
         if update.status == HostStatus::RepairFailed {
             self.recording.hosts[index].repair_failures += 1;
         }
@@ -181,6 +199,7 @@ impl Recorder {
     /// A host was locked or unlocked by its operators.
     pub(super) fn host_locked(&mut self, now: Time, host: u32, locked: bool) {
         let Some(note) = self.hosts.get_mut(host as usize).filter(|note| note.locked != locked) else { return };
+        note.spend(now, &mut self.recording.hosts[host as usize]);
         note.locked = locked;
         if note.status != HostStatus::RepairFailed {
             self.change(now, |point| point.hosts_out = if locked { point.hosts_out + 1 } else { point.hosts_out - 1 });
@@ -322,9 +341,8 @@ impl Recorder {
             let busy = &mut self.recording.drones[drone].busy;
             *busy = *busy + (end - *since) * i64::from(*load);
         }
-        for (host, note) in self.hosts.iter().enumerate() {
-            let spent = &mut self.recording.hosts[host].time_in_status[note.status as usize];
-            *spent = *spent + (end - note.since);
+        for (note, host) in self.hosts.iter_mut().zip(&mut self.recording.hosts) {
+            note.spend(end, host);
         }
         self.recording.end = end;
         self.recording.ticks = ticks;

@@ -1,12 +1,15 @@
 //! The files of scripted scenarios, as they are written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use yardmaster_engine::{HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
+
+use crate::workload::meant;
 
 /// A scripted scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -146,53 +149,91 @@ pub struct Step {
     pub expect: Expect,
 }
 
+/// The keys of an action with their values, absent ones as null.
+type Keys = Vec<(&'static str, Value)>;
+
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+macro_rules! submit {
+    ($($(#[$attribute:meta])* $field:ident: $type:ty),* $(,)?) => {
+        /// A job to be submitted.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(missing_docs, reason = "keys are documented in docs/scenario-format.md, for whoever writes scenarios")]
+        pub struct Submit {
+            $($(#[$attribute])* pub $field: $type),*
+        }
+
+        impl Submit {
+            fn keys(&self) -> Keys {
+                vec![$((stringify!($field), json(&self.$field))),*]
+            }
+        }
+    };
+}
+
+submit! {
+    job: String,
+    #[serde(default)] owner: Option<String>,
+    #[serde(default)] priority: Option<i32>,
+    #[serde(default)] hosts: Vec<String>,
+    #[serde(default)] metahosts: Vec<String>,
+    #[serde(default)] hostless: bool,
+    #[serde(default)] synch_count: Option<u32>,
+    #[serde(default)] run_verify: Option<bool>,
+    #[serde(default)] run_reset: Option<bool>,
+    #[serde(default)] reboot_before: Option<RebootBefore>,
+    #[serde(default)] reboot_after: Option<RebootAfter>,
+    #[serde(default)] labels: Vec<String>,
+    #[serde(default)] parent: Option<String>,
+    #[serde(default)] keyvals: BTreeMap<String, Value>,
+    #[serde(default)] timeout_mins: Option<i64>,
+    #[serde(default)] max_runtime_mins: Option<i64>,
+    #[serde(default)] drone_set: Option<String>,
+}
+
 macro_rules! actions {
-    ($($(#[$doc:meta])* $variant:ident { $($(#[$attribute:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+    ($($(#[$doc:meta])* $name:literal $variant:ident { $($(#[$attribute:meta])* $field:ident: $type:ty),* $(,)? })*) => {
         /// Something that happens to the lab between two ticks.
         #[derive(Debug, Clone, Deserialize)]
         #[serde(rename_all = "snake_case", deny_unknown_fields)]
         #[allow(missing_docs, reason = "keys are documented in docs/scenario-format.md, for whoever writes scenarios")]
         pub enum Action {
-            $($(#[$doc])* $variant { $($(#[$attribute])* $field: $type),* },)*
+            /// A job is submitted.
+            Submit(Submit),
+            $($(#[$doc])* #[serde(rename = $name)] $variant { $($(#[$attribute])* $field: $type),* },)*
             /// Settings are changed.
             Set(Map<String, Value>),
+        }
+
+        impl Action {
+            /// Its name and its keys, as scenarios write them.
+            fn parts(&self) -> (&'static str, Keys) {
+                match self {
+                    Action::Submit(submit) => ("submit", submit.keys()),
+                    $(Action::$variant { $($field),* } => ($name, vec![$((stringify!($field), json($field))),*]),)*
+                    Action::Set(settings) => ("set", vec![("", Value::Object(settings.clone()))]),
+                }
+            }
         }
     };
 }
 
 actions! {
-    /// A job is submitted.
-    Submit {
-        job: String,
-        #[serde(default)] owner: Option<String>,
-        #[serde(default)] priority: Option<i32>,
-        #[serde(default)] hosts: Vec<String>,
-        #[serde(default)] metahosts: Vec<String>,
-        #[serde(default)] hostless: bool,
-        #[serde(default)] synch_count: Option<u32>,
-        #[serde(default)] run_verify: Option<bool>,
-        #[serde(default)] run_reset: Option<bool>,
-        #[serde(default)] reboot_before: Option<RebootBefore>,
-        #[serde(default)] reboot_after: Option<RebootAfter>,
-        #[serde(default)] labels: Vec<String>,
-        #[serde(default)] parent: Option<String>,
-        #[serde(default)] keyvals: BTreeMap<String, Value>,
-        #[serde(default)] timeout_mins: Option<i64>,
-        #[serde(default)] max_runtime_mins: Option<i64>,
-        #[serde(default)] drone_set: Option<String>,
-    }
     /// A job or an entry is aborted.
-    Abort { #[serde(default)] job: Option<String>, #[serde(default)] entry: Option<String> }
+    "abort" Abort { #[serde(default)] job: Option<String>, #[serde(default)] entry: Option<String> }
     /// A person asks for a special task.
-    RequestTask { host: String, task: TaskKind }
+    "request_task" RequestTask { host: String, task: TaskKind }
     /// A person aborts a running special task.
-    AbortTask { process: String }
+    "abort_task" AbortTask { process: String }
     /// A process ends.
-    Finish { process: String, #[serde(default)] exit: i32, #[serde(default)] tests_failed: u32 }
+    "finish" Finish { process: String, #[serde(default)] exit: i32, #[serde(default)] tests_failed: u32 }
     /// A process vanishes without an exit status.
-    Lose { process: String }
+    "lose" Lose { process: String }
     /// A drone is changed.
-    SetDrone {
+    "set_drone" SetDrone {
         drone: String,
         #[serde(default)] max_processes: Option<u32>,
         #[serde(default)] enabled: Option<bool>,
@@ -200,7 +241,7 @@ actions! {
         #[serde(default)] late_pidfiles: Option<bool>,
     }
     /// A host is changed.
-    SetHost {
+    "set_host" SetHost {
         host: String,
         #[serde(default)] locked: Option<bool>,
         #[serde(default)] protection: Option<Protection>,
@@ -211,28 +252,81 @@ actions! {
         #[serde(default)] acls: Option<Vec<String>>,
     }
     /// A job is changed.
-    SetJob { job: String, #[serde(default)] priority: Option<i32> }
+    "set_job" SetJob { job: String, #[serde(default)] priority: Option<i32> }
     /// The clock moves before the next tick.
-    Advance { seconds: f64 }
+    "advance" Advance { seconds: f64 }
     /// The scheduler stops and starts again.
-    Restart { #[serde(default)] recover_hosts: bool }
+    "restart" Restart { #[serde(default)] recover_hosts: bool }
     /// A drone stops answering; its processes go on.
-    DroneDown { drone: String }
+    "drone_down" DroneDown { drone: String }
     /// A drone answers again.
-    DroneUp { drone: String }
+    "drone_up" DroneUp { drone: String }
     /// All processes of a drone vanish.
-    RebootDrone { drone: String }
+    "reboot_drone" RebootDrone { drone: String }
     /// A drone carries out its next batches and loses the replies.
-    LoseReplies { drone: String, #[serde(default = "once")] count: u32 }
+    "lose_replies" LoseReplies { drone: String, #[serde(default = "once")] count: u32 }
     /// Pidfiles that stayed away appear.
-    ShowPidfiles { drone: String }
+    "show_pidfiles" ShowPidfiles { drone: String }
     /// A pidfile is overwritten with nonsense.
-    CorruptPidfile { process: String }
+    "corrupt_pidfile" CorruptPidfile { process: String }
     /// The next commits go wrong.
-    RefuseCommit {
+    "refuse_commit" RefuseCommit {
         #[serde(default = "once")] count: u32,
         #[serde(default)] reply_lost: bool,
         #[serde(default)] landed: bool,
+    }
+}
+
+/// What a key that may be left out is then; such keys are not shown.
+const DEFAULTS: [(&str, &str); 7] = [
+    ("hostless", "false"),
+    ("exit", "0"),
+    ("tests_failed", "0"),
+    ("recover_hosts", "false"),
+    ("count", "1"),
+    ("reply_lost", "false"),
+    ("landed", "false"),
+];
+
+/// `submit job=low hosts=host1 priority=10`: the name and the keys that say anything.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, keys) = self.parts();
+        f.write_str(name)?;
+        for (key, value) in &keys {
+            match value {
+                // The settings of `set` stand beside each other like keys of its own.
+                Value::Object(settings) if key.is_empty() => {
+                    settings.iter().try_for_each(|(key, value)| write!(f, " {key}={}", Shown(value)))?;
+                }
+                Value::Null => {}
+                Value::Array(values) if values.is_empty() && name == "submit" => {}
+                Value::Object(values) if values.is_empty() => {}
+                value if DEFAULTS.contains(&(key, value.to_string().as_str())) => {}
+                value => write!(f, " {key}={}", Shown(value))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value as people write it: words without quotes, lists joined by commas.
+struct Shown<'a>(&'a Value);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::String(text) if !text.is_empty() && !text.contains([' ', ',', '=']) => f.write_str(text),
+            Value::Array(values) if values.is_empty() => f.write_str("none"),
+            Value::Array(values) => values.iter().enumerate().try_for_each(|(number, value)| {
+                f.write_str(if number == 0 { "" } else { "," })?;
+                Shown(value).fmt(f)
+            }),
+            Value::Object(values) => values.iter().enumerate().try_for_each(|(number, (key, value))| {
+                write!(f, "{}{key}:{}", if number == 0 { "" } else { "," }, Shown(value))
+            }),
+            value => value.fmt(f),
+        }
     }
 }
 
@@ -334,7 +428,13 @@ fn toml_error(file: &str, text: &str, key: &str, error: &toml::de::Error) -> For
         .map(|span| text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1);
     let line = line.map(|line| format!(":{line}")).unwrap_or_default();
     let key = if key.is_empty() || key == "." { String::new() } else { format!(": {key}") };
-    FormatError { place: format!("{file}{line}{key}"), problem: error.message().to_owned() }
+    FormatError { place: format!("{file}{line}{key}"), problem: with_suggestion(error.message()) }
+}
+
+/// The message, and where it is about a misspelt word, the word that was probably meant.
+fn with_suggestion(message: &str) -> String {
+    let suggestion = meant(message).map(|word| format!("; did you mean {word:?}?"));
+    format!("{message}{}", suggestion.unwrap_or_default())
 }
 
 /// Reads scenarios from JSON Lines, one a line.
@@ -348,7 +448,7 @@ pub fn parse_lines(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatEr
         let mut deserializer = serde_json::Deserializer::from_str(line);
         let script: Script = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| FormatError {
             place: format!("{source}: {}", error.path()),
-            problem: error.inner().to_string(),
+            problem: with_suggestion(&error.inner().to_string()),
         })?;
         deserializer.end().map_err(|error| FormatError { place: source.clone(), problem: error.to_string() })?;
         check(&script).map_err(|problem| FormatError { place: source.clone(), problem })?;

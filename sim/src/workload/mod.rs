@@ -80,3 +80,4 @@ pub use error::{KeyError, ScenarioError, ValueError};
 pub use load::load;
 pub use plan::{Behaviour, DronePlan, Ending, HostPlan, JobPlan, Outage, OutageEffect, Placement, Plan, ProcessStart};
 pub use random::{Concern, Stream};
+pub(crate) use source::meant;

@@ -107,7 +107,8 @@ impl Outages {
     /// What a trace tells of boards out of service, without a look at when any waiting job was started; see
     /// docs/reality.md. A board that is in service gets its health check every few hours, so a board from which nothing
     /// was heard for longer was out from the end of its last job to the submission of its next, as a rule a check. After
-    /// a check that failed, it was out until the next job that it ran was submitted, however soon.
+    /// a check that failed, it was out until the next job that it ran was submitted, however soon. What the trace shows
+    /// to have run before is run before in the simulation too: see [`OutageEffect::Silent`].
     pub(super) fn add_inferred(
         &mut self,
         source: &Source,
@@ -135,14 +136,14 @@ impl Outages {
             for job in jobs {
                 let back = back_in_service(job, last_heard);
                 if back - last_heard > silence || (failed_check && spec.after_failed_check) {
-                    self.add(OutageEffect::Locked, host, last_heard, back);
+                    self.add(OutageEffect::Silent, host, last_heard, back);
                 }
                 failed_check = job.pinned && job.success == Some(false);
                 last_heard = job.ended.unwrap_or(last_heard).max(last_heard);
             }
             let end = trace.window.to.unwrap_or(last_heard);
             if end - last_heard > silence || (failed_check && spec.after_failed_check) {
-                self.add(OutageEffect::Locked, host, last_heard, horizon);
+                self.add(OutageEffect::Silent, host, last_heard, horizon);
             }
         }
         Ok(())

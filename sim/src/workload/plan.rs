@@ -177,4 +177,8 @@ pub enum OutageEffect {
     Fails,
     /// Its operators know: the host is locked, and what runs on it goes on.
     Locked,
+    /// The same, inferred from a host's silence after a job. It does not begin before every job that asks for this very
+    /// host, and was submitted by then, has started: the trace shows that they ran before the silence. If it would be
+    /// over by then, it never begins.
+    Silent,
 }

@@ -121,7 +121,7 @@ impl Source {
 
 /// The name that was probably meant, where the message says that a name is unknown and which ones are known. serde quotes
 /// them all in backticks; the scheduler's own vocabularies say `unknown … "word": expected one of A, B`.
-fn meant(message: &str) -> Option<String> {
+pub(crate) fn meant(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown ")?;
     if let Some((what, known)) = rest.split_once(": expected one of ") {
         return nearest(what.split('"').nth(1)?, known.split(", "));

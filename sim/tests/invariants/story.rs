@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use yardmaster_sim::script::{Action, FakeEngine, Player, Problem};
+use yardmaster_sim::script::{Action, FakeEngine, Player, Problem, Submit};
 
 use crate::checks::Watcher;
 use crate::world::{Deed, End, LABELS, Lab, Order, USERS, Where};
@@ -168,7 +168,7 @@ impl Story {
         self.jobs += 1;
         self.entries.extend((0..count).map(|number| format!("{job}#{number}")));
         let minimum = (order.minimum > 0).then(|| ("suite_min_duts".to_owned(), Value::from(order.minimum)));
-        Action::Submit {
+        Action::Submit(Submit {
             job,
             owner: Some(USERS[usize::from(order.owner) % USERS.len()].to_owned()),
             priority: Some(order.priority),
@@ -186,7 +186,7 @@ impl Story {
             timeout_mins: Some(order.timeout_mins),
             max_runtime_mins: None,
             drone_set: None,
-        }
+        })
     }
 }
 

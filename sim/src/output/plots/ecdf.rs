@@ -83,7 +83,8 @@ pub(super) fn draw_waits(canvas: &Canvas<'_>, curves: &[Curve<'_>]) -> Drawn {
 }
 
 /// Marks quantiles on their curves and leads a line from each down to the axis, where its value stands to the right of
-/// the line: there a distribution leaves room.
+/// the line: there a distribution leaves room. Of two marks at one height, the lesser has its value to the left, if there
+/// is room, so that it does not cover the curve of the other.
 fn draw_marks(chart: &Chart<'_>, curves: &[Curve<'_>]) -> Drawn {
     let area = chart.plotting_area();
     let marks = curves.iter().filter(|curve| curve.ecdf.len() > 0).flat_map(|curve| {
@@ -97,11 +98,16 @@ fn draw_marks(chart: &Chart<'_>, curves: &[Curve<'_>]) -> Drawn {
     for (percent, line, wait, colour) in marks {
         let (style, top) = (theme::figure(colour), -(line + 1) * 34 - 8);
         let label = format!("p{percent} {}", readable_duration(wait.0));
-        let right = 16 + text_width(&label, &style) as i32;
+        let width = text_width(&label, &style) as i32;
+        let is_lesser = curves
+            .iter()
+            .any(|other| other.marks.iter().any(|mark| mark.0 == percent) && other.ecdf.quantile(percent) > wait);
+        let room = area.map_coordinate(&place(percent, wait)).0 - area.get_pixel_range().0.start;
+        let left = if is_lesser && room > width + 20 { -width - 12 } else { 12 };
         // A white ground beneath the label, so that neither lines nor curves run through the words.
-        let ground = Rectangle::new([(6, top - 2), (right, top + 30)], WHITE.filled());
+        let ground = Rectangle::new([(left - 6, top - 2), (left + width + 4, top + 30)], WHITE.filled());
         let (x, y) = place(percent, wait);
-        area.draw(&(EmptyElement::at((x, 0.0)) + ground + Text::new(label, (12, top), style)))?;
+        area.draw(&(EmptyElement::at((x, 0.0)) + ground + Text::new(label, (left, top), style)))?;
         let (rim, centre) = (Circle::new((0, 0), 12, WHITE.filled()), Circle::new((0, 0), 9, colour.filled()));
         area.draw(&(EmptyElement::at((x, y)) + rim + centre))?;
     }

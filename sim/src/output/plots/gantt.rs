@@ -1,4 +1,4 @@
-//! A Gantt view of the busiest window: what ran on which host around the moment of the longest queue.
+//! A Gantt view of the busiest window: what ran on which host while most was going on.
 
 use plotters::prelude::{Color, RGBColor, Rectangle};
 use yardmaster_engine::{Span, Time};
@@ -21,6 +21,8 @@ const HAIRS: f64 = 1350.0;
 const NAME: u32 = 420;
 /// The window is about so many median tests long.
 const TESTS_IN_WINDOW: i64 = 8;
+/// How many parts a window has when the busiest is looked for.
+const QUARTERS: usize = 4;
 /// Lengths a window may have, in minutes: from half an hour to four weeks.
 const WINDOW_MINUTES: [i64; 10] = [30, 60, 120, 240, 480, 1440, 2880, 5760, 10_080, 40_320];
 
@@ -79,7 +81,7 @@ pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     hosts.truncate(ROWS_MAX);
     hosts.sort_by_key(|&index| (&recording.hosts[index as usize].kind, index));
     let whole = window.length() == recording.end - recording.start;
-    let title = if whole { "What ran on the hosts" } else { "What ran on the hosts around the longest queue" };
+    let title = if whole { "What ran on the hosts" } else { "What ran on the hosts in the busiest time" };
     let mut explanation = format!(
         "Each row is a host, each bar something that ran on it; gaps are time in which it did nothing. The picture \
          covers {}.",
@@ -135,8 +137,8 @@ fn bars(recording: &Recording, window: Window, hosts: &[u32]) -> Vec<((&'static 
     bars.into_iter().filter(|(_, corners)| !corners.is_empty()).collect()
 }
 
-/// A window of some median tests around the first moment of the longest queue (of the most processes, if nothing ever
-/// waited), moved to lie within the run.
+/// A window of some median tests in which the hosts ran the most: of windows that begin a quarter of their length apart,
+/// the first in which processes took the most time.
 fn busiest_window(recording: &Recording) -> Window {
     let whole = Window { from: recording.start, to: recording.end };
     let mut tests: Vec<Span> = recording
@@ -153,12 +155,28 @@ fn busiest_window(recording: &Recording) -> Window {
     if whole.length() <= length {
         return whole;
     }
-    let busy = |point: &crate::recording::TimelinePoint| (point.queued, point.processes);
-    // `max_by_key` would take the last of equals.
-    let peak = recording.timeline.iter().rev().max_by_key(|point| busy(point)).map_or(whole.from, |point| point.time);
-    let half = Span(length.0 / 2);
-    let from = (peak - half).min(whole.to - length).max(whole.from);
+    let quarter = Span(length.0 / QUARTERS as i64);
+    let from = whole.from + quarter * busiest_quarters(recording, quarter) as i64;
+    let from = from.min(whole.to - length);
     Window { from, to: from + length }
+}
+
+/// With the run cut into parts of this length, the first of the `QUARTERS` in a row in which hosts ran the most.
+fn busiest_quarters(recording: &Recording, part: Span) -> usize {
+    let index = |time: Time| ((time - recording.start).0.max(0) / part.0) as usize;
+    let mut busy = vec![0_i64; index(recording.end) + QUARTERS];
+    for process in recording.processes.iter().filter(|process| bar(process).is_some()) {
+        let to = process.finished.unwrap_or(recording.end).min(recording.end);
+        for (number, busy) in busy.iter_mut().enumerate().take(index(to) + 1).skip(index(process.started)) {
+            let from = recording.start + part * number as i64;
+            let part = Window { from, to: from + part };
+            let hosts = process.hosts.len() as i64;
+            *busy += part.cut(process).map_or(0, |cut| cut.length().0) * hosts;
+        }
+    }
+    let sums = busy.windows(QUARTERS).map(|parts| parts.iter().sum::<i64>()).enumerate();
+    // `max_by_key` would take the last of equals.
+    sums.rev().max_by_key(|(_, sum)| *sum).map_or(0, |(number, _)| number)
 }
 
 /// Hosts on which something ran in the window, busiest first, equals in the order of their indices.

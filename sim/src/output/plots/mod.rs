@@ -3,7 +3,7 @@
 //! * `queue`: queue length and running processes over time, reduced by `columns`;
 //! * `utilisation`: what the hosts' time went to, by kind;
 //! * `waits`, `recorded`: distributions of waits, drawn by `ecdf`;
-//! * `gantt`: the busiest hosts around the longest queue;
+//! * `gantt`: the busiest hosts in the busiest time;
 //! * `chart`, `axis`, `theme`: what they have in common;
 //! * `picture`: what plotters draws on, and its rendering as SVG and PNG.
 

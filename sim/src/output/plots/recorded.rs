@@ -25,8 +25,8 @@ pub(super) fn picture(recording: &Recording) -> Option<Picture> {
     let curve = |label: &str, ecdf, colour, marks| Curve { ecdf, label: label.to_owned(), colour, width: 5, marks };
     // Each value in a line of its own, for all four may stand close together.
     let curves = [
-        curve("simulated", &simulated, BLUE, &[(50, 3), (95, 1)]),
-        curve("recorded", &recorded, VERMILION, &[(50, 2), (95, 0)]),
+        curve("simulated", &simulated, BLUE, &[(50, 3), (95, 2)]),
+        curve("recorded", &recorded, VERMILION, &[(50, 0), (95, 1)]),
     ];
     Some(Picture::new(("recorded_waits", title, explanation), HEIGHT, |canvas| draw_waits(canvas, &curves)))
 }

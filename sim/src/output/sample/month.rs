@@ -59,6 +59,7 @@ impl Month {
                 time_in_status: vec![Span::ZERO; HostStatus::ALL.len()],
                 tests: 0,
                 special_tasks: 0,
+                locked: Span::ZERO,
                 repair_failures: 0,
             });
         }

@@ -49,6 +49,7 @@ fn host(name: &str, busy: i64) -> HostRecord {
         time_in_status,
         tests: 1,
         special_tasks: 0,
+        locked: Span::ZERO,
         repair_failures: 0,
     }
 }

@@ -44,9 +44,9 @@ pub struct HostsOfKind {
     pub running_special_tasks: Decimal,
     /// Share of time in which a host was prepared and held for the other hosts of its job.
     pub held: Decimal,
-    /// Share of time in which a host was Repair Failed.
+    /// Share of time in which a host was Repair Failed, or Ready but locked.
     pub out_of_service: Decimal,
-    /// Share of time in which a host was Ready, with nothing to do.
+    /// Share of time in which a host was Ready and not locked, with nothing to do.
     pub idle: Decimal,
 }
 

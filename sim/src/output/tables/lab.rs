@@ -43,7 +43,8 @@ pub(super) fn write_hosts(recording: &Recording, output: &mut dyn Write) -> io::
     // `Repair Failed` becomes `repair_failed_time`, and so on for every status.
     let times: Vec<String> =
         HostStatus::WORDS.iter().map(|word| format!("{}_time", word.to_ascii_lowercase().replace(' ', "_"))).collect();
-    let columns: Vec<&str> = FIRST.iter().copied().chain(times.iter().map(String::as_str)).collect();
+    let columns: Vec<&str> =
+        FIRST.iter().copied().chain(times.iter().map(String::as_str)).chain(["locked_time"]).collect();
     let mut rows = Rows::new(output, &columns, recording.start)?;
     for (index, host) in recording.hosts.iter().enumerate() {
         rows.count(index as u64);
@@ -57,6 +58,7 @@ pub(super) fn write_hosts(recording: &Recording, output: &mut dyn Write) -> io::
         for position in 0..HostStatus::ALL.len() {
             rows.span(Some(host.time_in_status.get(position).copied().unwrap_or(Span::ZERO)));
         }
+        rows.span(Some(host.locked));
         rows.end_row()?;
     }
     rows.finish()
