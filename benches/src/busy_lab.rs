@@ -8,9 +8,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use smallvec::smallvec;
 use yardmaster_engine::{
-    AclGroupId, Command, Core, Drone, DroneAnswer, DroneId, DroneReport, Entry, EntryId, EntryStatus, Host, HostId,
-    HostStatus, Job, JobId, Label, LabelId, LiveRows, PidfileContents, PidfileEvent, PidfileId, Protection,
-    RebootAfter, RebootBefore, Role, RowChange, Settings, Span, Subdir, TickInput, TickOutput, Time, User, UserId,
+    AclGroupId, Command, Core, Drone, DroneAnswer, DroneId, DroneReport, Entry, EntryId, Host, HostId, HostStatus, Job,
+    JobId, Label, LabelId, LiveRows, PidfileContents, PidfileEvent, PidfileId, Protection, RebootAfter, RebootBefore,
+    Role, RowChange, Settings, Span, TickInput, TickOutput, Time, User, UserId,
 };
 
 /// How large a lab is.
@@ -198,16 +198,5 @@ pub(crate) fn job(id: u32, owner: UserId, labels: &[LabelId], now: Time) -> Job 
 }
 
 pub(crate) fn entry(id: u32, meta_host: Option<LabelId>) -> Entry {
-    Entry {
-        id: EntryId(id),
-        job: JobId(id),
-        host: None,
-        meta_host,
-        status: EntryStatus::Queued,
-        active: false,
-        aborted: false,
-        subdir: Subdir::Unset,
-        started_on: None,
-        finished_on: None,
-    }
+    Entry::queued(EntryId(id), JobId(id), None, meta_host)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    AclGroupId, Drone, DroneId, DroneSet, DroneSetId, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job,
-    JobId, Label, LabelId, RowChange, SpecialTask, Subdir, TaskId, TaskKind, Time, User, UserId,
+    AclGroupId, Drone, DroneId, DroneSet, DroneSetId, Entry, EntryId, Host, HostId, Ineligible, Job, JobId, Label,
+    LabelId, RowChange, SpecialTask, TaskId, TaskKind, Time, User, UserId,
 };
 
 use crate::store::MemoryStore;
@@ -113,18 +113,7 @@ impl MemoryStore {
             Target::Any(label) => (None, Some(label)),
             Target::None => (None, None),
         };
-        let entry = Entry {
-            id,
-            job,
-            host,
-            meta_host,
-            status: EntryStatus::Queued,
-            active: false,
-            aborted: false,
-            subdir: Subdir::Unset,
-            started_on: None,
-            finished_on: None,
-        };
+        let entry = Entry::queued(id, job, host, meta_host);
         if let Some(host) = host {
             let row = Ineligible { job, host };
             self.ineligible.insert(row);

@@ -12,6 +12,7 @@ use super::queue::{GroupOrder, PendingKey, Waiting};
 use super::working_set::{HostState, HostStep};
 use crate::ids::{EntryId, HostId, JobId, LabelId};
 use crate::model::EntryStatus;
+use crate::settings::LabelUse;
 
 /// A host chosen for an entry.
 struct Assignment {
@@ -79,11 +80,16 @@ impl Core {
         host.waiting.iter().copied().find(|key| self.is_entitled(key, host))
     }
 
+    /// Whether a host has all labels of a job that restrict the choice of host.
+    pub(super) fn has_required_labels(&self, job: JobId, host: &HostState) -> bool {
+        let labels = &self.rows.jobs[job].row.labels;
+        let mut required = labels.iter().filter(|label| self.rows.label_use(**label) == LabelUse::Restricts);
+        required.all(|label| host.has_label(*label))
+    }
+
     pub(super) fn is_entitled(&self, key: &PendingKey, host: &HostState) -> bool {
         let job = &self.rows.jobs[key.job].row;
-        let mut required =
-            job.labels.iter().filter(|label| self.rows.label_use(**label) == crate::settings::LabelUse::Restricts);
-        let has_labels = required.all(|label| host.has_label(*label));
+        let has_labels = self.has_required_labels(key.job, host);
         let access = self.rows.users.get(job.owner).map(|user| user.access as usize);
         has_labels
             && (host.row.invalid || access.is_some_and(|access| self.rows.access[access].hosts.contains(host.index)))

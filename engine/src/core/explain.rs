@@ -7,7 +7,6 @@ use super::agents::{AgentState, AgentTask};
 use super::queue::Waiting;
 use crate::ids::{EntryId, HostId, JobId};
 use crate::model::{EntryStatus, HostStatus};
-use crate::settings::LabelUse;
 
 /// Why an entry does not go on at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,10 +105,11 @@ impl Core {
         let Some(host) = row.host.and_then(|host| self.rows.hosts.get(host)) else { return WaitReason::NoSuchHost };
         let Some(key) = host.waiting.iter().find(|key| key.entry == entry) else { return WaitReason::Nothing };
         if !self.is_entitled(key, host) {
-            let job = &self.rows.jobs[row.job].row;
-            let mut labels = job.labels.iter().filter(|label| self.rows.label_use(**label) == LabelUse::Restricts);
-            let has_labels = labels.all(|label| host.has_label(*label));
-            return if has_labels { WaitReason::AccessDenied } else { WaitReason::NoSuchHost };
+            return if self.has_required_labels(row.job, host) {
+                WaitReason::AccessDenied
+            } else {
+                WaitReason::NoSuchHost
+            };
         }
         if host.row.locked {
             return WaitReason::Locked(vec![host.row.id]);

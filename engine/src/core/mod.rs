@@ -40,7 +40,7 @@ use std::collections::BTreeSet;
 pub use explain::{BusyHost, WaitReason};
 
 use crate::ids::{DroneId, HostId, UserId};
-use crate::model::{EntryStatus, TaskKind};
+use crate::model::EntryStatus;
 use crate::protocol::{
     ActReport, Changes, Command, DroneReport, EntryUpdate, HostUpdate, Notice, RowChange, TaskUpdate,
 };
@@ -340,10 +340,5 @@ impl Core {
             }
         }
         Ok(())
-    }
-
-    /// Whether the task's kind counts against an entry's limits.
-    fn counts(kind: TaskKind) -> bool {
-        matches!(kind, TaskKind::Repair | TaskKind::Provision)
     }
 }

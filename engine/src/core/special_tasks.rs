@@ -33,16 +33,8 @@ impl Core {
             started_at: None,
             finished_at: None,
         };
-        if Self::counts(kind)
-            && let Some(state) = entry.and_then(|entry| self.rows.entries.get_mut(entry))
-        {
-            match kind {
-                TaskKind::Provision => state.provisions = state.provisions.saturating_add(1),
-                _ => match state.repairs.iter_mut().find(|(repaired, _)| *repaired == host) {
-                    Some((_, count)) => *count = count.saturating_add(1),
-                    None => state.repairs.push((host, 1)),
-                },
-            }
+        if let Some(entry) = entry {
+            self.hear_history(entry, host, kind, 1);
         }
         self.rows.link_task(row, TaskRowState::Inserted);
     }

@@ -158,6 +158,22 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A new entry, as whoever submits a job writes it.
+    pub fn queued(id: EntryId, job: JobId, host: Option<HostId>, meta_host: Option<LabelId>) -> Entry {
+        Entry {
+            id,
+            job,
+            host,
+            meta_host,
+            status: EntryStatus::Queued,
+            active: false,
+            aborted: false,
+            subdir: Subdir::Unset,
+            started_on: None,
+            finished_on: None,
+        }
+    }
+
     /// An entry that needs no host: a suite's own job, as a rule.
     pub fn is_hostless(&self) -> bool {
         self.host.is_none() && self.meta_host.is_none()
