@@ -1,0 +1,3 @@
+//! `yardmaster-drone`, the agent on a drone.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Databases: MySQL, MariaDB and SQLite.

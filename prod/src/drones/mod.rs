@@ -1,0 +1,1 @@
+//! The engine's drones: agents on this machine and over SSH.

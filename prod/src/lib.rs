@@ -1,0 +1,15 @@
+//! Yardmaster's production scheduler: the engine on the system's clock, a real database and real drones.
+//!
+//! * `database` speaks to MySQL, MariaDB and SQLite: connections, transactions, dialects, the schema and its migrations.
+//! * `store` is the engine's `Store` on such a database.
+//! * `agent` is what runs on a drone, and the messages it understands.
+//! * `drones` is the engine's `DroneBackend`: agents on this machine and over SSH.
+//! * `service` puts them together: configuration, logs, mail, signals.
+//! * `cli` is the command line for people.
+
+pub mod agent;
+pub mod cli;
+pub mod database;
+pub mod drones;
+pub mod service;
+pub mod store;

@@ -1,0 +1,3 @@
+//! `yardmaster`, the production scheduler and its command line.
+
+fn main() {}
