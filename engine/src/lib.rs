@@ -44,8 +44,8 @@ pub use model::{
 };
 pub use protocol::{
     ActOutcome, ActReport, Changes, Command, DroneAnswer, DroneReport, EntryColumns, EntryUpdate, ExecutionPath,
-    HostColumns, HostUpdate, LiveRows, Notice, PidfileContents, PidfileEvent, PidfileName, ResultNote, RowChange,
-    TaskHistory, TaskUpdate, Work, WorkKind,
+    HostColumns, HostUpdate, KillOrder, LiveRows, NotAnExecutionPath, Notice, PidfileContents, PidfileEvent,
+    PidfileName, ResultNote, RowChange, TaskHistory, TaskUpdate, Work, WorkKind,
 };
 pub use settings::{LabelUse, Settings};
 pub use time::{Span, Time};

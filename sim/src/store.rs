@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use yardmaster_engine::{
     AclGroupId, Changes, CommitOutcome, Drone, DroneSet, Entry, EntryColumns, EntryId, EntryStatus, Host, HostColumns,
-    HostId, Ineligible, Job, JobId, Label, LabelId, LiveRows, RowChange, SpecialTask, Store, StoreError, Subdir,
-    TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
+    HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, RowChange, SpecialTask, Store, StoreError,
+    Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -94,6 +94,8 @@ pub struct MemoryStore {
     pub tasks: Rows<SpecialTask>,
     /// `afe_ineligible_host_queues`
     pub ineligible: BTreeSet<Ineligible>,
+    /// Kills that were decided and not yet seen to have worked.
+    pub kills: BTreeSet<KillOrder>,
     /// The keyval `suite_min_duts` of every job.
     pub(crate) suite_minimums: BTreeMap<JobId, u32>,
     inbox: Vec<RowChange>,
@@ -179,6 +181,10 @@ impl MemoryStore {
         for row in &changes.ineligible_removed {
             self.ineligible.remove(row);
         }
+        self.kills.extend(changes.kills_added.iter().cloned());
+        for order in &changes.kills_removed {
+            self.kills.remove(order);
+        }
         for job in &changes.ineligible_swept {
             let first = Ineligible { job: *job, host: HostId(0) };
             let last = Ineligible { job: *job, host: HostId(u32::MAX) };
@@ -248,6 +254,7 @@ impl Store for MemoryStore {
             ineligible: self.ineligible.iter().copied().collect(),
             history: self.history(),
             next_task: self.tasks.next_id(),
+            kills: self.kills.iter().cloned().collect(),
             entries,
         })
     }
