@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use yardmaster_engine::{
-    AclGroupId, Changes, CommitOutcome, Drone, DroneSet, Entry, EntryColumns, EntryId, EntryStatus, Host, HostColumns,
-    HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, RowChange, SpecialTask, Store, StoreError,
-    Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
+    AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryColumns, EntryId, EntryStatus,
+    ExecutionPath, Host, HostColumns, HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName,
+    RowChange, SpecialTask, Store, StoreError, Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -95,7 +95,7 @@ pub struct MemoryStore {
     /// `afe_ineligible_host_queues`
     pub ineligible: BTreeSet<Ineligible>,
     /// Kills that were decided and not yet seen to have worked.
-    pub kills: BTreeSet<KillOrder>,
+    pub kills: BTreeMap<(ExecutionPath, PidfileName), Option<DroneId>>,
     /// The keyval `suite_min_duts` of every job.
     pub(crate) suite_minimums: BTreeMap<JobId, u32>,
     inbox: Vec<RowChange>,
@@ -181,9 +181,11 @@ impl MemoryStore {
         for row in &changes.ineligible_removed {
             self.ineligible.remove(row);
         }
-        self.kills.extend(changes.kills_added.iter().cloned());
+        for order in &changes.kills_added {
+            self.kills.entry((order.path.clone(), order.name)).or_insert(order.drone);
+        }
         for order in &changes.kills_removed {
-            self.kills.remove(order);
+            self.kills.remove(&(order.path.clone(), order.name));
         }
         for job in &changes.ineligible_swept {
             let first = Ineligible { job: *job, host: HostId(0) };
@@ -207,6 +209,15 @@ impl MemoryStore {
         }
         let job = |(id, next_group): (JobId, u32)| Some(Job { next_group, ..self.jobs.get(id.0)?.clone() });
         next_groups.into_iter().filter_map(job).collect()
+    }
+
+    fn kill_orders(&self) -> Vec<KillOrder> {
+        let order = |((path, name), drone): (&(ExecutionPath, PidfileName), &Option<DroneId>)| KillOrder {
+            path: path.clone(),
+            name: *name,
+            drone: *drone,
+        };
+        self.kills.iter().map(order).collect()
     }
 
     fn history(&self) -> Vec<TaskHistory> {
@@ -254,7 +265,7 @@ impl Store for MemoryStore {
             ineligible: self.ineligible.iter().copied().collect(),
             history: self.history(),
             next_task: self.tasks.next_id(),
-            kills: self.kills.iter().cloned().collect(),
+            kills: self.kill_orders(),
             entries,
         })
     }

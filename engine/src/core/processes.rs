@@ -72,8 +72,8 @@ pub(super) struct Process {
     retired: bool,
     /// To be killed when it shows: it was not to go on, and no drone had told of it yet.
     doomed: bool,
-    /// The drone for which the database holds an order to kill it.
-    kill_order: Option<DroneId>,
+    /// The database holds an order to kill it.
+    kill_ordered: bool,
 }
 
 impl Process {
@@ -87,12 +87,12 @@ impl Process {
             agent: None,
             retired: false,
             doomed: false,
-            kill_order: None,
+            kill_ordered: false,
         }
     }
 
-    fn order_for(&self, drone: DroneId) -> KillOrder {
-        KillOrder { path: self.path.clone(), name: self.name, drone }
+    fn kill_order(&self) -> KillOrder {
+        KillOrder { path: self.path.clone(), name: self.name, drone: self.drone }
     }
 }
 
@@ -234,26 +234,32 @@ impl Core {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         match (process.state.end(), process.drone) {
             (None, Some(drone)) => self.send_kill(pidfile, drone),
-            (None, None) => process.doomed = true,
+            (None, None) => {
+                process.doomed = true;
+                self.record_kill(pidfile);
+            }
             (Some(_), _) => {}
         }
     }
 
-    /// Sends a kill, and has the database keep the order until it has worked.
     fn send_kill(&mut self, pidfile: PidfileId, drone: DroneId) {
-        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
-        if process.kill_order.is_none() {
-            process.kill_order = Some(drone);
-            self.changes.kills_added.push(process.order_for(drone));
-        }
+        self.record_kill(pidfile);
         self.drones.send(drone, Command::Kill { pidfile });
+    }
+
+    /// Has the database keep the order to kill until it has worked.
+    fn record_kill(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        if !std::mem::replace(&mut process.kill_ordered, true) {
+            self.changes.kills_added.push(process.kill_order());
+        }
     }
 
     /// The process is known to be over, or given up: the order to kill it has served.
     fn close_kill_order(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
-        if let Some(drone) = process.kill_order.take() {
-            self.changes.kills_removed.push(process.order_for(drone));
+        if std::mem::take(&mut process.kill_ordered) {
+            self.changes.kills_removed.push(process.kill_order());
         }
     }
 
@@ -266,12 +272,16 @@ impl Core {
             let weight = if name == PidfileName::Parse { 0 } else { 1 };
             let retired = Process { retired: true, ..Process::watched(path.clone(), name, weight) };
             let pidfile = self.processes.add(retired);
-            self.drones.send(drone, Command::Watch { pidfile, path, name });
+            let watch = Command::Watch { pidfile, path, name };
+            match drone {
+                Some(drone) => self.drones.send(drone, watch),
+                None => self.drones.send_all(&watch),
+            }
             self.forget_later(pidfile);
             pidfile
         });
         if let Some(process) = self.processes.by_pidfile.get_mut(pidfile) {
-            process.kill_order = Some(drone);
+            process.kill_ordered = true;
             process.doomed = true;
         }
     }
@@ -298,10 +308,12 @@ impl Core {
         self.processes.forget_by.push_back(Deadline { due, pidfile });
     }
 
-    /// Whether a process is to be killed on a drone that does not answer: it may live as long as that.
+    /// Whether a process is to be killed and may be on a drone that does not answer: it may live as long as that.
     fn awaits_silent_drone(&self, pidfile: PidfileId) -> bool {
-        let order = self.processes.by_pidfile.get(pidfile).and_then(|process| process.kill_order);
-        order.and_then(|drone| self.drones.by_id.get(&drone)).is_some_and(|drone| !drone.answers)
+        let is_it = |process: &&Process| process.kill_ordered;
+        let Some(process) = self.processes.by_pidfile.get(pidfile).filter(is_it) else { return false };
+        let may_run_it = |drone: &DroneId| process.drone.is_none_or(|known| known == *drone);
+        self.drones.by_id.iter().any(|(drone, state)| may_run_it(drone) && !state.answers)
     }
 
     fn drop_process(&mut self, pidfile: PidfileId) {

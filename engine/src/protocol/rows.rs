@@ -75,8 +75,8 @@ pub struct KillOrder {
     pub path: ExecutionPath,
     /// Which pidfile.
     pub name: PidfileName,
-    /// The drone that runs it.
-    pub drone: DroneId,
+    /// The drone that runs it; `None`: any that may, since nobody has heard of it yet.
+    pub drone: Option<DroneId>,
 }
 
 /// How many special tasks of a kind an entry has had on a host, ended ones included.
@@ -172,9 +172,9 @@ pub struct Changes {
     pub ineligible_removed: Vec<Ineligible>,
     /// Complete jobs all of whose ineligible rows go.
     pub ineligible_swept: Vec<JobId>,
-    /// Kills that were decided; one that is there already is the same.
+    /// Kills that were decided, known by path and name: one that is there already stays.
     pub kills_added: Vec<KillOrder>,
-    /// Kills that have worked, or came too late; some of them may have been added in the same tick.
+    /// Kills that have worked, or came too late, known by path and name; some may have been added in the same tick.
     pub kills_removed: Vec<KillOrder>,
 }
 
