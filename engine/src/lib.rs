@@ -34,7 +34,9 @@ mod settings;
 mod time;
 
 pub use core::{BusyHost, Core, DroneBatch, Role, TickInput, TickOutput, TickStats, WaitReason};
-pub use engine::{Clock, CommitOutcome, DroneBackend, Engine, EngineError, Store, StoreError, TickReport};
+pub use engine::{
+    Beginning, Clock, CommitOutcome, DroneBackend, Engine, EngineError, Journal, Setup, Store, StoreError, TickReport,
+};
 pub use ids::{
     AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId,
 };

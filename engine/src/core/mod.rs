@@ -290,6 +290,11 @@ impl Core {
         self.apply_settings(settings);
     }
 
+    /// What it is there for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
