@@ -1,1 +1,3 @@
 //! The service: configuration, logs, mail, signals.
+
+pub mod config;
