@@ -42,7 +42,7 @@ pub use explain::{BusyHost, WaitReason};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DroneId, HostId, UserId};
-use crate::model::EntryStatus;
+use crate::model::{Drone, EntryStatus, Host};
 use crate::protocol::{
     ActReport, Changes, Command, DroneReport, EntryUpdate, HostUpdate, Notice, RowChange, TaskUpdate,
 };
@@ -303,6 +303,21 @@ impl Core {
     /// Processes that drone limits count at present, over all drones.
     pub fn active_processes(&self) -> u32 {
         self.drones.by_id.values().map(|drone| drone.active).sum()
+    }
+
+    /// A host of the working set.
+    pub fn host(&self, host: HostId) -> Option<&Host> {
+        Some(&self.rows.hosts.get(host)?.row)
+    }
+
+    /// The name of a drone of the lab.
+    pub fn drone_name(&self, drone: DroneId) -> Option<&str> {
+        Some(&self.drones.by_id.get(&drone)?.row.name)
+    }
+
+    /// The drones of the lab, in the order of their ids.
+    pub fn drones(&self) -> impl Iterator<Item = &Drone> {
+        self.drones.by_id.values().map(|drone| &drone.row)
     }
 
     /// A host's status in the working set.
