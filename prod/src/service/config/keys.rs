@@ -1,6 +1,6 @@
 //! Every setting described once, for people.
 
-use super::words::{DatabaseTls, LogFormat, MailTls};
+use super::words::{LogFormat, MailTls};
 
 /// What kind of value a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,13 +86,11 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
     unset("database", "address", Kind::Text,
-        "mysql://user@host:3306/database or sqlite:/path/file.db, never with a password. Without one: an embedded SQLite\n\
-         database in $XDG_STATE_HOME/yardmaster.", "\"mysql://yardmaster@db.lab.example:3306/chromeos_autotest_db\""),
+        "mysql://user@host:3306/database or sqlite:/path/file.db, never with a password. Options of MySQL follow a `?`:\n\
+         socket=PATH, tls=required, tls_ca=FILE, connections=N, time_limit=SECONDS. Without an address: an embedded\n\
+         SQLite database in $XDG_STATE_HOME/yardmaster.", "\"mysql://yardmaster@db.lab.example:3306/chromeos_autotest_db\""),
     unset("database", "password_file", Kind::Path,
         "A file whose first line is the password of the MySQL account. Its mode must be 0600 or less.", "\"/etc/yardmaster/database-password\""),
-    key("database", "tls", Kind::Word(DatabaseTls::WORDS), "How the connection to MySQL is protected: off or required."),
-    unset("database", "tls_ca_file", Kind::Path,
-        "The authorities (PEM) that may have signed the server's certificate. Without it: those that the system trusts.", "\"/etc/yardmaster/database-ca.pem\""),
 
     key("scheduler", "max_processes_per_drone", Kind::Whole, "Processes that a drone may run where its own limit is not given."),
     key("scheduler", "max_parse_processes", Kind::Whole, "Parsers that may run at a time, on all drones together."),
