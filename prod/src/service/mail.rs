@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use yardmaster_engine::{EntryId, EntryStatus, JobId};
 
-use super::config::{Config, MailTls};
+use super::config::{Config, MailTls, first_line};
 use crate::database::{Database, DatabaseError};
 
 /// Letters that wait for the mail server; the oldest are dropped beyond that.
@@ -87,7 +87,8 @@ impl Mailer {
         let builder = if section.smtp_port == 0 { builder } else { builder.port(section.smtp_port) };
         let builder = match &section.login {
             Some(login) => {
-                builder.credentials(Credentials::new(login.clone(), config.mail_password()?.unwrap_or_default()))
+                let password = section.password_file.as_deref().map(first_line).transpose()?;
+                builder.credentials(Credentials::new(login.clone(), password.unwrap_or_default()))
             }
             None => builder,
         };
@@ -186,7 +187,9 @@ impl Office {
 
     async fn write(&self, news: &News) -> Result<Vec<Message>, DatabaseError> {
         let (recipients, subject, body) = match news {
-            News::Trouble(text) => (self.operators.clone(), "Yardmaster: something does not add up".to_owned(), text.clone()),
+            News::Trouble(text) => {
+                (self.operators.clone(), "Yardmaster: something does not add up".to_owned(), text.clone())
+            }
             News::EntryStatus { entry, job, status } => {
                 let Some((name, recipients)) = self.job(*job).await? else { return Ok(Vec::new()) };
                 let hosts = self.hosts(*job, Some(*entry)).await?;

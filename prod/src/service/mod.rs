@@ -4,5 +4,6 @@ mod announce;
 mod clock;
 pub mod config;
 pub mod logging;
+mod mail;
 
 pub use clock::SystemClock;
