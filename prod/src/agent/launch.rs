@@ -40,7 +40,7 @@ enum LaunchReply {
     /// A newer term has begun.
     OlderTerm(Refusal),
     /// It was not started.
-    Failed { why: String, lasting: bool },
+    Failed { why: String },
 }
 
 /// Starts a process by a launcher, and returns when it is certain whether it was started. The child, should there be one,
@@ -82,7 +82,9 @@ pub(super) fn start(results: &Results, order: &LaunchOrder) -> Result<(Outcome, 
         Ok(LaunchReply::Claimed) => Ok(Outcome::Done),
         Ok(LaunchReply::Killed) => Ok(Outcome::Killed),
         Ok(LaunchReply::OlderTerm(refusal)) => Err(refusal.into()),
-        Ok(LaunchReply::Failed { why, lasting }) => Ok(Outcome::Failed { why, lasting }),
+        // Nothing was started, and whoever waits for the process should hear so now and not try for ever: a full disk
+        // may stay full for longer than a test is worth.
+        Ok(LaunchReply::Failed { why }) => Ok(Outcome::Failed { why, lasting: true }),
         // It died before it could say anything; whether it had claimed can be seen.
         Err(_) if Claim::read(&place, name)?.is_some() => Ok(Outcome::Done),
         Err(_) => Err(AgentError::Launch("the launcher died before it had claimed the path".to_owned())),
@@ -126,7 +128,7 @@ pub(super) fn run(results: &Results) -> Result<(), AgentError> {
         Ok(Prepared::AlreadyClaimed) => Ok(reply(&LaunchReply::Claimed)),
         Ok(Prepared::Killed) => Ok(reply(&LaunchReply::Killed)),
         Err(AgentError::Refused(refusal)) => Ok(reply(&LaunchReply::OlderTerm(refusal))),
-        Err(error) => Ok(reply(&LaunchReply::Failed { why: error.to_string(), lasting: error.is_lasting() })),
+        Err(error) => Ok(reply(&LaunchReply::Failed { why: error.to_string() })),
     }
 }
 
