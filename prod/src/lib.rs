@@ -13,3 +13,4 @@ pub mod database;
 pub mod drones;
 pub mod service;
 pub mod store;
+mod suggestion;

@@ -1,0 +1,26 @@
+//! The configuration: what an operator can set, where a value may come from, and what is said about mistakes.
+//!
+//! * `sections` has the types, with the defaults; `subnet` and `words` the values that are more than a number or a text.
+//! * `keys` describes every setting once, for people: the commented example, `config show` and the messages read it.
+//! * `layers` reads files, environment and flags; `load` puts them over the defaults and remembers each value's origin.
+//! * `check` looks at what types cannot say: ranges, files, combinations.
+//! * `mistake` is how all of this reports what is wrong, everything at once.
+
+mod check;
+mod example;
+mod keys;
+mod layers;
+mod load;
+mod mistake;
+mod sections;
+mod subnet;
+mod words;
+
+pub use example::example;
+pub use keys::{KEYS, Key, Kind};
+pub use layers::{Origin, Sources};
+pub use load::{Effective, Loaded, load};
+pub use mistake::{Mistake, Mistakes};
+pub use sections::{Config, DatabaseSection, DronesSection, LogSection, NotifySection, ResultsSection, ServiceSection};
+pub use subnet::{Subnet, SubnetError};
+pub use words::{DatabaseTls, LogFormat, MailTls};
