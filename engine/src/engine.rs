@@ -118,8 +118,53 @@ fn still_to_do(mut acts: Vec<ActReport>) -> Vec<ActReport> {
     acts
 }
 
+/// Is shown everything that goes into the core, before it does, and what comes out: enough to decide it all again elsewhere.
+pub trait Journal: Send {
+    /// A core begins from these rows; one that begins `again` in its term numbers its pidfiles on.
+    fn begun(&mut self, beginning: &Beginning<'_>);
+
+    /// A tick took this in.
+    fn heard(&mut self, now: Time, input: &TickInput);
+
+    /// The same tick decided this.
+    fn decided(&mut self, output: &TickOutput);
+
+    /// The settings changed between two ticks.
+    fn settings_changed(&mut self, settings: &Settings);
+}
+
+/// From what a core begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning<'a> {
+    /// Its settings.
+    pub settings: &'a Settings,
+    /// What it is there for.
+    pub role: Role,
+    /// The live rows.
+    pub rows: &'a LiveRows,
+    /// When.
+    pub now: Time,
+    /// Whether hosts that are out of service get another chance.
+    pub recover_hosts: bool,
+    /// Whether it follows a core of the same term whose decision did not reach the database.
+    pub again: bool,
+}
+
+/// What a scheduler is made of, besides its clock, drones and store.
+pub struct Setup {
+    /// Its settings.
+    pub settings: Settings,
+    /// What it is there for.
+    pub role: Role,
+    /// Its term, which the caller has begun.
+    pub term: Term,
+    /// Whether hosts that are out of service get another chance.
+    pub recover_hosts: bool,
+    /// Whom to show what goes in and comes out, if anybody.
+    pub journal: Option<Box<dyn Journal>>,
+}
+
 /// A scheduler at work.
-#[derive(Debug)]
 pub struct Engine<C, D, S> {
     clock: C,
     drones: D,
@@ -130,6 +175,7 @@ pub struct Engine<C, D, S> {
     input: TickInput,
     in_doubt: Option<InDoubt>,
     must_reload: bool,
+    journal: Option<Box<dyn Journal>>,
 }
 
 impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
@@ -137,21 +183,18 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
     ///
     /// # Errors
     /// Fails if the store cannot be loaded, or as [`Engine::tick`].
-    pub async fn start(
-        clock: C,
-        mut drones: D,
-        mut store: S,
-        settings: Settings,
-        role: Role,
-        term: Term,
-        recover_hosts: bool,
-    ) -> Result<Self, EngineError> {
+    pub async fn start(clock: C, mut drones: D, mut store: S, setup: Setup) -> Result<Self, EngineError> {
+        let Setup { settings, role, term, recover_hosts, mut journal } = setup;
         let rows = store.load().await?;
-        let (core, commands) = Core::recover_from(settings, role, rows, clock.now(), recover_hosts);
+        let now = clock.now();
+        if let Some(journal) = &mut journal {
+            journal.begun(&Beginning { settings: &settings, role, rows: &rows, now, recover_hosts, again: false });
+        }
+        let (core, commands) = Core::recover_from(settings, role, rows, now, recover_hosts);
         let acts = drones.act(term, commands).await;
         let input = TickInput { acts, ..TickInput::default() };
         let (number, in_doubt, must_reload) = (0, None, false);
-        let mut engine = Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload };
+        let mut engine = Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload, journal };
         // Recovery comes before whatever people do next. Should it not reach the database, the next tick begins it anew.
         engine.tick().await?;
         Ok(engine)
@@ -178,7 +221,14 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         }
         let input = std::mem::take(&mut self.input);
         let undelivered = input.acts.clone();
-        let output = self.core.tick(self.clock.now(), input);
+        let now = self.clock.now();
+        if let Some(journal) = &mut self.journal {
+            journal.heard(now, &input);
+        }
+        let output = self.core.tick(now, input);
+        if let Some(journal) = &mut self.journal {
+            journal.decided(&output);
+        }
         if output.must_stop {
             return Err(EngineError::Orphans);
         }
@@ -231,7 +281,12 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
     /// Begins again from the database, as after a crash.
     async fn reload(&mut self) -> Result<(), StoreError> {
         let rows = self.store.load().await?;
-        let (core, commands) = self.core.recover_again(rows, self.clock.now());
+        let now = self.clock.now();
+        if let Some(journal) = &mut self.journal {
+            let (settings, role) = (self.core.settings(), self.core.role());
+            journal.begun(&Beginning { settings, role, rows: &rows, now, recover_hosts: false, again: true });
+        }
+        let (core, commands) = self.core.recover_again(rows, now);
         self.core = core;
         self.must_reload = false;
         let mut acts = std::mem::take(&mut self.input.acts);
@@ -260,9 +315,12 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         &self.core
     }
 
-    /// The core, for changed settings.
-    pub fn core_mut(&mut self) -> &mut Core {
-        &mut self.core
+    /// Changes the settings between two ticks.
+    pub fn set_settings(&mut self, settings: Settings) {
+        if let Some(journal) = &mut self.journal {
+            journal.settings_changed(&settings);
+        }
+        self.core.set_settings(settings);
     }
 
     /// The clock.

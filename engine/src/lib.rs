@@ -34,7 +34,9 @@ mod settings;
 mod time;
 
 pub use core::{BusyHost, Core, DroneBatch, Role, TickInput, TickOutput, TickStats, WaitReason};
-pub use engine::{Clock, CommitOutcome, DroneBackend, Engine, EngineError, Store, StoreError, TickReport};
+pub use engine::{
+    Beginning, Clock, CommitOutcome, DroneBackend, Engine, EngineError, Journal, Setup, Store, StoreError, TickReport,
+};
 pub use ids::{
     AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId,
 };
@@ -44,8 +46,8 @@ pub use model::{
 };
 pub use protocol::{
     ActOutcome, ActReport, Changes, Command, DroneAnswer, DroneReport, EntryColumns, EntryUpdate, ExecutionPath,
-    HostColumns, HostUpdate, LiveRows, Notice, PidfileContents, PidfileEvent, PidfileName, ResultNote, RowChange,
-    TaskHistory, TaskUpdate, Work, WorkKind,
+    HostColumns, HostUpdate, KillOrder, LiveRows, NotAnExecutionPath, Notice, PidfileContents, PidfileEvent,
+    PidfileName, ResultNote, RowChange, TaskHistory, TaskUpdate, Work, WorkKind,
 };
 pub use settings::{LabelUse, Settings};
 pub use time::{Span, Time};

@@ -20,6 +20,7 @@
 //! | [`workload`] | workload scenarios: traces, generators, distributions, outages |
 //! | `run` | a plan goes through the engine; what happens is recorded |
 //! | [`recording`] | what a run leaves behind |
+//! | [`replay`] | what a production scheduler took in and decided, decided again |
 //! | [`output`] | CSV tables, summary, plots, report, digest |
 //! | [`clock`], [`drones`], [`store`] | the engine's three surroundings, simulated, each with its fault model |
 //! | [`frontend`] | what people do to the database: submit, abort, lock, ask for tasks |
@@ -31,6 +32,7 @@ pub mod frontend;
 pub mod host_list;
 pub mod output;
 pub mod recording;
+pub mod replay;
 mod run;
 pub mod script;
 pub mod store;

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use yardmaster_engine::{
-    AclGroupId, Changes, CommitOutcome, Drone, DroneSet, Entry, EntryColumns, EntryId, EntryStatus, Host, HostColumns,
-    HostId, Ineligible, Job, JobId, Label, LabelId, LiveRows, RowChange, SpecialTask, Store, StoreError, Subdir,
-    TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
+    AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryColumns, EntryId, EntryStatus,
+    ExecutionPath, Host, HostColumns, HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName,
+    RowChange, SpecialTask, Store, StoreError, Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -94,6 +94,8 @@ pub struct MemoryStore {
     pub tasks: Rows<SpecialTask>,
     /// `afe_ineligible_host_queues`
     pub ineligible: BTreeSet<Ineligible>,
+    /// Kills that were decided and not yet seen to have worked.
+    pub kills: BTreeMap<(ExecutionPath, PidfileName), Option<DroneId>>,
     /// The keyval `suite_min_duts` of every job.
     pub(crate) suite_minimums: BTreeMap<JobId, u32>,
     inbox: Vec<RowChange>,
@@ -179,6 +181,12 @@ impl MemoryStore {
         for row in &changes.ineligible_removed {
             self.ineligible.remove(row);
         }
+        for order in &changes.kills_added {
+            self.kills.entry((order.path.clone(), order.name)).or_insert(order.drone);
+        }
+        for order in &changes.kills_removed {
+            self.kills.remove(&(order.path.clone(), order.name));
+        }
         for job in &changes.ineligible_swept {
             let first = Ineligible { job: *job, host: HostId(0) };
             let last = Ineligible { job: *job, host: HostId(u32::MAX) };
@@ -201,6 +209,15 @@ impl MemoryStore {
         }
         let job = |(id, next_group): (JobId, u32)| Some(Job { next_group, ..self.jobs.get(id.0)?.clone() });
         next_groups.into_iter().filter_map(job).collect()
+    }
+
+    fn kill_orders(&self) -> Vec<KillOrder> {
+        let order = |((path, name), drone): (&(ExecutionPath, PidfileName), &Option<DroneId>)| KillOrder {
+            path: path.clone(),
+            name: *name,
+            drone: *drone,
+        };
+        self.kills.iter().map(order).collect()
     }
 
     fn history(&self) -> Vec<TaskHistory> {
@@ -248,6 +265,7 @@ impl Store for MemoryStore {
             ineligible: self.ineligible.iter().copied().collect(),
             history: self.history(),
             next_task: self.tasks.next_id(),
+            kills: self.kill_orders(),
             entries,
         })
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use yardmaster_engine::{
     Clock, DroneId, Engine, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId, LabelId,
-    PidfileContents, Role, RowChange, SpecialTask, Subdir, TaskId, TaskKind, TickReport, Time, UserId,
+    PidfileContents, Role, RowChange, Settings, Setup, SpecialTask, Subdir, TaskId, TaskKind, TickReport, Time, UserId,
 };
 use yardmaster_sim::clock::VirtualClock;
 use yardmaster_sim::drones::{FakeDrones, UntilTold};
@@ -374,7 +374,9 @@ proptest! {
         let clock = VirtualClock::new(Time(0));
         let term = store.begin_term();
         let drones = FakeDrones::new(clock.clone(), [DroneId(1)], UntilTold, false);
-        let start = Engine::start(clock, drones, store, Default::default(), Role::Whole, term, true);
+        let settings = Settings::default();
+        let setup = Setup { settings, role: Role::Whole, term, recover_hosts: true, journal: None };
+        let start = Engine::start(clock, drones, store, setup);
         let mut engine = pollster::block_on(start).expect("started");
         (0..6).for_each(|_| { tick(&mut engine); });
     }

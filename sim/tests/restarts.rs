@@ -24,11 +24,6 @@ const EXCUSED: &[(&str, &str)] = &[
         "a process without a pidfile leaves nothing to recover from: its task starts as if for the first time",
     ),
     ("pidfile-timeout", "the same, so the time limit begins anew"),
-    (
-        "abort-while-a-recovered-drone-is-silent",
-        "a kill that a silent drone has not received is in memory only: once its task has ended in the database, a new \
-         scheduler finds an orphan, and reports it",
-    ),
 ];
 
 /// Plays a scenario with a restart before what happens in step `at`. An error carries the step, counted from 0.

@@ -39,8 +39,10 @@ use std::collections::BTreeSet;
 
 pub use explain::{BusyHost, WaitReason};
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{DroneId, HostId, UserId};
-use crate::model::EntryStatus;
+use crate::model::{Drone, EntryStatus, Host};
 use crate::protocol::{
     ActReport, Changes, Command, DroneReport, EntryUpdate, HostUpdate, Notice, RowChange, TaskUpdate,
 };
@@ -53,7 +55,7 @@ use processes::Processes;
 use working_set::{HostStep, TaskRowState, WorkingSet};
 
 /// What a scheduler process is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// The dispatcher; it acquires hosts itself, or, where the settings say otherwise, ticks a host scheduler in turn with
     /// itself.
@@ -65,7 +67,7 @@ pub enum Role {
 }
 
 /// What has happened since the last tick.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickInput {
     /// Rows that changed outside.
     pub rows: Vec<RowChange>,
@@ -76,7 +78,7 @@ pub struct TickInput {
 }
 
 /// Commands for one drone, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroneBatch {
     /// The drone.
     pub drone: DroneId,
@@ -85,7 +87,7 @@ pub struct DroneBatch {
 }
 
 /// What a tick decided.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickOutput {
     /// To be committed, in one transaction, before any command is sent.
     pub changes: Changes,
@@ -100,7 +102,7 @@ pub struct TickOutput {
 }
 
 /// Counts for the metrics of one tick.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickStats {
     /// Agents at the end of the tick.
     pub agents: usize,
@@ -288,6 +290,11 @@ impl Core {
         self.apply_settings(settings);
     }
 
+    /// What it is there for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -296,6 +303,21 @@ impl Core {
     /// Processes that drone limits count at present, over all drones.
     pub fn active_processes(&self) -> u32 {
         self.drones.by_id.values().map(|drone| drone.active).sum()
+    }
+
+    /// A host of the working set.
+    pub fn host(&self, host: HostId) -> Option<&Host> {
+        Some(&self.rows.hosts.get(host)?.row)
+    }
+
+    /// The name of a drone of the lab.
+    pub fn drone_name(&self, drone: DroneId) -> Option<&str> {
+        Some(&self.drones.by_id.get(&drone)?.row.name)
+    }
+
+    /// The drones of the lab, in the order of their ids.
+    pub fn drones(&self) -> impl Iterator<Item = &Drone> {
+        self.drones.by_id.values().map(|drone| &drone.row)
     }
 
     /// A host's status in the working set.

@@ -7,8 +7,8 @@ use super::agents::{AgentKey, AgentState, AgentTask};
 use super::table::Table;
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{
-    ActReport, Command, DroneAnswer, DroneReport, ExecutionPath, Notice, PidfileContents, PidfileEvent, PidfileName,
-    Work,
+    ActReport, Command, DroneAnswer, DroneReport, ExecutionPath, KillOrder, Notice, PidfileContents, PidfileEvent,
+    PidfileName, Work,
 };
 use crate::time::{Span, Time};
 
@@ -59,6 +59,8 @@ pub(super) fn is_signalled(wait_status: i32) -> bool {
 /// A process, from the order to start it until nobody needs its pidfile.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
+    path: ExecutionPath,
+    name: PidfileName,
     pub(super) state: ProcessState,
     /// Where it runs, once known.
     pub(super) drone: Option<DroneId>,
@@ -70,6 +72,28 @@ pub(super) struct Process {
     retired: bool,
     /// To be killed when it shows: it was not to go on, and no drone had told of it yet.
     doomed: bool,
+    /// The database holds an order to kill it.
+    kill_ordered: bool,
+}
+
+impl Process {
+    fn watched(path: ExecutionPath, name: PidfileName, weight: u32) -> Process {
+        Process {
+            path,
+            name,
+            state: ProcessState::Unseen,
+            drone: None,
+            weight,
+            agent: None,
+            retired: false,
+            doomed: false,
+            kill_ordered: false,
+        }
+    }
+
+    fn kill_order(&self) -> KillOrder {
+        KillOrder { path: self.path.clone(), name: self.name, drone: self.drone }
+    }
 }
 
 /// A process that has until this moment to do something.
@@ -167,10 +191,8 @@ impl Core {
         let pidfile = self.processes.add(Process {
             state: ProcessState::Ordered,
             drone: Some(drone),
-            weight: processes,
             agent: Some(agent),
-            retired: false,
-            doomed: false,
+            ..Process::watched(path.clone(), name, processes)
         });
         self.expect_pidfile(pidfile);
         self.drones.add_active(drone, processes);
@@ -192,9 +214,7 @@ impl Core {
 
     /// Begins to watch a pidfile that may lie on any drone.
     pub(super) fn watch_process(&mut self, path: ExecutionPath, name: PidfileName, weight: u32) -> PidfileId {
-        let state = ProcessState::Unseen;
-        let process = Process { state, drone: None, weight, agent: None, retired: false, doomed: false };
-        let pidfile = self.processes.add(process);
+        let pidfile = self.processes.add(Process::watched(path.clone(), name, weight));
         self.drones.send_all(&Command::Watch { pidfile, path, name });
         pidfile
     }
@@ -213,9 +233,56 @@ impl Core {
     pub(super) fn kill_process(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         match (process.state.end(), process.drone) {
-            (None, Some(drone)) => self.drones.send(drone, Command::Kill { pidfile }),
-            (None, None) => process.doomed = true,
+            (None, Some(drone)) => self.send_kill(pidfile, drone),
+            (None, None) => {
+                process.doomed = true;
+                self.record_kill(pidfile);
+            }
             (Some(_), _) => {}
+        }
+    }
+
+    fn send_kill(&mut self, pidfile: PidfileId, drone: DroneId) {
+        self.record_kill(pidfile);
+        self.drones.send(drone, Command::Kill { pidfile });
+    }
+
+    /// Has the database keep the order to kill until it has worked.
+    fn record_kill(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        if !std::mem::replace(&mut process.kill_ordered, true) {
+            self.changes.kills_added.push(process.kill_order());
+        }
+    }
+
+    /// The process is known to be over, or given up: the order to kill it has served.
+    fn close_kill_order(&mut self, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        if std::mem::take(&mut process.kill_ordered) {
+            self.changes.kills_removed.push(process.kill_order());
+        }
+    }
+
+    /// Takes up an order to kill that a scheduler before this one may not have delivered.
+    pub(super) fn recover_kill(&mut self, order: KillOrder) {
+        let KillOrder { path, name, drone } = order;
+        let is_it = |process: &Process| process.name == name && process.path == path;
+        let known = self.processes.by_pidfile.iter().find(|(_, process)| is_it(process)).map(|(id, _)| id);
+        let pidfile = known.unwrap_or_else(|| {
+            let weight = if name == PidfileName::Parse { 0 } else { 1 };
+            let retired = Process { retired: true, ..Process::watched(path.clone(), name, weight) };
+            let pidfile = self.processes.add(retired);
+            let watch = Command::Watch { pidfile, path, name };
+            match drone {
+                Some(drone) => self.drones.send(drone, watch),
+                None => self.drones.send_all(&watch),
+            }
+            self.forget_later(pidfile);
+            pidfile
+        });
+        if let Some(process) = self.processes.by_pidfile.get_mut(pidfile) {
+            process.kill_ordered = true;
+            process.doomed = true;
         }
     }
 
@@ -231,12 +298,29 @@ impl Core {
             process.retired = true;
         } else if !process.retired {
             process.retired = true;
-            let due = self.now + self.settings.tick() * i64::from(self.settings.max_pidfile_refreshes);
-            self.processes.forget_by.push_back(Deadline { due, pidfile });
+            self.forget_later(pidfile);
         }
     }
 
+    /// A retired process has so long to end.
+    fn forget_later(&mut self, pidfile: PidfileId) {
+        let due = self.now + self.settings.tick() * i64::from(self.settings.max_pidfile_refreshes);
+        self.processes.forget_by.push_back(Deadline { due, pidfile });
+    }
+
+    /// Whether a process is to be killed and may be on a drone that does not answer: it may live as long as that.
+    fn awaits_silent_drone(&self, pidfile: PidfileId) -> bool {
+        let is_it = |process: &&Process| process.kill_ordered;
+        let Some(process) = self.processes.by_pidfile.get(pidfile).filter(is_it) else { return false };
+        let may_run_it = |drone: &DroneId| process.drone.is_none_or(|known| known == *drone);
+        self.drones.by_id.iter().any(|(drone, state)| may_run_it(drone) && !state.answers)
+    }
+
     fn drop_process(&mut self, pidfile: PidfileId) {
+        // Of one that was given up it is not known whether the kill has reached it: the order stays for the next recovery.
+        if !matches!(self.processes.state(pidfile), ProcessState::Lost { .. }) {
+            self.close_kill_order(pidfile);
+        }
         let Some(process) = self.processes.by_pidfile.remove(pidfile) else { return };
         let forget = Command::Forget { pidfile };
         match process.drone {
@@ -300,17 +384,19 @@ impl Core {
             PidfileEvent::Changed(PidfileContents::Empty) => return,
             PidfileEvent::Changed(PidfileContents::Running) => ProcessState::Running,
             PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed }) => {
+                self.close_kill_order(pidfile);
                 ProcessState::Ended { exit_status, tests_failed }
             }
             PidfileEvent::Changed(PidfileContents::Corrupt(what)) => {
                 let path = process.agent.and_then(|agent| self.agent_path(agent));
                 self.notices.push(Notice::CorruptPidfile { path, drone, what });
-                self.drones.send(drone, Command::Kill { pidfile });
+                self.send_kill(pidfile, drone);
                 ProcessState::Lost { trace: true }
             }
             PidfileEvent::Vanished => {
                 let path = process.agent.and_then(|agent| self.agent_path(agent));
                 self.notices.push(Notice::LostProcess { path, drone });
+                self.close_kill_order(pidfile);
                 ProcessState::Lost { trace: true }
             }
         };
@@ -329,7 +415,7 @@ impl Core {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         if state.end().is_none() {
             if std::mem::take(&mut process.doomed) {
-                self.drones.send(drone, Command::Kill { pidfile });
+                self.send_kill(pidfile, drone);
             }
             if !counted {
                 self.drones.add_active(drone, weight);
@@ -365,7 +451,11 @@ impl Core {
             && deadline.due < self.now
         {
             self.processes.forget_by.pop_front();
-            self.drop_process(deadline.pidfile);
+            if self.awaits_silent_drone(deadline.pidfile) {
+                self.forget_later(deadline.pidfile);
+            } else {
+                self.drop_process(deadline.pidfile);
+            }
             self.processes.drop_met_deadlines();
         }
     }
@@ -390,7 +480,7 @@ impl Core {
         if let Some(drone) = drone {
             let path = agent.and_then(|agent| self.agent_path(agent));
             self.free_room(drone, weight);
-            self.drones.send(drone, Command::Kill { pidfile });
+            self.send_kill(pidfile, drone);
             self.notices.push(Notice::LostProcess { path, drone });
         }
         self.agents.news.extend(agent);

@@ -63,7 +63,7 @@ impl Core {
     fn recover_numbered(
         settings: Settings,
         role: Role,
-        rows: LiveRows,
+        mut rows: LiveRows,
         now: Time,
         recover_hosts: bool,
         processes: Processes,
@@ -92,8 +92,13 @@ impl Core {
             system_user: None,
         };
         core.apply_settings(settings);
+        let kills = std::mem::take(&mut rows.kills);
         core.load(rows);
-        let agents = if role == Role::HostScheduler { Vec::new() } else { core.recover_agents() };
+        let mut agents = Vec::new();
+        if role != Role::HostScheduler {
+            agents = core.recover_agents();
+            kills.into_iter().for_each(|order| core.recover_kill(order));
+        }
         core.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
         let outboxes = core.drones.by_id.iter_mut();
         let commands =

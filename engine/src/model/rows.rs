@@ -11,7 +11,7 @@ use crate::ids::{AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelI
 use crate::time::{Span, Time};
 
 /// A device under test.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Its id.
     pub id: HostId,
@@ -38,7 +38,7 @@ pub struct Host {
 }
 
 /// A property of hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// Its id.
     pub id: LabelId,
@@ -53,7 +53,7 @@ pub struct Label {
 }
 
 /// A request to run one test program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -95,7 +95,7 @@ pub struct Job {
 }
 
 /// The last part of an entry's execution path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Subdir {
     /// Not decided: the entry has not come to its test.
     Unset,
@@ -133,7 +133,7 @@ impl fmt::Display for Subdir {
 }
 
 /// A host queue entry: one job on one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its id.
     pub id: EntryId,
@@ -181,7 +181,7 @@ impl Entry {
 }
 
 /// A Verify, Cleanup, Reset, Repair or Provision on one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecialTask {
     /// Its id; part of its execution path.
     pub id: TaskId,
@@ -217,7 +217,7 @@ impl SpecialTask {
 }
 
 /// Somebody who owns jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Their id.
     pub id: UserId,
@@ -230,7 +230,7 @@ pub struct User {
 }
 
 /// A machine that runs processes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drone {
     /// Its id.
     pub id: DroneId,
@@ -245,7 +245,7 @@ pub struct Drone {
 }
 
 /// A named set of drones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroneSet {
     /// Its id.
     pub id: DroneSetId,

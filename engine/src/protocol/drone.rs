@@ -1,5 +1,6 @@
 //! What drones report, and what they are told to do.
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::process::{ExecutionPath, PidfileEvent, PidfileName, Work};
@@ -7,7 +8,7 @@ use crate::ids::{DroneId, EntryId, PidfileId};
 use crate::time::Time;
 
 /// What one drone had to say in a refresh.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroneReport {
     /// Which drone.
     pub drone: DroneId,
@@ -16,7 +17,7 @@ pub struct DroneReport {
 }
 
 /// How a drone answered a refresh.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DroneAnswer {
     /// It answered in time.
     News {
@@ -33,7 +34,7 @@ pub enum DroneAnswer {
 }
 
 /// A file that the scheduler itself writes beside a process's results.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResultNote {
     /// The keyval `job_queued`, where no test has written it: the moment of the job's creation.
     JobQueued(Time),
@@ -46,7 +47,7 @@ pub enum ResultNote {
 }
 
 /// Something that a drone is to do. Commands for one drone are carried out in their order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Report this pidfile from now on: at first its contents, then every change.
     Watch {
@@ -102,7 +103,7 @@ pub enum Command {
 }
 
 /// What became of the commands sent to one drone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActReport {
     /// Which drone.
     pub drone: DroneId,
@@ -113,7 +114,7 @@ pub struct ActReport {
 }
 
 /// Three outcomes, not two, for anything remote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActOutcome {
     /// All carried out.
     Done,

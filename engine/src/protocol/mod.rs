@@ -8,7 +8,8 @@ mod rows;
 
 pub use drone::{ActOutcome, ActReport, Command, DroneAnswer, DroneReport, ResultNote};
 pub use notice::Notice;
-pub use process::{ExecutionPath, PidfileContents, PidfileEvent, PidfileName, Work, WorkKind};
+pub use process::{ExecutionPath, NotAnExecutionPath, PidfileContents, PidfileEvent, PidfileName, Work, WorkKind};
 pub use rows::{
-    Changes, EntryColumns, EntryUpdate, HostColumns, HostUpdate, LiveRows, RowChange, TaskHistory, TaskUpdate,
+    Changes, EntryColumns, EntryUpdate, HostColumns, HostUpdate, KillOrder, LiveRows, RowChange, TaskHistory,
+    TaskUpdate,
 };

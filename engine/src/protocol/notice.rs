@@ -1,5 +1,6 @@
 //! News for people.
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::process::ExecutionPath;
@@ -7,7 +8,7 @@ use crate::ids::{DroneId, EntryId, HostId, JobId, UserId};
 use crate::model::{EntryStatus, HostStatus};
 
 /// Something that people should hear of. What becomes mail is the driver's business.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
     /// An entry came to a status about which its owner wants mail.
     EntryStatus {

@@ -1,15 +1,17 @@
 //! Processes, and the pidfiles by which they are known.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::ids::{EntryId, HostId, JobId, TaskId};
 use crate::model::{Subdir, TaskKind};
 
 /// Where a process keeps its pidfile and results, relative to the results directory. Its text is the path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExecutionPath {
     /// `hosts/HOSTNAME/TASKID-task`
     Task {
@@ -40,8 +42,32 @@ impl fmt::Display for ExecutionPath {
     }
 }
 
+/// A text that is no execution path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no execution path: expected hosts/HOSTNAME/TASKID-task or JOBID-OWNER/SUBDIR")]
+pub struct NotAnExecutionPath(pub String);
+
+impl FromStr for ExecutionPath {
+    type Err = NotAnExecutionPath;
+
+    fn from_str(text: &str) -> Result<Self, NotAnExecutionPath> {
+        let path = match text.split('/').collect::<Vec<_>>().as_slice() {
+            ["hosts", hostname, task] => task.split_once('-').and_then(|(task, kind)| {
+                let kind = TaskKind::ALL.iter().copied().find(|known| known.lower() == kind)?;
+                Some(ExecutionPath::Task { hostname: (*hostname).into(), task: TaskId(task.parse().ok()?), kind })
+            }),
+            [job, subdir] => job.split_once('-').and_then(|(job, owner)| {
+                let (job, subdir) = (JobId(job.parse().ok()?), Subdir::parse(subdir));
+                Some(ExecutionPath::Entry { job, owner: owner.into(), subdir })
+            }),
+            _ => None,
+        };
+        path.filter(|path| path.to_string() == text).ok_or_else(|| NotAnExecutionPath(text.to_owned()))
+    }
+}
+
 /// The three pidfiles that the scheduler reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PidfileName {
     /// `.autoserv_execute`: a test or a special task.
     Execute,
@@ -60,10 +86,15 @@ impl PidfileName {
             PidfileName::Parse => ".parser_execute",
         }
     }
+
+    /// The pidfile of this name.
+    pub fn parse(name: &str) -> Option<PidfileName> {
+        [PidfileName::Execute, PidfileName::Gather, PidfileName::Parse].into_iter().find(|known| known.as_str() == name)
+    }
 }
 
 /// What a pidfile says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PidfileContents {
     /// Nothing: the process has not come to writing it.
     Empty,
@@ -105,7 +136,7 @@ impl PidfileContents {
 }
 
 /// News of one pidfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PidfileEvent {
     /// It has new contents.
     Changed(PidfileContents),
@@ -114,7 +145,7 @@ pub enum PidfileEvent {
 }
 
 /// What a process is started for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// What it does.
     pub kind: WorkKind,
@@ -127,7 +158,7 @@ pub struct Work {
 }
 
 /// The kinds of process that drones run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum WorkKind {
     /// A special task.
     Special(TaskKind),

@@ -1,12 +1,14 @@
 //! Rows that changed outside, and changes of rows to be committed.
 
 use bitflags::bitflags;
+use serde::{Deserialize, Serialize};
 
+use super::process::{ExecutionPath, PidfileName};
 use crate::ids::{DroneId, EntryId, HostId, JobId, TaskId};
 use crate::model::{Drone, DroneSet, Entry, Host, HostStatus, Ineligible, Job, Label, SpecialTask, TaskKind, User};
 
 /// A row that came, changed or went outside of the scheduler, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RowChange {
     /// A host came or changed.
     Host(Host),
@@ -37,7 +39,7 @@ pub enum RowChange {
 }
 
 /// Everything that is alive in the database.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LiveRows {
     /// All labels.
     pub labels: Vec<Label>,
@@ -61,10 +63,24 @@ pub struct LiveRows {
     pub history: Vec<TaskHistory>,
     /// Above every id of a special task in the database.
     pub next_task: u32,
+    /// Kills that were decided and not yet seen to have worked.
+    pub kills: Vec<KillOrder>,
+}
+
+/// A kill that was decided. It is kept in the database until the process is known to have ended: should the scheduler stop
+/// before the drone has heard of it, the next one gives the order again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KillOrder {
+    /// Where the process keeps its pidfile.
+    pub path: ExecutionPath,
+    /// Which pidfile.
+    pub name: PidfileName,
+    /// The drone that runs it; `None`: any that may, since nobody has heard of it yet.
+    pub drone: Option<DroneId>,
 }
 
 /// How many special tasks of a kind an entry has had on a host, ended ones included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskHistory {
     /// The entry.
     pub entry: EntryId,
@@ -78,7 +94,7 @@ pub struct TaskHistory {
 
 bitflags! {
     /// Columns of a host that the scheduler writes.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
     pub struct HostColumns: u8 {
         /// `status`
         const STATUS = 1;
@@ -89,7 +105,7 @@ bitflags! {
     }
 
     /// Columns of an entry that the scheduler writes.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
     pub struct EntryColumns: u8 {
         /// `status`, `active`, `complete`
         const STATUS = 1;
@@ -107,7 +123,7 @@ bitflags! {
 }
 
 /// New values of some columns of a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostUpdate {
     /// Which host.
     pub id: HostId,
@@ -122,7 +138,7 @@ pub struct HostUpdate {
 }
 
 /// New values of some columns of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryUpdate {
     /// Which columns are to be written; the others' values here are for information.
     pub columns: EntryColumns,
@@ -131,7 +147,7 @@ pub struct EntryUpdate {
 }
 
 /// What is to become of the row of a special task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskUpdate {
     /// A new row, with this id.
     Insert(SpecialTask),
@@ -142,7 +158,7 @@ pub enum TaskUpdate {
 }
 
 /// Everything that a tick changes in the database: one transaction.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// Hosts, each at most once.
     pub hosts: Vec<HostUpdate>,
@@ -156,6 +172,10 @@ pub struct Changes {
     pub ineligible_removed: Vec<Ineligible>,
     /// Complete jobs all of whose ineligible rows go.
     pub ineligible_swept: Vec<JobId>,
+    /// Kills that were decided, known by path and name: one that is there already stays.
+    pub kills_added: Vec<KillOrder>,
+    /// Kills that have worked, or came too late, known by path and name; some may have been added in the same tick.
+    pub kills_removed: Vec<KillOrder>,
 }
 
 impl Changes {
@@ -167,5 +187,7 @@ impl Changes {
             && self.ineligible_added.is_empty()
             && self.ineligible_removed.is_empty()
             && self.ineligible_swept.is_empty()
+            && self.kills_added.is_empty()
+            && self.kills_removed.is_empty()
     }
 }

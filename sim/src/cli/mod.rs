@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod replay;
 mod run;
 mod stopwatch;
 
@@ -51,6 +52,16 @@ The same scenario and seed give the same digest and the same bytes in every CSV 
 machine. Files and columns are described in docs/outputs.md, the scenario format in
 docs/workloads.md.")]
     Run(run::Run),
+    /// Decide again what a production scheduler decided, from the file that `yardmaster serve --record` wrote.
+    #[command(after_help = "\
+Exit status: 0 every decision is as recorded, 1 one differs, 2 the file cannot be read or makes no sense.")]
+    Replay {
+        /// The recorded file.
+        file: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Whether this is a TOML file with such a key at its top: scripted scenarios have `step`, those of workloads `workload`.
@@ -64,6 +75,7 @@ impl Cli {
         match self.command {
             Command::Check { files, trace } => check::check(&files, trace),
             Command::Run(run) => run.run(),
+            Command::Replay { file, json } => replay::run(&file, json),
         }
     }
 }

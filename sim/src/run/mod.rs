@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
-    AclGroupId, Clock, DroneId, Engine, EngineError, Host, HostId, Job, JobId, LabelId, Role, Span, TickReport, Time,
-    UserId,
+    AclGroupId, Clock, DroneId, Engine, EngineError, Host, HostId, Job, JobId, LabelId, Role, Setup, Span, TickReport,
+    Time, UserId,
 };
 
 use crate::clock::VirtualClock;
@@ -60,7 +60,9 @@ pub fn simulate(plan: &Plan, seed: u64, mut progress: impl FnMut(Progress)) -> R
     let drones = FakeDrones::new(clock.clone(), drones, fate, false);
     let mut store = store;
     let term = store.begin_term();
-    let start = Engine::start(clock.clone(), drones, store, plan.settings.clone(), Role::Whole, term, false);
+    let settings = plan.settings.clone();
+    let setup = Setup { settings, role: Role::Whole, term, recover_hosts: false, journal: None };
+    let start = Engine::start(clock.clone(), drones, store, setup);
     let well = vec![0; plan.hosts.len()];
     let mut run = Run {
         plan,

@@ -212,13 +212,13 @@ impl Player {
         let settings: Settings =
             serde_json::from_value(settings).map_err(|error| Problem::BadInput(format!("set: {error}")))?;
         self.settings = settings.clone();
-        self.engine_mut().core_mut().set_settings(settings);
+        self.engine_mut().set_settings(settings);
         Ok(())
     }
 
     fn restart(&mut self, recover_hosts: bool) -> Result<(), Problem> {
         let (clock, drones, store) = self.engine.take().expect("put back at once").into_parts();
-        self.engine = Some(start_engine(clock, drones, store, self.settings.clone(), recover_hosts)?);
+        self.engine = Some(start_engine(clock, drones, store, self.settings.clone(), recover_hosts, self.journal())?);
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Setting up a scripted lab, and starting a scheduler on it.
 
-use yardmaster_engine::{Engine, Host, Job, JobId, RebootAfter, RebootBefore, Role, Settings, Span, Time, UserId};
+use yardmaster_engine::{
+    Engine, Host, Job, JobId, Journal, RebootAfter, RebootBefore, Role, Settings, Setup, Span, Time, UserId,
+};
 
 use super::expect::expand;
 use super::format::Script;
@@ -94,9 +96,11 @@ pub(super) fn start_engine(
     mut store: MemoryStore,
     settings: Settings,
     recover_hosts: bool,
+    journal: Option<Box<dyn Journal>>,
 ) -> Result<FakeEngine, Problem> {
     let term = store.begin_term();
-    let start = Engine::start(clock, drones, store, settings, Role::Whole, term, recover_hosts);
+    let setup = Setup { settings, role: Role::Whole, term, recover_hosts, journal };
+    let start = Engine::start(clock, drones, store, setup);
     poll_now(start).map_err(|error| Problem::Failed(error.to_string()))
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use yardmaster_engine::{
-    Clock, DroneId, DroneSetId, Engine, EngineError, EntryId, HostId, JobId, Settings, Span, TickReport, Time, UserId,
-    WaitReason, Work,
+    Clock, DroneId, DroneSetId, Engine, EngineError, EntryId, HostId, JobId, Journal, Settings, Span, TickReport, Time,
+    UserId, WaitReason, Work,
 };
 
 use super::expect::{Difference, expand};
@@ -44,7 +44,11 @@ pub struct Player {
     trace: Option<Vec<String>>,
     /// Checks the core's own consistency after every tick.
     validate: bool,
+    journals: Option<Journals>,
 }
+
+/// Gives every scheduler of a scenario its journal.
+type Journals = Box<dyn Fn() -> Box<dyn Journal>>;
 
 /// Plays a scenario to its end or to its first failing step.
 ///
@@ -65,12 +69,25 @@ impl Player {
     /// # Errors
     /// If the lab makes no sense.
     pub fn new(script: &Script, trace: bool) -> Result<Player, Problem> {
+        Player::begin(script, trace, None)
+    }
+
+    /// The same, with everything that every scheduler of the scenario takes in and decides written to a journal.
+    ///
+    /// # Errors
+    /// As [`Player::new`].
+    pub fn recorded<J: Journal + Clone + 'static>(script: &Script, journal: J) -> Result<Player, Problem> {
+        Player::begin(script, false, Some(Box::new(move || Box::new(journal.clone()))))
+    }
+
+    fn begin(script: &Script, trace: bool, journals: Option<Journals>) -> Result<Player, Problem> {
         let clock = VirtualClock::new(Time(0));
         let mut store = MemoryStore::default();
         set_up_lab(&mut store, script)?;
         let drones: Vec<DroneId> = store.drones.iter().map(|drone| drone.id).collect();
         let drones = FakeDrones::new(clock.clone(), drones, UntilTold, true);
-        let engine = start_engine(clock.clone(), drones, store, script.settings.clone(), false)?;
+        let journal = journals.as_ref().map(|journals| journals());
+        let engine = start_engine(clock.clone(), drones, store, script.settings.clone(), false, journal)?;
         Ok(Player {
             engine: Some(engine),
             clock,
@@ -81,7 +98,13 @@ impl Player {
             entry_ids: BTreeMap::new(),
             trace: trace.then(Vec::new),
             validate: true,
+            journals,
         })
+    }
+
+    /// The journal of the next scheduler.
+    pub(super) fn journal(&self) -> Option<Box<dyn Journal>> {
+        self.journals.as_ref().map(|journals| journals())
     }
 
     /// What has happened since the last call, a line a change.
