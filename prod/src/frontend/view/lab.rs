@@ -13,16 +13,18 @@ const SHOWN: u32 = 8;
 /// A scheduler, as its term in the database shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchedulerView {
-    /// What it does: all, or only giving hosts.
+    /// What it does: `dispatcher` or `host scheduler`.
     pub role: String,
     /// The number of its reign.
     pub term: i64,
     /// The number of its last committed tick.
     pub tick: i64,
-    /// The process that holds it; null = none, it has ended well.
-    pub holder: Option<String>,
+    /// The machine and process that has it, or had it last.
+    pub holder: String,
+    /// Whether it still has it; false once it has ended well.
+    pub at_work: bool,
     /// Seconds since it last said that it lives, by the database server's clock.
-    pub silent_for: Option<i64>,
+    pub silent_for: i64,
 }
 
 /// How many entries are in a status.
@@ -119,11 +121,9 @@ pub async fn lab(database: &Database) -> Result<LabView, DatabaseError> {
 }
 
 async fn schedulers(database: &Database) -> Result<Vec<SchedulerView>, DatabaseError> {
-    let dialect = database.dialect();
     let sql = format!(
-        "SELECT role, term, number, holder, {} - {} FROM yardmaster_terms WHERE term > 0 ORDER BY role",
-        dialect.now_seconds(),
-        dialect.seconds_of("renewed_on")
+        "SELECT role, term, number, holder, held, {} - renewed_on FROM yardmaster_terms ORDER BY role",
+        database.dialect().now_seconds(),
     );
     let rows = database.query(&sql, Vec::new()).await?;
     let view = |row: &crate::database::Row| {
@@ -131,8 +131,9 @@ async fn schedulers(database: &Database) -> Result<Vec<SchedulerView>, DatabaseE
             role: row.get(0)?,
             term: row.get(1)?,
             tick: row.get(2)?,
-            holder: row.get::<Option<String>>(3)?.filter(|holder| !holder.is_empty()),
-            silent_for: row.get(4)?,
+            holder: row.get(3)?,
+            at_work: row.get(4)?,
+            silent_for: row.get(5)?,
         })
     };
     rows.iter().map(view).collect()
