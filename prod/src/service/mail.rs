@@ -13,7 +13,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
-use yardmaster_engine::{EntryId, EntryStatus, JobId};
+use yardmaster_engine::{EntryId, EntryStatus, JobId, Notice};
 
 use super::config::{Config, MailTls, first_line};
 use crate::database::{Database, DatabaseError};
@@ -43,6 +43,30 @@ pub enum News {
     JobEnded(JobId),
     /// Something for the operators.
     Trouble(String),
+}
+
+impl News {
+    /// What a notice is by mail; one that is not for a job's people goes to the operators, in words.
+    pub fn of(notice: &Notice, words: impl FnOnce() -> String) -> News {
+        match notice {
+            Notice::EntryStatus { entry, job, status } => {
+                News::EntryStatus { entry: *entry, job: *job, status: *status }
+            }
+            Notice::JobEnded { job } => News::JobEnded(*job),
+            Notice::StartRefused { .. }
+            | Notice::NoResults { .. }
+            | Notice::CorruptPidfile { .. }
+            | Notice::LostProcess { .. }
+            | Notice::DroneSilent { .. }
+            | Notice::DroneBack { .. }
+            | Notice::Quarantined { .. }
+            | Notice::ActiveAndComplete { .. }
+            | Notice::PlatformCount { .. }
+            | Notice::HostRecovered { .. }
+            | Notice::NoDroneSet { .. }
+            | Notice::Orphans { .. } => News::Trouble(words()),
+        }
+    }
 }
 
 /// Why there can be no mail.
