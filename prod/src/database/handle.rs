@@ -140,6 +140,15 @@ impl Database {
         }
     }
 
+    /// A handle for long reading beside the others' work: on SQLite a connection of its own, since one serves one at a time.
+    pub(crate) async fn companion(&self) -> Result<Database, DatabaseError> {
+        let server = match &self.server {
+            Server::MySql(pool) => Server::MySql(pool.clone()),
+            Server::Sqlite(worker) => Server::Sqlite(sqlite::Worker::open(worker.path()).await?),
+        };
+        Ok(Database { server })
+    }
+
     /// Ends a connection on the server, so that nothing that was sent on it can take effect after it has let go of its
     /// locks. On SQLite there is nothing to end.
     pub(crate) async fn end_connection(&self, connection: ConnectionId) -> Result<(), DatabaseError> {

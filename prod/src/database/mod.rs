@@ -21,4 +21,5 @@ pub use address::{AddressError, DatabaseAddress, MySqlAddress, Tls};
 pub use dialect::Dialect;
 pub use error::DatabaseError;
 pub use handle::{Consumer, Database, Executed, Transaction};
+pub(crate) use mysql::ConnectionId;
 pub use value::{FromValue, Row, Value};

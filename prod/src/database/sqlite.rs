@@ -1,7 +1,7 @@
 //! SQLite, on a thread of its own. Whoever holds the [`Lease`] is alone with the connection; statements of a lease run in
 //! their order, so that a rollback that is only sent is certain to come before the next user's first statement.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(super) struct Worker {
     jobs: Sender<Job>,
     interrupt: InterruptHandle,
     turn: Arc<Mutex<()>>,
+    path: PathBuf,
 }
 
 /// A turn on the connection.
@@ -54,7 +55,11 @@ impl Worker {
             Ok(Err(error)) => return Err(unreachable(error.to_string())),
             Err(_) => return Err(unreachable("its thread ended".to_owned())),
         };
-        Ok(Arc::new(Worker { jobs, interrupt, turn: Arc::new(Mutex::new(())) }))
+        Ok(Arc::new(Worker { jobs, interrupt, turn: Arc::new(Mutex::new(())), path: path.to_owned() }))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) async fn lease(self: &Arc<Worker>) -> Result<Lease, DatabaseError> {

@@ -3,5 +3,7 @@
 #[path = "../support/mariadb.rs"]
 mod mariadb;
 
+mod hearing;
+mod lab;
 mod place;
 mod schema;

@@ -8,34 +8,34 @@ use yardmaster::database::{Database, DatabaseAddress, Value};
 use crate::mariadb::MariaDb;
 
 /// Where a database is, kept alive as long as a test needs it.
-pub struct Place {
-    pub address: DatabaseAddress,
+pub(crate) struct Place {
+    pub(crate) address: DatabaseAddress,
     _directory: Option<TempDir>,
-    pub server: Option<Arc<MariaDb>>,
+    pub(crate) server: Option<Arc<MariaDb>>,
 }
 
 impl Place {
     /// A new file.
-    pub fn sqlite() -> Place {
+    pub(crate) fn sqlite() -> Place {
         let directory = TempDir::new().expect("a temporary directory");
         let address = DatabaseAddress::Sqlite(directory.path().join("lab.db"));
         Place { address, _directory: Some(directory), server: None }
     }
 
     /// A new database on the shared server.
-    pub async fn mariadb() -> Place {
+    pub(crate) async fn mariadb() -> Place {
         let server = tokio::task::spawn_blocking(MariaDb::shared).await.expect("a server");
         let address = server.fresh_database().await;
         Place { address, _directory: None, server: Some(server) }
     }
 
-    pub async fn open(&self) -> Database {
+    pub(crate) async fn open(&self) -> Database {
         Database::open(&self.address).await.expect("the database opens")
     }
 }
 
 /// The first column of the first row, as a number.
-pub async fn number(database: &Database, sql: &str, parameters: Vec<Value>) -> i64 {
+pub(crate) async fn number(database: &Database, sql: &str, parameters: Vec<Value>) -> i64 {
     let rows = database.query(sql, parameters).await.expect(sql);
     rows.first().map_or(0, |row| row.get(0).expect(sql))
 }

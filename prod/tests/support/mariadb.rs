@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use yardmaster::database::{Database, DatabaseAddress};
 
 /// A running server, until it is dropped.
-pub struct MariaDb {
+pub(crate) struct MariaDb {
     directory: TempDir,
     port: u16,
     process: Mutex<Option<Child>>,
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 impl MariaDb {
     /// The server that the tests of this binary share.
-    pub fn shared() -> Arc<MariaDb> {
+    pub(crate) fn shared() -> Arc<MariaDb> {
         let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         shared.upgrade().unwrap_or_else(|| {
             let server = Arc::new(MariaDb::private());
@@ -35,7 +35,7 @@ impl MariaDb {
     }
 
     /// A server for one test, to be killed.
-    pub fn private() -> MariaDb {
+    pub(crate) fn private() -> MariaDb {
         let directory =
             tempfile::Builder::new().prefix("yardmaster-mariadb-").tempdir().expect("a temporary directory");
         if is_root() {
@@ -58,7 +58,7 @@ impl MariaDb {
     }
 
     /// Starts it again.
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         let data = self.directory.path().join("data");
         let process = Command::new("mariadbd")
             .arg("--no-defaults")
@@ -86,7 +86,7 @@ impl MariaDb {
     }
 
     /// Ends it as a power cut would.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let process = self.process.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         if let Some(mut process) = process {
             let _ = process.kill();
@@ -99,18 +99,18 @@ impl MariaDb {
     }
 
     /// The address of a database there.
-    pub fn address(&self, database: &str) -> DatabaseAddress {
+    pub(crate) fn address(&self, database: &str) -> DatabaseAddress {
         let address = format!("mysql://root@127.0.0.1:{}/{database}", self.port);
         address.parse().expect("an address")
     }
 
     /// The port that it listens on, on loopback.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Makes an empty database.
-    pub async fn fresh_database(&self) -> DatabaseAddress {
+    pub(crate) async fn fresh_database(&self) -> DatabaseAddress {
         let name = format!("lab{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let server = self.administrator().await;
         let created = server.execute(&format!("CREATE DATABASE {name} CHARACTER SET utf8"), Vec::new()).await;
@@ -119,7 +119,7 @@ impl MariaDb {
     }
 
     /// A handle with which anything may be done.
-    pub async fn administrator(&self) -> Database {
+    pub(crate) async fn administrator(&self) -> Database {
         Database::open(&self.address("mysql")).await.expect("the server lets root in")
     }
 }

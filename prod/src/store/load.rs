@@ -1,0 +1,90 @@
+//! Everything that lives, as it is at one moment.
+
+use yardmaster_engine::{JobId, LiveRows};
+
+use super::quarantine::{Quarantine, Quarantined};
+use super::read::Which;
+use super::read_lab::{self, Logins};
+use super::read_work::{self, Entries};
+use crate::database::{Database, DatabaseError, Transaction};
+
+/// Everything that lives, and what makes no sense.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The rows.
+    pub rows: LiveRows,
+    /// What was set aside.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// Reads everything that lives without touching anything: for programs that only look, as `yardmaster why`. A drone that
+/// says nothing about it has room for `usual_room` processes.
+///
+/// # Errors
+/// If the database cannot be read.
+pub async fn snapshot(database: &Database, usual_room: u32) -> Result<Snapshot, DatabaseError> {
+    let (rows, mut quarantine) = read(database, usual_room).await?;
+    Ok(Snapshot { rows, quarantined: quarantine.take_untold() })
+}
+
+pub(super) async fn read(database: &Database, usual_room: u32) -> Result<(LiveRows, Quarantine), DatabaseError> {
+    let mut transaction = database.begin_snapshot().await?;
+    let mut quarantine = Quarantine::default();
+    let rows = read_all(&mut transaction, usual_room, &mut quarantine).await?;
+    transaction.rollback().await?;
+    Ok((rows, quarantine))
+}
+
+async fn read_all(
+    transaction: &mut Transaction,
+    usual_room: u32,
+    quarantine: &mut Quarantine,
+) -> Result<LiveRows, DatabaseError> {
+    let users = read_lab::users(transaction, Which::All, quarantine).await?;
+    let logins: Logins = users.iter().map(|user| (user.login.clone(), user.id)).collect();
+    let labels = read_lab::labels(transaction, Which::All, quarantine).await?;
+    let drones = read_lab::drones(transaction, Which::All, &logins, usual_room, quarantine).await?;
+    let drone_sets = read_lab::drone_sets(transaction, Which::All, quarantine).await?;
+    let entries = read_work::entries(transaction, Entries::Live, quarantine).await?;
+    let mut entries: Vec<_> = entries.into_iter().map(|row| row.entry).collect();
+    entries.sort_unstable_by_key(|entry| entry.id);
+    let mut tasks = read_work::tasks(transaction, Which::All, quarantine).await?;
+
+    let mut hosts = read_lab::hosts(transaction, Which::All, quarantine).await?;
+    let known: std::collections::BTreeSet<u32> = hosts.iter().map(|host| host.id.0).collect();
+    let named = entries.iter().filter_map(|entry| entry.host).chain(tasks.iter().map(|task| task.host));
+    let named: std::collections::BTreeSet<u32> =
+        named.map(|host| host.0).filter(|host| !known.contains(host)).collect();
+    let named: Vec<u32> = named.into_iter().collect();
+    hosts.extend(read_lab::hosts(transaction, Which::Ids(&named), quarantine).await?);
+    hosts.sort_unstable_by_key(|host| host.id);
+
+    let mut jobs: Vec<u32> = entries.iter().map(|entry| entry.job.0).collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    let mut jobs = read_work::jobs(transaction, &jobs, &logins, quarantine).await?;
+    jobs.sort_unstable_by_key(|job| job.id);
+    // Rows that hang on one that was set aside, or is not there, wait for it.
+    let has_job = |id: JobId| jobs.binary_search_by_key(&id, |job| job.id).is_ok();
+    let has_host = |id| hosts.binary_search_by_key(&id, |host| host.id).is_ok();
+    entries.retain(|entry| has_job(entry.job) && entry.host.is_none_or(has_host));
+    tasks.retain(|task| has_host(task.host));
+    let living: std::collections::BTreeSet<JobId> = entries.iter().map(|entry| entry.job).collect();
+    jobs.retain(|job| living.contains(&job.id));
+
+    let entry_ids: Vec<u32> = entries.iter().map(|entry| entry.id.0).collect();
+    Ok(LiveRows {
+        ineligible: read_work::ineligible(transaction, Which::All).await?,
+        history: read_work::history(transaction, &entry_ids).await?,
+        next_task: read_work::next_task(transaction).await?,
+        kills: read_work::kills(transaction, quarantine).await?,
+        labels,
+        users,
+        hosts,
+        drones,
+        drone_sets,
+        jobs,
+        entries,
+        tasks,
+    })
+}

@@ -1,0 +1,100 @@
+//! Reading rows by their ids, in bulk.
+
+use crate::database::{DatabaseError, Row, Transaction, Value};
+
+/// How many ids one statement names.
+pub(super) const CHUNK: usize = 1024;
+
+/// Which rows to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which<'a> {
+    /// All that matter.
+    All,
+    /// These.
+    Ids(&'a [u32]),
+}
+
+/// `?, ?, …`, `count` of them.
+pub(super) fn marks(count: usize) -> String {
+    let mut marks = "?, ".repeat(count);
+    marks.truncate(marks.len().saturating_sub(2));
+    marks
+}
+
+/// A chunk of ids as parameters, its last one repeated up to a power of two: so that there are few different statements,
+/// each prepared once.
+pub(super) fn padded(ids: &[u32]) -> Vec<Value> {
+    let mut values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}
+
+/// The rows whose column is one of the ids. `sql` ends where the condition goes, `more` follows it.
+pub(super) async fn by_ids(
+    transaction: &mut Transaction,
+    sql: &str,
+    column: &str,
+    ids: &[u32],
+    more: &str,
+) -> Result<Vec<Row>, DatabaseError> {
+    let mut rows = Vec::new();
+    for chunk in ids.chunks(CHUNK) {
+        let values = padded(chunk);
+        let sql = format!("{sql} {column} IN ({}) {more}", marks(values.len()));
+        rows.extend(transaction.query(&sql, values).await?);
+    }
+    Ok(rows)
+}
+
+/// Pairs of two ids, by `which` of the first.
+pub(super) async fn pairs(
+    transaction: &mut Transaction,
+    sql: &str,
+    column: &str,
+    which: Which<'_>,
+) -> Result<Vec<(u32, u32)>, DatabaseError> {
+    let rows = match which {
+        Which::All => transaction.query(&format!("{sql} 1 = 1"), Vec::new()).await?,
+        Which::Ids(ids) => by_ids(transaction, sql, column, ids, "").await?,
+    };
+    // A pair of which one side is missing or out of range belongs to nothing.
+    Ok(rows.iter().filter_map(|row| Some((row.get(0).ok()?, row.get(1).ok()?))).collect())
+}
+
+/// What a row's columns hold, with their names for whoever has to mend it.
+pub(super) struct Columns<'a>(pub(super) &'a Row);
+
+impl Columns<'_> {
+    pub(super) fn get<T: crate::database::FromValue>(&self, index: usize, name: &str) -> Result<T, String> {
+        self.0.get(index).map_err(|error| match error {
+            DatabaseError::BadRow { expected, found, .. } => {
+                format!("{name} should hold {expected}, but holds {found}")
+            }
+            other => other.to_string(),
+        })
+    }
+
+    /// A truth that Autotest's schema lets be NULL.
+    pub(super) fn flag(&self, index: usize, name: &str, default: bool) -> Result<bool, String> {
+        Ok(self.get::<Option<bool>>(index, name)?.unwrap_or(default))
+    }
+
+    pub(super) fn word<T: std::str::FromStr<Err = yardmaster_engine::UnknownWord>>(
+        &self,
+        index: usize,
+        name: &str,
+    ) -> Result<T, String> {
+        self.get::<String>(index, name)?
+            .parse()
+            .map_err(|error: yardmaster_engine::UnknownWord| format!("{name}: {error}"))
+    }
+
+    /// A level that the database keeps as its place in a vocabulary.
+    pub(super) fn level<T: Copy>(&self, index: usize, name: &str, levels: &[T]) -> Result<T, String> {
+        let code: i64 = self.get(index, name)?;
+        let level = usize::try_from(code).ok().and_then(|code| levels.get(code).copied());
+        level.ok_or_else(|| format!("{name} should be 0 to {}, but is {code}", levels.len() - 1))
+    }
+}
