@@ -1,3 +1,9 @@
 //! `yardmaster`, the production scheduler and its command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    yardmaster::cli::Cli::parse().run()
+}

@@ -58,7 +58,7 @@ fn word<W: Copy + ToString>(all: &[W], what: &str, text: &str) -> Result<W, Stri
         let known: Vec<String> = all.iter().map(W::to_string).collect();
         let near = crate::suggestion::nearest(text, known.iter().map(String::as_str));
         let suggestion = crate::suggestion::did_you_mean(near);
-        format!("unknown {what}{suggestion} Expected one of {}", known.join(", "))
+        format!("unknown {what}{suggestion}: expected one of {}", known.join(", "))
     })
 }
 

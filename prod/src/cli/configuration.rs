@@ -64,9 +64,9 @@ fn show(context: &Context) -> anyhow::Result<Outcome> {
     let settings = loaded.effective();
     let rows: Vec<_> = settings
         .iter()
-        .map(|Effective { key, value, origin }| {
-            json!({"key": key.path(), "value": value, "origin": origin.to_string()})
-        })
+        .map(
+            |Effective { key, value, origin }| json!({"key": key.path(), "value": value, "origin": origin.to_string()}),
+        )
         .collect();
     context.output.list(&rows, || {
         let mut table = Table::new(&["setting", "value", "origin"]);

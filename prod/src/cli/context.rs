@@ -51,7 +51,9 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
         Some(_) | None => cause.downcast_ref::<DatabaseError>(),
     });
     match cause {
-        Some(DatabaseError::Other { cause, .. }) if cause.contains("no such table") || cause.contains("doesn't exist") => {
+        Some(DatabaseError::Other { cause, .. })
+            if cause.contains("no such table") || cause.contains("doesn't exist") =>
+        {
             error.context("tables are missing: run `yardmaster db migrate` first")
         }
         Some(_) | None => error,

@@ -113,7 +113,10 @@ fn described(address: &str, status: &schema::Status) -> String {
     for term in &status.terms {
         let state = if term.held { "at work, last heard of" } else { "ended" };
         let age = readable_seconds(term.age);
-        text += &format!("{:<11} term {}, tick {}, {}: {state} {age} ago\n", term.role, term.term, term.number, term.holder);
+        text += &format!(
+            "{:<11} term {}, tick {}, {}: {state} {age} ago\n",
+            term.role, term.term, term.number, term.holder
+        );
     }
     text
 }

@@ -38,7 +38,9 @@ struct Numbered<'a> {
 
 fn cut(name: &str) -> Option<Numbered<'_>> {
     let end = name.rfind(|c: char| c.is_ascii_digit())? + 1;
-    let start = name[..end].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + name[at..].chars().next().map_or(1, char::len_utf8));
+    let start = name[..end]
+        .rfind(|c: char| !c.is_ascii_digit())
+        .map_or(0, |at| at + name[at..].chars().next().map_or(1, char::len_utf8));
     let digits = &name[start..end];
     let number = (digits.len() <= DIGITS_MAX).then(|| digits.parse().ok())??;
     Some(Numbered { before: &name[..start], after: &name[end..], number, digits })

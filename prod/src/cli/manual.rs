@@ -50,7 +50,7 @@ impl ManArgs {
 fn write_pages(command: &Command, folder: &Path) -> anyhow::Result<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone().name(name.clone())).render(&mut page)?;
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
     let path = folder.join(format!("{name}.1"));
     std::fs::write(&path, page).with_context(|| path.display().to_string())?;
     let own = |command: &&Command| command.get_name() != "help" && !command.is_hide_set();

@@ -92,7 +92,8 @@ impl Output {
         print(&if stdout().is_terminal() { table.aligned() } else { table.separated() })
     }
 
-    fn print_json<V: Serialize>(self, value: &V) -> anyhow::Result<()> {
+    /// Prints something for programs.
+    pub(crate) fn print_json<V: Serialize + ?Sized>(self, value: &V) -> anyhow::Result<()> {
         let mut out = stdout().lock();
         serde_json::to_writer_pretty(&mut out, value)?;
         Ok(writeln!(out)?)

@@ -4,6 +4,7 @@
 //! * [`jobs`], [`suites`], [`abort`]: submit and abort.
 //! * [`hosts`], [`labels`], [`acls`], [`users`], [`drones`], [`tasks`]: what a lab consists of.
 //! * [`view`]: reading it back, for tables and programs.
+//! * [`why`]: why entries wait.
 //! * `error`, `lookup`, `transaction`, `words`: what they share.
 
 pub mod abort;
@@ -19,6 +20,7 @@ pub mod tasks;
 mod transaction;
 pub mod users;
 pub mod view;
+pub mod why;
 mod words;
 
 pub use error::{FrontendError, Thing};

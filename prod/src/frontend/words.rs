@@ -41,7 +41,7 @@ impl FromStr for Priority {
         found.map(|(_, number)| Priority(*number)).ok_or_else(|| {
             let suggestion = did_you_mean(nearest(text, words()));
             let expected = words().collect::<Vec<_>>().join(", ");
-            format!("unknown priority {text:?}{suggestion} Expected a number or one of {expected}")
+            format!("unknown priority {text:?}{suggestion}: expected a number or one of {expected}")
         })
     }
 }
