@@ -35,7 +35,7 @@ const AROUND: [(&str, f64); 7] = [
 /// # Errors
 /// If something of it is there already.
 pub(super) async fn set_up(database: &Database, host_count: u32, results: &Path) -> anyhow::Result<()> {
-    users::add(database, OWNER, &["Everyone".to_owned()]).await?;
+    users::add(database, OWNER, 0).await?;
     for platform in PLATFORMS {
         labels::add(database, platform, true).await?;
     }
@@ -90,7 +90,7 @@ pub(super) async fn submit(database: &Database, count: u32, host_count: u32) -> 
         suite.control_file = "seconds = 0.5\n".to_owned();
         suite.keyvals = vec![("suite_min_duts".to_owned(), "2".to_owned())];
         let children = (0..in_suite - 1).map(|number| job(number, host_count, &["nightly/"])).collect();
-        let submitted = suites::submit(database, &SuiteRequest { suite, children }).await?;
+        let submitted = suites::submit_suite(database, &SuiteRequest { suite, children }).await?;
         ids.push(submitted.suite);
         ids.extend(submitted.children.iter().map(|child| child.job));
     }

@@ -105,7 +105,7 @@ async fn hosts_are_idle(database: &Database) -> anyhow::Result<bool> {
 }
 
 fn write_configuration(folder: &Path) -> anyhow::Result<PathBuf> {
-    let agent = super::service::agent_program(folder)?;
+    let agent = crate::service::agent_program(folder)?;
     let mut config = Config::default();
     config.database.address = Some(format!("sqlite:{}", folder.join("lab.db").display()));
     config.results.directory = Some(folder.join("results"));
@@ -113,7 +113,10 @@ fn write_configuration(folder: &Path) -> anyhow::Result<PathBuf> {
     config.commands = Commands::practice(agent.to_str().context("the path of this program is not UTF-8")?)?;
     config.log.format = LogFormat::Human;
     let file = folder.join("yardmaster.toml");
-    let text = format!("# A lab to try things out. `yardmaster config example` explains every setting.\n{}", toml::to_string(&config)?);
+    let text = format!(
+        "# A lab to try things out. `yardmaster config example` explains every setting.\n{}",
+        toml::to_string(&config)?
+    );
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
 }

@@ -27,9 +27,11 @@ impl Standing {
     pub(super) async fn read(database: &Database, results: &Path) -> Result<Standing, DatabaseError> {
         let ended = "SELECT COUNT(*) FROM afe_jobs j WHERE NOT EXISTS (SELECT 1 FROM afe_host_queue_entries e \
                      WHERE e.job_id = j.id AND e.complete = 0)";
-        let jobs_ended = database.query(ended, Vec::new()).await?.first().map(|row| row.get(0)).transpose()?.unwrap_or(0);
+        let jobs_ended =
+            database.query(ended, Vec::new()).await?.first().map(|row| row.get(0)).transpose()?.unwrap_or(0);
         let hosts = "SELECT status, COUNT(*) FROM afe_hosts GROUP BY status ORDER BY 2 DESC, 1";
-        let entries = "SELECT status, COUNT(*) FROM afe_host_queue_entries WHERE complete = 0 GROUP BY status ORDER BY 2 DESC, 1";
+        let entries =
+            "SELECT status, COUNT(*) FROM afe_host_queue_entries WHERE complete = 0 GROUP BY status ORDER BY 2 DESC, 1";
         Ok(Standing {
             jobs_ended: jobs_ended as u64,
             hosts: counts(database, hosts).await?,

@@ -105,9 +105,8 @@ impl SqlBriefings {
         );
         let ids: Vec<u32> = entries.iter().map(|entry| entry.0).collect();
         let rows = self.by_ids(&sql, &ids).await?;
-        let abort = |row: &Row| {
-            Ok((EntryId(row.get(0)?), Abort { by: row.get(1)?, on: times::from_seconds(row.get(2)?) }))
-        };
+        let abort =
+            |row: &Row| Ok((EntryId(row.get(0)?), Abort { by: row.get(1)?, on: times::from_seconds(row.get(2)?) }));
         rows.iter().map(abort).collect()
     }
 }

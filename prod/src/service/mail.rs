@@ -29,7 +29,7 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// Something to tell by mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub(super) enum News {
     /// An entry came to a status that its job's people want to hear of.
     EntryStatus {
         /// The entry.
@@ -47,7 +47,7 @@ pub enum News {
 
 impl News {
     /// What a notice is by mail; one that is not for a job's people goes to the operators, in words.
-    pub fn of(notice: &Notice, words: impl FnOnce() -> String) -> News {
+    pub(super) fn of(notice: &Notice, words: impl FnOnce() -> String) -> News {
         match notice {
             Notice::EntryStatus { entry, job, status } => {
                 News::EntryStatus { entry: *entry, job: *job, status: *status }
@@ -71,7 +71,7 @@ impl News {
 
 /// Why there can be no mail.
 #[derive(Debug, thiserror::Error)]
-pub enum MailError {
+pub(super) enum MailError {
     /// The settings of the mail server make no sense.
     #[error("notify: the mail server cannot be used: {0}")]
     Server(#[from] lettre::transport::smtp::Error),
@@ -90,7 +90,7 @@ pub enum MailError {
 
 /// The way to the task that sends mail.
 #[derive(Debug)]
-pub struct Mailer {
+pub(super) struct Mailer {
     news: mpsc::Sender<Vec<News>>,
     task: JoinHandle<()>,
 }
@@ -100,7 +100,7 @@ impl Mailer {
     ///
     /// # Errors
     /// If the settings make no sense.
-    pub fn start(config: &Config, database: Database) -> Result<Option<Mailer>, MailError> {
+    pub(super) fn start(config: &Config, database: Database) -> Result<Option<Mailer>, MailError> {
         let Some(server) = &config.notify.smtp_server else { return Ok(None) };
         let section = &config.notify;
         let builder = match section.tls {
@@ -131,14 +131,14 @@ impl Mailer {
     }
 
     /// Hands over what a tick has to tell; if the task is hopelessly behind, it is dropped, and the log says so.
-    pub fn tell(&self, news: Vec<News>) {
+    pub(super) fn tell(&self, news: Vec<News>) {
         if !news.is_empty() && self.news.try_send(news).is_err() {
             warn!("mail is not sent: too much of it waits already");
         }
     }
 
     /// Gives the last letters a moment.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         drop(self.news);
         let mut task = self.task;
         if tokio::time::timeout(LAST_LETTERS, &mut task).await.is_err() {

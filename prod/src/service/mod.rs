@@ -17,4 +17,4 @@ mod serve;
 pub use briefings::SqlBriefings;
 pub use clock::SystemClock;
 pub use program::agent_program;
-pub use serve::{ServeOptions, serve};
+pub use serve::{Ending, ServeOptions, serve};

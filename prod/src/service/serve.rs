@@ -1,7 +1,6 @@
 //! The service itself: one scheduler on one database, from its start to its end.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -20,8 +19,6 @@ use crate::database::{Database, DatabaseAddress, schema};
 use crate::drones::{Drones, Fleet};
 use crate::store::{SqlStore, StoreOptions, TermError, TermRole};
 
-/// Exit status of a scheduler that another one has replaced.
-const SUPERSEDED: u8 = 3;
 /// A term is renewed so often; it lasts for 30 s.
 const RENEW_EVERY: Span = Span::from_seconds(5);
 /// A standby looks so often whether its turn has come.
@@ -42,7 +39,7 @@ pub struct ServeOptions {
 ///
 /// # Errors
 /// If it cannot start, or cannot go on; the text says what would help.
-pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<ExitCode> {
+pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<Ending> {
     let config = load(&sources)?.config;
     logging::start(&config.log).map_err(anyhow::Error::msg)?;
     let mut signals = Signals::new()?;
@@ -50,7 +47,7 @@ pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<Ex
     info!(database = %address, "starting");
     let database = tokio::select! {
         database = open(&address) => database?,
-        () = signals.stop() => return Ok(ExitCode::SUCCESS),
+        () = signals.stop() => return Ok(Ending::Asked("a signal")),
     };
     schema::require(&database).await?;
     let mut service = Service::new(sources, config, options, database)?;
@@ -59,16 +56,12 @@ pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<Ex
     if let Some(mailer) = service.mailer.take() {
         mailer.stop().await;
     }
-    match outcome? {
-        Ending::Asked(why) => {
-            info!(why, "stopped; processes go on, and the next scheduler takes them up");
-            Ok(ExitCode::SUCCESS)
-        }
-        Ending::Superseded => {
-            error!("another scheduler has taken over this database");
-            Ok(ExitCode::from(SUPERSEDED))
-        }
+    match &outcome {
+        Ok(Ending::Asked(why)) => info!(why, "stopped; processes go on, and the next scheduler takes them up"),
+        Ok(Ending::Superseded) => error!("another scheduler has taken over this database"),
+        Err(_) => {}
     }
+    outcome
 }
 
 /// A service that has its database.
@@ -126,7 +119,12 @@ impl Service {
             };
             announce(&report, engine.core());
             for row in engine.store_mut().take_quarantined() {
-                warn!("set aside until it is mended: {row}");
+                warn!(
+                    table = row.table,
+                    id = row.id,
+                    why = row.why,
+                    "a row makes no sense: it is set aside until it is mended"
+                );
             }
             self.tell(&report, engine);
             if renewed + RENEW_EVERY <= clock.now() {
@@ -162,8 +160,10 @@ impl Service {
         loop {
             tokio::select! {
                 () = clock.sleep_until(wake) => return None,
-                () = signals.stop() => return Some("a signal"),
-                _ = signals.reload.recv() => self.reload(engine),
+                heard = signals.heard() => match heard {
+                    Heard::Stop => return Some("a signal"),
+                    Heard::Reload => self.reload(engine),
+                }
             }
         }
     }
@@ -222,7 +222,8 @@ impl Service {
             Role::HostScheduler => TermRole::HostScheduler,
         };
         let usual_room = self.config.scheduler.max_processes_per_drone;
-        let mut store = SqlStore::new(self.database.clone(), StoreOptions { role, usual_room, ..StoreOptions::default() });
+        let mut store =
+            SqlStore::new(self.database.clone(), StoreOptions { role, usual_room, ..StoreOptions::default() });
         let clock = SystemClock;
         let patience = clock.now() + Span::from_seconds(self.config.service.standby_seconds.into());
         let mut told = false;
@@ -264,8 +265,11 @@ impl Service {
 pub(super) type Scheduler = Engine<SystemClock, Drones<SqlBriefings>, SqlStore>;
 
 /// Why a scheduler ended.
-enum Ending {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was asked to, or its lifetime was over.
     Asked(&'static str),
+    /// Another scheduler has taken over.
     Superseded,
 }
 
@@ -319,11 +323,22 @@ impl Signals {
         })
     }
 
-    /// Returns when the service is asked to stop.
-    async fn stop(&mut self) {
+    async fn heard(&mut self) -> Heard {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.reload.recv() => Heard::Reload,
         }
     }
+
+    /// Returns when the service is asked to stop. Settings need no second reading before the first tick.
+    async fn stop(&mut self) {
+        while let Heard::Reload = self.heard().await {}
+    }
+}
+
+/// What a signal asks for.
+enum Heard {
+    Stop,
+    Reload,
 }
