@@ -239,7 +239,9 @@ fn a_job_is_submitted_looked_at_and_aborted() {
 fn a_control_file_may_come_from_standard_input() {
     let machine = Machine::with_lab();
     let line = "job submit --name sleep --control - --hostless";
-    let ran = machine.run_with(line, |command| drop(command.write_stdin("sleep(1)")));
+    let ran = machine.run_with(line, |command| {
+        command.write_stdin("sleep(1)");
+    });
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert_eq!(machine.json("job show 1")["control_file"], json!("sleep(1)"));
     machine.fails(
