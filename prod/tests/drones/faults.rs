@@ -179,6 +179,30 @@ fn an_agent_killed_between_refreshes_is_missed_by_nobody() {
     });
 }
 
+/// The engine takes the first answer after its recovery for the truth about what runs there.
+#[test]
+fn no_answer_comes_before_the_drone_knows_what_to_watch() {
+    run(async {
+        let mut lab = Lab::new(Kind::Local, 1);
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, (1..=60).map(start).collect()).await;
+        backend.until("all run", |backend, _| (1..=60).all(|job| backend.of(1, job).last() == Some(&RUNNING))).await;
+        drop(backend);
+        // Slow to connect: the commands are not sent in time.
+        lab.settings.act_deadline_sec = 0.05;
+        lab.wrap_agent(1, &format!("sleep 0.5; exec {} \"$@\"", super::lab::AGENT));
+        for term in 2..5 {
+            let mut next = lab.backend();
+            let reports = next.act(term, 1, (1..=60).map(|job| watch(100 + job, job)).collect()).await;
+            assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "{reports:?}");
+            next.until_all_answer().await;
+            for job in 1..=60 {
+                assert_eq!(next.of(1, 100 + job), [RUNNING], "job {job}");
+            }
+        }
+    });
+}
+
 #[test]
 fn garbage_instead_of_an_agent() {
     run(async {
