@@ -182,6 +182,8 @@ fn wrong_values_are_told_with_what_was_expected() {
         ("[scheduler]\ninline_host_acquisition = 1", "true or false"),
         ("[scheduler]\ncleanup_labels = \"a\"", "a list of texts"),
         ("[log]\nformat = \"xml\"", "one of auto, human, json"),
+        ("[commands]\nverify = [\"prog {foo}\"]", "unknown placeholder {foo}"),
+        ("[commands]\nsupervise = [\"tests\"]", "a list of texts"),
         ("[service]\nrestricted_subnets = [\"10.0.0.0\"]", "as 10.1.0.0/16"),
         ("[service]\nrestricted_subnets = [\"10.0.0.0/33\"]", "at most 32"),
     ] {
@@ -203,6 +205,7 @@ fn values_out_of_range_are_told() {
         ("[drones]\nagent_path = \"agent\"", "absolute path"),
         ("[results]\ndirectory = \"results\"", "absolute path"),
         ("[service]\nlifetime_hours = inf", "out of range"),
+        ("[commands]\nnice = -5", "0 to 19"),
         ("[log]\nfilter = \"a=b=c\"", "expected a level"),
         ("[notify]\noperators = [\"nobody\"]", "\"nobody\" is no mail address"),
         ("[notify]\nlogin = \"me\"", "needs notify.password_file"),

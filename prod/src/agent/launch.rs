@@ -38,7 +38,7 @@ enum LaunchReply {
     /// A kill has come first.
     Killed,
     /// A newer term has begun.
-    OlderTerm(Refusal),
+    Refused(Refusal),
     /// It was not started.
     Failed { why: String },
 }
@@ -81,7 +81,7 @@ pub(super) fn start(results: &Results, order: &LaunchOrder) -> Result<(Outcome, 
     let outcome = match serde_json::from_str(&first) {
         Ok(LaunchReply::Claimed) => Ok(Outcome::Done),
         Ok(LaunchReply::Killed) => Ok(Outcome::Killed),
-        Ok(LaunchReply::OlderTerm(refusal)) => Err(refusal.into()),
+        Ok(LaunchReply::Refused(refusal)) => Err(refusal.into()),
         // Nothing was started, and whoever waits for the process should hear so now and not try for ever: a full disk
         // may stay full for longer than a test is worth.
         Ok(LaunchReply::Failed { why }) => Ok(Outcome::Failed { why, lasting: true }),
@@ -125,10 +125,22 @@ pub(super) fn run(results: &Results) -> Result<(), AgentError> {
             reply(&LaunchReply::Claimed);
             turn_into(results, &place, &order.start, replies)
         }
-        Ok(Prepared::AlreadyClaimed) => Ok(reply(&LaunchReply::Claimed)),
-        Ok(Prepared::Killed) => Ok(reply(&LaunchReply::Killed)),
-        Err(AgentError::Refused(refusal)) => Ok(reply(&LaunchReply::OlderTerm(refusal))),
-        Err(error) => Ok(reply(&LaunchReply::Failed { why: error.to_string() })),
+        Ok(Prepared::AlreadyClaimed) => {
+            reply(&LaunchReply::Claimed);
+            Ok(())
+        }
+        Ok(Prepared::Killed) => {
+            reply(&LaunchReply::Killed);
+            Ok(())
+        }
+        Err(AgentError::Refused(refusal)) => {
+            reply(&LaunchReply::Refused(refusal));
+            Ok(())
+        }
+        Err(error) => {
+            reply(&LaunchReply::Failed { why: error.to_string() });
+            Ok(())
+        }
     }
 }
 

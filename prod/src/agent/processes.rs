@@ -100,9 +100,10 @@ impl ProcessIdentity {
     }
 
     /// Those of a process table that are of the session which it began, itself included, and are not over. The session's
-    /// number is not given again while any of them lives; whoever is older than its founder is not of it.
+    /// number is not given again while any of them lives. If the pid belongs to another process now, it was given again, and
+    /// the session is another one.
     pub(super) fn session_in(&self, table: &[ProcessRow]) -> Vec<ProcessRow> {
-        if self.boot != boot_id() {
+        if self.boot != boot_id() || row(self.pid).is_some_and(|row| row.started != self.started) {
             return Vec::new();
         }
         let is_of_it = |row: &&ProcessRow| row.session == self.pid && row.started >= self.started && !row.is_over;

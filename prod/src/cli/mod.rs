@@ -19,6 +19,7 @@ mod services;
 mod status;
 mod suites;
 mod tasks;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,6 +101,8 @@ enum Command {
     Task(tasks::TaskCommand),
     /// The lab now.
     Status(status::StatusArgs),
+    /// Why a job waits.
+    Why(why::WhyArgs),
     /// Print a shell's completions.
     Completions(manual::CompletionsArgs),
     /// Write man pages.
@@ -136,6 +139,7 @@ impl Cli {
             Command::Drone(command) => command.run(&context),
             Command::Task(command) => command.run(&context),
             Command::Status(args) => args.run(&context),
+            Command::Why(args) => args.run(&context),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         };

@@ -56,9 +56,7 @@ impl WhyArgs {
 
 /// Says of rows that make no sense that the scheduler leaves them alone; of one job's, or of all.
 fn set_aside(quarantined: &[Quarantined], job: Option<JobId>) {
-    let of_job = |row: &&Quarantined| {
-        job.is_none_or(|job| row.table != "afe_jobs" || row.id == i64::from(job.0))
-    };
+    let of_job = |row: &&Quarantined| job.is_none_or(|job| row.table != "afe_jobs" || row.id == i64::from(job.0));
     for row in quarantined.iter().filter(of_job) {
         eprintln!("yardmaster: the scheduler leaves {} {} alone: {}", row.table, row.id, row.why);
     }

@@ -219,8 +219,9 @@ impl UnderWay {
                     Outcome::Done => {}
                     Outcome::Killed => self.tell(&command, Seen::Vanished),
                     Outcome::Failed { why, lasting } => {
-                        warn!(drone = %self.name, why, lasting, ?command, "the drone could not carry out a command");
-                        open(&self.book).note_error(why.clone());
+                        if open(&self.book).note_error(why.clone()) {
+                            warn!(drone = %self.name, why, lasting, ?command, "the drone could not carry out a command");
+                        }
                         let gives_up = self.gives_up(&command, &why, lasting);
                         again |= !gives_up;
                         complaint = Some(why);

@@ -54,6 +54,8 @@ pub(super) struct Numbered {
     /// Whether the engine wants to hear of it. One that is forgotten keeps its name until the agent knows, since commands
     /// that name its number may have to be sent again.
     pub(super) wanted: bool,
+    /// Whether the agent at the other end of the present connection is known to watch it.
+    known: bool,
     told: Option<Seen>,
 }
 
@@ -118,7 +120,7 @@ impl Book {
 
     pub(super) fn want(&mut self, number: PidfileId, path: String, name: String) {
         let told = self.numbers.get(&number).and_then(|numbered| numbered.told.clone());
-        self.numbers.insert(number, Numbered { path, name, wanted: true, told });
+        self.numbers.insert(number, Numbered { path, name, wanted: true, known: false, told });
     }
 
     pub(super) fn get(&self, number: PidfileId) -> Option<&Numbered> {
@@ -139,12 +141,22 @@ impl Book {
         }
     }
 
-    /// All that the agent must watch.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = (PidfileId, &Numbered)> {
-        self.numbers
-            .iter()
-            .filter(|(_, numbered)| numbered.wanted && !numbered.is_over())
-            .map(|(id, numbered)| (*id, numbered))
+    /// A new connection watches nothing.
+    pub(super) fn new_agent(&mut self) {
+        self.numbers.values_mut().for_each(|numbered| numbered.known = false);
+    }
+
+    /// The agent watches it now, or says that it never can.
+    pub(super) fn known_to_agent(&mut self, number: PidfileId) {
+        if let Some(numbered) = self.numbers.get_mut(&number) {
+            numbered.known = true;
+        }
+    }
+
+    /// What the agent must watch and is not known to.
+    pub(super) fn unknown_to_agent(&self) -> impl Iterator<Item = (PidfileId, &Numbered)> {
+        let is_unknown = |numbered: &Numbered| numbered.wanted && !numbered.known && !numbered.is_over();
+        self.numbers.iter().filter(move |(_, numbered)| is_unknown(numbered)).map(|(id, numbered)| (*id, numbered))
     }
 
     /// Takes in an agent's news. What was said already is not said again.
@@ -191,8 +203,11 @@ impl Book {
         }
     }
 
-    pub(super) fn note_error(&mut self, error: String) {
+    /// Tells whether it is another error than the last.
+    pub(super) fn note_error(&mut self, error: String) -> bool {
+        let is_news = self.health.last_error.as_ref().is_none_or(|(_, last)| *last != error);
         self.health.last_error = Some((now(), error));
+        is_news
     }
 }
 

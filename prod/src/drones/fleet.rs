@@ -47,6 +47,15 @@ impl Drop for Member {
     }
 }
 
+/// What was deleted on a drone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cleaned {
+    /// Results paths that are gone.
+    pub deleted: Vec<String>,
+    /// Those that could not be deleted, with reasons.
+    pub failed: Vec<String>,
+}
+
 /// The drones of a lab. A clone is another handle to the same.
 #[derive(Debug, Clone)]
 pub struct Fleet {
@@ -91,11 +100,11 @@ impl Fleet {
         self.members().values().map(|member| (member.address.clone(), open(&member.book).health.clone())).collect()
     }
 
-    /// Deletes results on a drone in which nothing has changed for so long. Gives what was deleted, and what could not be.
+    /// Deletes results on a drone in which nothing has changed for so long, of paths where nothing is alive.
     ///
     /// # Errors
     /// If the drone does not answer, or does not want to.
-    pub async fn clean(&self, drone: DroneId, older_than: Duration) -> Result<(Vec<String>, Vec<String>), String> {
+    pub async fn clean(&self, drone: DroneId, older_than: Duration) -> Result<Cleaned, String> {
         let (answer, cleaned) = oneshot::channel();
         match self.members().get(&drone) {
             None => return Err(format!("there is no drone {drone}")),

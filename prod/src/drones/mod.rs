@@ -26,5 +26,5 @@ pub use book::{DroneHealth, DroneState};
 pub use briefings::{Abort, Brief, BriefingError, Briefings, ControlType, HostBrief, JobBrief, MemoryBriefings};
 pub use channel::ConnectError;
 pub use commands::{Commands, Template, TemplateError, WorkName};
-pub use fleet::Fleet;
+pub use fleet::{Cleaned, Fleet};
 pub use install::{InstallError, check, install};

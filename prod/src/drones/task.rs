@@ -3,19 +3,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rand_pause::jitter;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
-use yardmaster_engine::Term;
+use yardmaster_engine::{PidfileId, Term};
 
 use super::address::{DroneAddress, Multiplex, seconds};
 use super::book::{DroneState, SharedBook, open};
 use super::channel::{Channel, remove_stale};
-use super::fleet::Common;
+use super::fleet::{Cleaned, Common};
 use super::transfers::Transfers;
 use crate::agent::protocol::{AgentCommand, Outcome, Reply, ReplyBody, RequestBody};
 
@@ -27,7 +26,7 @@ pub(super) enum Order {
     /// To have commands carried out.
     Act(Act),
     /// To delete old results.
-    Clean { older_than: Duration, answer: oneshot::Sender<Result<(Vec<String>, Vec<String>), String>> },
+    Clean { older_than: Duration, answer: oneshot::Sender<Result<Cleaned, String>> },
 }
 
 /// Commands on their way, in portions.
@@ -61,10 +60,11 @@ struct Waiting {
 #[derive(Debug)]
 enum Kind {
     Refresh(Vec<oneshot::Sender<Result<(), String>>>),
-    Act(Act),
-    /// The watches, after a reconnection.
-    Watch,
-    Clean(oneshot::Sender<Result<(Vec<String>, Vec<String>), String>>),
+    /// With the numbers that each command of the portion makes the agent watch.
+    Act(Act, Vec<Option<PidfileId>>),
+    /// Watches of which the agent may not know.
+    Watch(Vec<PidfileId>),
+    Clean(oneshot::Sender<Result<Cleaned, String>>),
     Transfers,
     Transferred,
 }
@@ -84,15 +84,10 @@ pub(super) struct Task {
     pub(super) orders: UnboundedReceiver<Order>,
 }
 
-/// Pauses of different length, so that drones that went down together are not tried together.
-mod rand_pause {
-    use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-    /// Up to a quarter less.
-    pub(super) fn jitter(pause: Duration) -> Duration {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos() / 1000 % 256);
-        pause - pause / 4 * nanos / 256
-    }
+/// Up to a quarter less, so that drones that went down together are not tried together.
+fn jitter(pause: Duration) -> Duration {
+    let part = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_micros() % 256);
+    pause - pause / 4 * part / 256
 }
 
 fn refuse(order: Order, reason: &str) {
@@ -118,6 +113,7 @@ impl Task {
                 Connected::Failed(reason) => (reason, Duration::ZERO),
                 Connected::Stands(channel, held) => {
                     let began = Instant::now();
+                    down = None;
                     match self.converse(*channel, held).await {
                         End::Dismissed => return,
                         End::Lost(reason) => (reason, began.elapsed()),
@@ -196,8 +192,9 @@ impl Task {
 
     async fn converse(&mut self, channel: Channel, held: Vec<Order>) -> End {
         let transfers = Transfers::new(self.address.clone(), Arc::clone(&self.common));
-        let mut talk = Talk { task: self, channel, waiting: BTreeMap::new(), transfers, has_dead: None };
-        talk.watch_again();
+        let mut talk =
+            Talk { task: self, channel, waiting: BTreeMap::new(), transfers, held: Vec::new(), has_dead: None };
+        open(&talk.task.book).new_agent();
         for order in held {
             talk.take(order);
         }
@@ -206,6 +203,7 @@ impl Task {
             End::Dismissed => "the drone is no longer part of the lab".to_owned(),
             End::Lost(reason) => reason.clone(),
         };
+        Kind::Refresh(std::mem::take(&mut talk.held)).give_up(&reason);
         for waiting in std::mem::take(&mut talk.waiting).into_values() {
             waiting.kind.give_up(&reason);
         }
@@ -223,10 +221,24 @@ impl Kind {
     fn give_up(self, reason: &str) {
         match self {
             Kind::Refresh(answers) => answers.into_iter().for_each(|answer| drop(answer.send(Err(reason.to_owned())))),
-            Kind::Act(act) => drop(act.answer.send(Some(reason.to_owned()))),
+            Kind::Act(act, _) => drop(act.answer.send(Some(reason.to_owned()))),
             Kind::Clean(answer) => drop(answer.send(Err(reason.to_owned()))),
-            Kind::Watch | Kind::Transfers | Kind::Transferred => {}
+            Kind::Watch(_) | Kind::Transfers | Kind::Transferred => {}
         }
+    }
+}
+
+/// The number under which a command makes an agent watch a pidfile.
+fn watches(command: &AgentCommand) -> Option<PidfileId> {
+    match command {
+        AgentCommand::Watch { number, .. } => Some(PidfileId(*number)),
+        AgentCommand::Start(start) => Some(PidfileId(start.number)),
+        AgentCommand::Kill { .. }
+        | AgentCommand::Forget { .. }
+        | AgentCommand::Append { .. }
+        | AgentCommand::WriteIfAbsent { .. }
+        | AgentCommand::Copy { .. }
+        | AgentCommand::QueueTransfer { .. } => None,
     }
 }
 
@@ -236,6 +248,8 @@ struct Talk<'a> {
     channel: Channel,
     waiting: BTreeMap<u64, Waiting>,
     transfers: Transfers,
+    /// Refreshes that wait until the agent knows what to watch.
+    held: Vec<oneshot::Sender<Result<(), String>>>,
     /// Set when the channel turned out to be broken while something was sent.
     has_dead: Option<String>,
 }
@@ -285,7 +299,8 @@ impl Talk<'_> {
     /// Whether something has waited for longer than it should.
     fn late(&self) -> Option<String> {
         let limit = seconds(self.task.common.settings.refresh_deadline_sec);
-        let is_refresh = |waiting: &&Waiting| matches!(waiting.kind, Kind::Refresh(_));
+        // A refresh may have to wait for watches first.
+        let is_refresh = |waiting: &&Waiting| matches!(waiting.kind, Kind::Refresh(_) | Kind::Watch(_));
         let since = self.waiting.values().filter(is_refresh).map(|waiting| waiting.since).min()?;
         let age = since.elapsed();
         (age >= limit).then(|| format!("no answer for {} s", age.as_secs()))
@@ -295,7 +310,7 @@ impl Talk<'_> {
         match order {
             Order::Refresh(answer) => self.refresh(answer),
             Order::Act(act) => {
-                let is_busy = self.waiting.values().any(|waiting| matches!(waiting.kind, Kind::Act(_)));
+                let is_busy = self.waiting.values().any(|waiting| matches!(waiting.kind, Kind::Act(..)));
                 match self.late() {
                     Some(reason) => drop(act.answer.send(Some(reason))),
                     None if is_busy => drop(act.answer.send(Some("it is still busy with earlier commands".to_owned()))),
@@ -317,10 +332,16 @@ impl Talk<'_> {
         }
         let asked = self.waiting.values_mut().find_map(|waiting| match &mut waiting.kind {
             Kind::Refresh(answers) => Some(answers),
-            Kind::Act(_) | Kind::Watch | Kind::Clean(_) | Kind::Transfers | Kind::Transferred => None,
+            Kind::Act(..) | Kind::Watch(_) | Kind::Clean(_) | Kind::Transfers | Kind::Transferred => None,
         });
         if let Some(answers) = asked {
             answers.push(answer);
+            return;
+        }
+        // A refresh that overtakes a watch would say that nothing is there, which may not be so.
+        self.watch_unknown();
+        if self.waiting.values().any(|waiting| matches!(waiting.kind, Kind::Watch(_))) {
+            self.held.push(answer);
             return;
         }
         let (term, unclaimed) = {
@@ -345,22 +366,41 @@ impl Talk<'_> {
         };
         match portion {
             None => drop(act.answer.send(None)),
-            Some(commands) => self.send(RequestBody::Act { term: act.term.0, commands }, Kind::Act(act)),
+            Some(commands) => {
+                let watched = commands.iter().map(watches).collect();
+                self.send(RequestBody::Act { term: act.term.0, commands }, Kind::Act(act, watched));
+            }
         }
     }
 
-    /// A new connection watches nothing.
-    fn watch_again(&mut self) {
-        let (term, commands) = {
+    /// Has the agent watch what it may not know of: everything, on a new connection; and what was to be watched by commands
+    /// that were not sent or not answered.
+    fn watch_unknown(&mut self) {
+        let (term, numbers, commands) = {
             let book = open(&self.task.book);
-            let watch = |(number, numbered): (yardmaster_engine::PidfileId, &super::book::Numbered)| {
+            let watch = |(number, numbered): (PidfileId, &super::book::Numbered)| {
                 let (path, name) = (numbered.path.clone(), numbered.name.clone());
-                AgentCommand::Watch { number: number.0, path, name }
+                (number, AgentCommand::Watch { number: number.0, path, name })
             };
-            (book.term.0, book.wanted().map(watch).collect::<Vec<_>>())
+            let (numbers, commands): (Vec<_>, Vec<_>) = book.unknown_to_agent().map(watch).unzip();
+            (book.term.0, numbers, commands)
         };
-        if !commands.is_empty() {
-            self.send(RequestBody::Act { term, commands }, Kind::Watch);
+        let is_asked = |number: &PidfileId| {
+            self.waiting.values().any(|waiting| matches!(&waiting.kind, Kind::Watch(asked) if asked.contains(number)))
+        };
+        if numbers.iter().any(|number| !is_asked(number)) {
+            self.send(RequestBody::Act { term, commands }, Kind::Watch(numbers));
+        }
+    }
+
+    /// The agent has answered to watches; refreshes that waited for it can be sent.
+    fn watches_known(&mut self, numbers: &[PidfileId]) {
+        {
+            let mut book = open(&self.task.book);
+            numbers.iter().for_each(|number| book.known_to_agent(*number));
+        }
+        for answer in std::mem::take(&mut self.held) {
+            self.refresh(answer);
         }
     }
 
@@ -379,17 +419,28 @@ impl Talk<'_> {
                 drop(book);
                 answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
             }
-            (Kind::Act(act), ReplyBody::Acted(outcomes)) => {
+            (Kind::Act(act, watched), ReplyBody::Acted(outcomes)) => {
+                if act.term == open(&self.task.book).term {
+                    let known = watched.into_iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
+                    known
+                        .filter_map(|(number, _)| number)
+                        .for_each(|number| open(&self.task.book).known_to_agent(number));
+                }
                 act.ticket.lock().unwrap_or_else(PoisonError::into_inner).outcomes.extend(outcomes);
                 self.act(act);
             }
-            (Kind::Clean(answer), ReplyBody::Cleaned { deleted, failed }) => drop(answer.send(Ok((deleted, failed)))),
+            (Kind::Clean(answer), ReplyBody::Cleaned { deleted, failed }) => {
+                drop(answer.send(Ok(Cleaned { deleted, failed })))
+            }
             (Kind::Transfers, ReplyBody::Transfers(pending)) => self.transfers.fetch(pending),
-            (Kind::Watch, ReplyBody::Acted(_)) | (Kind::Transferred, ReplyBody::Done) => {}
+            (Kind::Watch(numbers), ReplyBody::Acted(_)) => self.watches_known(&numbers),
+            (Kind::Transferred, ReplyBody::Done) => {}
             (kind, ReplyBody::Refused(refusal)) => {
                 let reason = refusal.to_string();
-                warn!(drone = %self.task.address.name, reason, "the drone refuses");
-                open(&self.task.book).note_error(reason.clone());
+                if open(&self.task.book).note_error(reason.clone()) {
+                    warn!(drone = %self.task.address.name, reason, "the drone refuses");
+                }
+                Kind::Refresh(std::mem::take(&mut self.held)).give_up(&reason);
                 kind.give_up(&reason);
             }
             (kind, other) => {

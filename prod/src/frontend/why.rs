@@ -214,7 +214,12 @@ fn under_way(entry: &Entry, settings: &Settings) -> Option<Said> {
                 .help("a higher scheduler.max_parse_processes helps where many wait"),
             )
         }
-        EntryStatus::Queued | EntryStatus::Pending | EntryStatus::Starting => None,
+        // The core that is asked has heard no drone and takes every process for one that a silent drone may run.
+        EntryStatus::Starting => Some(
+            Said::new("drones_full", "it is ready, and waits for room on a drone, or for those before it")
+                .help("`yardmaster drone list` shows limits; another drone, or a higher limit, would help"),
+        ),
+        EntryStatus::Queued | EntryStatus::Pending => None,
         EntryStatus::Aborted
         | EntryStatus::Completed
         | EntryStatus::Failed

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use walkdir::WalkDir;
 use yardmaster::drones::{
     Abort, Commands, Connection, ControlType, DroneAddress, DroneSettings, Drones, Fleet, HostBrief, JobBrief,
@@ -137,7 +137,10 @@ impl Lab {
 
     pub(crate) fn signal_agents(&self, drone: u32, what: &str, signal: Signal) -> usize {
         let agents = self.agents(drone, what);
-        agents.iter().for_each(|pid| drop(kill_process(*pid, signal)));
+        for pid in &agents {
+            // It may have ended by itself.
+            let _ = kill_process(*pid, signal);
+        }
         agents.len()
     }
 }
@@ -163,6 +166,31 @@ pub(crate) fn lives((pid, started): (i32, u64)) -> bool {
         && fields.get(19).and_then(|start| start.parse().ok()) == Some(started)
 }
 
+/// Every process of a session, by pid, that is not over.
+pub(crate) fn session(founder: i32) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").expect("a process table").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_of_it = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, after)| after).split_whitespace().collect();
+        fields.first().is_some_and(|state| *state != "Z")
+            && fields.get(3).and_then(|text| text.parse().ok()) == Some(founder)
+    };
+    pids.filter(is_of_it).collect()
+}
+
+/// Kills what the claims below a directory name, with all of its session.
+pub(crate) fn kill_claimed(directory: &Path) {
+    for claim in claims(directory) {
+        let is_gone = !Path::new(&format!("/proc/{}", claim.0)).exists();
+        if lives(claim) || is_gone {
+            for pid in session(claim.0).into_iter().filter_map(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
         for drone in 1..=u32::try_from(self.addresses.len()).unwrap_or(0) {
@@ -170,11 +198,7 @@ impl Drop for Lab {
                 self.signal_agents(drone, what, Signal::KILL);
             }
         }
-        for claim in claims(self.directory.path()) {
-            if let (true, Some(pid)) = (lives(claim), Pid::from_raw(claim.0)) {
-                let _ = kill_process_group(pid, Signal::KILL);
-            }
-        }
+        kill_claimed(self.directory.path());
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) fn check(config: &Config) -> Vec<(&'static str, String)> {
     check_scheduler(config, &mut wrong);
     check_drones(&config.drones, &mut wrong);
     check_notify(&config.notify, &mut wrong);
+    if !(0..=19).contains(&config.commands.nice) {
+        wrong.push(("commands.nice", format!("{} is out of range: expected 0 to 19", config.commands.nice)));
+    }
     if let Err(error) = EnvFilter::try_new(&config.log.filter) {
         wrong.push((
             "log.filter",

@@ -8,6 +8,7 @@ use yardmaster_engine::Settings;
 use super::subnet::Subnet;
 use super::words::{LogFormat, MailTls};
 use crate::database::{AddressError, DatabaseAddress};
+use crate::drones::{Commands, DroneSettings, SshOptions};
 
 /// Everything that an operator can set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub results: ResultsSection,
     /// How drones are reached.
     pub drones: DronesSection,
+    /// What is run for which work.
+    pub commands: Commands,
     /// Mail.
     pub notify: NotifySection,
     /// Log lines.
@@ -196,6 +199,28 @@ impl Config {
     /// Where all results end: as set, or the results directory.
     pub fn results_repository(&self) -> PathBuf {
         self.results.repository.clone().unwrap_or_else(|| self.results_directory())
+    }
+
+    /// How drones are spoken to.
+    pub fn drone_settings(&self) -> DroneSettings {
+        let section = &self.drones;
+        DroneSettings {
+            refresh_deadline_sec: section.refresh_deadline_sec,
+            act_deadline_sec: section.act_deadline_sec,
+            connect_deadline_sec: f64::from(section.connect_timeout_sec) * 2.0,
+            retry_min_sec: section.reconnect_min_sec,
+            retry_max_sec: section.reconnect_max_sec,
+            kill_grace_sec: section.kill_grace_sec.into(),
+            max_transfer_processes: self.scheduler.max_transfer_processes as usize,
+            repository: Some(self.results_repository()),
+            ssh: SshOptions {
+                identity_file: section.identity_file.clone(),
+                known_hosts: section.known_hosts.clone(),
+                connect_timeout_sec: section.connect_timeout_sec,
+                ..SshOptions::default()
+            },
+            ..DroneSettings::default()
+        }
     }
 
     /// The agent on this machine: as set, or the one beside this program.
