@@ -76,8 +76,8 @@ fn host_names(count: u32) -> Vec<String> {
     (1..=count).map(|number| format!("dut{number:0width$}")).collect()
 }
 
-/// Submits so many jobs: a suite, jobs for any host of a platform, for two hosts at once, with a Cleanup and a Verify before
-/// and a Cleanup after, urgent ones, and some whose test fails. Gives their ids.
+/// Submits so many jobs: a suite, jobs for any host of a platform, for two hosts at once, with a Cleanup, a Verify or a
+/// Reset before and a Cleanup after, urgent ones, and some whose test fails. Gives their ids.
 ///
 /// # Errors
 /// If the database refuses.
@@ -110,10 +110,14 @@ fn job(number: u32, host_count: u32, prefix: &[&str]) -> JobRequest {
     job.meta_hosts = vec![MetaHost { label: platform.to_owned(), count: hosts }];
     job.synch_count = hosts;
     match number % 5 {
+        0 => {
+            job.run_reset = false;
+            job.reboot_before = RebootBefore::Always;
+        }
         1 => {
             job.run_reset = false;
             job.run_verify = true;
-            job.reboot_before = RebootBefore::Always;
+            job.reboot_before = RebootBefore::Never;
         }
         3 => job.reboot_after = RebootAfter::Always,
         _ => {}

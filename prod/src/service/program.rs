@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 /// The file name by which this program knows that it is to be the agent.
-pub const AGENT: &str = "yardmaster-drone";
+const AGENT: &str = "yardmaster-drone";
 
 /// The agent's program: beside this one, where both were installed; else this very program under the agent's name, in a
 /// folder of the caller's. (`cargo run` builds only the program that it runs.)
