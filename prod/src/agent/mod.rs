@@ -1,1 +1,33 @@
 //! What runs on a drone, and the messages it understands.
+//!
+//! * `protocol` has the messages, `frames` how they go over a channel.
+//! * `serve` answers them, `watch` reads pidfiles, `kill` ends processes, `files` copies and appends, `transfer` hands
+//!   results to the repository.
+//! * `launch` starts a process, `claim` keeps it from being started twice, `fence` keeps older schedulers out, `supervise`
+//!   writes pidfiles for programs that do not.
+//! * `paths` says which paths may be named at all, `processes` reads the process table.
+//! * `practice` is a test driver for trying things out.
+//!
+//! The agent remembers nothing: whatever must outlive it lies in files in the results directory, and processes go on
+//! without it.
+
+mod claim;
+mod cli;
+mod error;
+mod fence;
+mod files;
+pub mod frames;
+mod kill;
+mod launch;
+mod paths;
+mod practice;
+mod processes;
+pub mod protocol;
+mod serve;
+mod supervise;
+mod transfer;
+mod watch;
+
+pub use cli::main;
+pub use error::AgentError;
+pub use paths::{Place, Results};

@@ -1,3 +1,5 @@
 //! `yardmaster-drone`, the agent on a drone.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    yardmaster::agent::main()
+}

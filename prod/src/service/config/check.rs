@@ -5,11 +5,10 @@ use std::path::Path;
 
 use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
-use url::Url;
 use yardmaster_engine::EntryStatus;
 
 use super::sections::{Config, DronesSection, NotifySection};
-use super::words::DatabaseTls;
+use crate::database::DatabaseAddress;
 
 /// A year: longer than any sensible period, short enough for every calculation.
 const LONGEST_SEC: f64 = 366.0 * 86_400.0;
@@ -21,6 +20,9 @@ pub(super) fn check(config: &Config) -> Vec<(&'static str, String)> {
     check_scheduler(config, &mut wrong);
     check_drones(&config.drones, &mut wrong);
     check_notify(&config.notify, &mut wrong);
+    if !(0..=19).contains(&config.commands.nice) {
+        wrong.push(("commands.nice", format!("{} is out of range: expected 0 to 19", config.commands.nice)));
+    }
     if let Err(error) = EnvFilter::try_new(&config.log.filter) {
         wrong.push((
             "log.filter",
@@ -45,41 +47,13 @@ fn check_database(config: &Config, wrong: &mut Vec<(&'static str, String)>) {
     let database = &config.database;
     // What is wrong with the address is told without it: it may hold a password.
     if let Some(address) = &database.address
-        && let Err(what) = check_address(address)
+        && let Err(error) = address.parse::<DatabaseAddress>()
     {
-        wrong.push(("database.address", what));
+        wrong.push(("database.address", error.to_string()));
     }
     if let Some(path) = &database.password_file {
         wrong.extend(secret(path).err().map(|what| ("database.password_file", what)));
     }
-    if let Some(path) = &database.tls_ca_file {
-        wrong.extend(readable(path).err().map(|what| ("database.tls_ca_file", what)));
-        if database.tls == DatabaseTls::Off {
-            wrong.push(("database.tls_ca_file", "is of no use without database.tls = \"required\"".to_owned()));
-        }
-    }
-}
-
-fn check_address(address: &str) -> Result<(), String> {
-    if let Some(path) = address.strip_prefix("sqlite:") {
-        return if path.is_empty() {
-            Err("sqlite: needs a path, as sqlite:/var/lib/yardmaster/lab.db".to_owned())
-        } else {
-            Ok(())
-        };
-    }
-    let form = "expected mysql://user@host:3306/database or sqlite:/path/file.db";
-    let url = Url::parse(address).map_err(|error| format!("{error}; {form}"))?;
-    if url.scheme() != "mysql" {
-        return Err(format!("unknown kind of database {:?}; {form}", url.scheme()));
-    }
-    if url.password().is_some() {
-        return Err("must not hold a password: write it into a file and set database.password_file".to_owned());
-    }
-    if url.username().is_empty() || url.host_str().is_none() || url.path().len() < 2 {
-        return Err(format!("lacks the user, the host or the database; {form}"));
-    }
-    Ok(())
 }
 
 fn check_scheduler(config: &Config, wrong: &mut Vec<(&'static str, String)>) {

@@ -15,7 +15,11 @@ pub fn example() -> String {
          # (--set scheduler.max_parse_processes=50). Changed settings of [scheduler] are read again on SIGHUP.\n",
     );
     for (section, about) in SECTIONS {
-        let _ = write!(text, "\n# {about}\n[{section}]\n");
+        text.push('\n');
+        for line in about.lines() {
+            let _ = writeln!(text, "# {line}");
+        }
+        let _ = writeln!(text, "[{section}]");
         for key in KEYS.iter().filter(|key| key.section == *section) {
             for line in key.help.lines() {
                 let _ = writeln!(text, "# {line}");

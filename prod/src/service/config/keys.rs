@@ -1,6 +1,6 @@
 //! Every setting described once, for people.
 
-use super::words::{DatabaseTls, LogFormat, MailTls};
+use super::words::{LogFormat, MailTls};
 
 /// What kind of value a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,12 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("scheduler", "The rules of scheduling, under the names that an Autotest installation knows them by."),
     ("results", "Where results are."),
     ("drones", "How drones are reached. The drones themselves are rows: see `yardmaster drone`."),
+    (
+        "commands",
+        "What is run for which work. Each text is split at blanks into arguments; what {braces} stand for is not, and a text\n\
+         whose braces stand for nothing is left out. No shell reads the line. Known: {results_dir} {hosts} {owner} {job_name}\n\
+         {control_file} {control_type} {tag} {require_ssp} {parent_job} {job_labels} {protection} {test_retry}.",
+    ),
     ("notify", "Mail about jobs and inconsistencies."),
     ("log", "Log lines."),
     ("service", "The service as a process."),
@@ -86,13 +92,11 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
     unset("database", "address", Kind::Text,
-        "mysql://user@host:3306/database or sqlite:/path/file.db, never with a password. Without one: an embedded SQLite\n\
-         database in $XDG_STATE_HOME/yardmaster.", "\"mysql://yardmaster@db.lab.example:3306/chromeos_autotest_db\""),
+        "mysql://user@host:3306/database or sqlite:/path/file.db, never with a password. Options of MySQL follow a `?`:\n\
+         socket=PATH, tls=required, tls_ca=FILE, connections=N, time_limit=SECONDS. Without an address: an embedded\n\
+         SQLite database in $XDG_STATE_HOME/yardmaster.", "\"mysql://yardmaster@db.lab.example:3306/chromeos_autotest_db\""),
     unset("database", "password_file", Kind::Path,
         "A file whose first line is the password of the MySQL account. Its mode must be 0600 or less.", "\"/etc/yardmaster/database-password\""),
-    key("database", "tls", Kind::Word(DatabaseTls::WORDS), "How the connection to MySQL is protected: off or required."),
-    unset("database", "tls_ca_file", Kind::Path,
-        "The authorities (PEM) that may have signed the server's certificate. Without it: those that the system trusts.", "\"/etc/yardmaster/database-ca.pem\""),
 
     key("scheduler", "max_processes_per_drone", Kind::Whole, "Processes that a drone may run where its own limit is not given."),
     key("scheduler", "max_parse_processes", Kind::Whole, "Parsers that may run at a time, on all drones together."),
@@ -128,6 +132,17 @@ pub const KEYS: &[Key] = &[
     unset("drones", "local_agent_path", Kind::Path, "The agent on this machine, which `drone add` copies. Without it: the one beside this program.", "\"/usr/local/bin/yardmaster-drone\""),
     unset("drones", "identity_file", Kind::Path, "The private key with which this machine logs in to drones. Its mode must be 0600 or less. Without it: ssh's own choice.", "\"/etc/yardmaster/drones-key\""),
     unset("drones", "known_hosts", Kind::Path, "The host keys of drones; a drone with another key is refused. Without it: ssh's own file.", "\"/etc/yardmaster/known_hosts\""),
+
+    key("commands", "test", Kind::Texts, "A test. The texts of this and all others begin with the program's path."),
+    key("commands", "verify", Kind::Texts, "Verify."),
+    key("commands", "cleanup", Kind::Texts, "Cleanup."),
+    key("commands", "reset", Kind::Texts, "Reset."),
+    key("commands", "repair", Kind::Texts, "Repair."),
+    key("commands", "provision", Kind::Texts, "Provision."),
+    key("commands", "gather", Kind::Texts, "The gathering of crash information after a test that was killed or lost."),
+    key("commands", "parse", Kind::Texts, "The parser of results."),
+    key("commands", "nice", Kind::Whole, "Added to the niceness of every process, 0 to 19."),
+    key("commands", "supervise", Kind::Texts, "The kinds of work (as named here) whose programs write no pidfile: the agent does it for them."),
 
     unset("notify", "smtp_server", Kind::Text, "The mail server. Without one, no mail is sent.", "\"mail.lab.example\""),
     key("notify", "smtp_port", Kind::Whole, "Its port; 0 = the usual one for the chosen protection (25, 587, 465)."),

@@ -86,14 +86,25 @@ pub fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
         Ok(config) => config,
         Err(error) => {
             mistakes.push(Mistake { origin: None, what: error.message().to_owned() });
-            return Err(Mistakes(mistakes));
+            return Err(in_order(mistakes));
         }
     };
     mistakes.extend(check(&config).into_iter().map(|(path, what)| {
         let what = format!("{path}: {what}");
         Mistake { origin: origins.get(path).cloned(), what }
     }));
-    if mistakes.is_empty() { Ok(Loaded { config, file, origins }) } else { Err(Mistakes(mistakes)) }
+    if mistakes.is_empty() { Ok(Loaded { config, file, origins }) } else { Err(in_order(mistakes)) }
+}
+
+/// As somebody would go through them: the file from top to bottom, then the environment and the flags.
+fn in_order(mut mistakes: Vec<Mistake>) -> Mistakes {
+    mistakes.sort_by_key(|mistake| match &mistake.origin {
+        None | Some(Origin::Default) => (0, 0, 0),
+        Some(Origin::File { line, column, .. }) => (1, *line, *column),
+        Some(Origin::Environment(_)) => (2, 0, 0),
+        Some(Origin::Flag) => (3, 0, 0),
+    });
+    Mistakes(mistakes)
 }
 
 pub(super) fn as_tables(config: &Config) -> toml::Table {

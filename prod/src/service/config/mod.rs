@@ -21,6 +21,9 @@ pub use keys::{KEYS, Key, Kind};
 pub use layers::{Origin, Sources};
 pub use load::{Effective, Loaded, load};
 pub use mistake::{Mistake, Mistakes};
-pub use sections::{Config, DatabaseSection, DronesSection, LogSection, NotifySection, ResultsSection, ServiceSection};
+pub(crate) use sections::first_line;
+pub use sections::{
+    AccessError, Config, DatabaseSection, DronesSection, LogSection, NotifySection, ResultsSection, ServiceSection,
+};
 pub use subnet::{Subnet, SubnetError};
-pub use words::{DatabaseTls, LogFormat, MailTls};
+pub use words::{LogFormat, MailTls};

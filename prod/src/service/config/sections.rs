@@ -1,12 +1,14 @@
 //! The sections of `yardmaster.toml` as types, with the defaults. Secrets are never in here, only the files that hold them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use yardmaster_engine::Settings;
 
 use super::subnet::Subnet;
-use super::words::{DatabaseTls, LogFormat, MailTls};
+use super::words::{LogFormat, MailTls};
+use crate::database::{AddressError, DatabaseAddress};
+use crate::drones::{Commands, DroneSettings, SshOptions};
 
 /// Everything that an operator can set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,6 +22,8 @@ pub struct Config {
     pub results: ResultsSection,
     /// How drones are reached.
     pub drones: DronesSection,
+    /// What is run for which work.
+    pub commands: Commands,
     /// Mail.
     pub notify: NotifySection,
     /// Log lines.
@@ -29,17 +33,13 @@ pub struct Config {
 }
 
 /// Where the rows are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSection {
     /// `mysql://user@host:3306/database` or `sqlite:/path/file.db`; without one, [`Config::address`] says where.
     pub address: Option<String>,
     /// A file, readable by its owner alone, whose first line is the password.
     pub password_file: Option<PathBuf>,
-    /// How the connection is protected.
-    pub tls: DatabaseTls,
-    /// The authorities (PEM) that may have signed the server's certificate; without, those that the system trusts.
-    pub tls_ca_file: Option<PathBuf>,
 }
 
 /// Where results are.
@@ -122,12 +122,6 @@ pub struct ServiceSection {
     pub restricted_subnets: Vec<Subnet>,
 }
 
-impl Default for DatabaseSection {
-    fn default() -> Self {
-        DatabaseSection { address: None, password_file: None, tls: DatabaseTls::Off, tls_ca_file: None }
-    }
-}
-
 impl Default for DronesSection {
     fn default() -> Self {
         DronesSection {
@@ -172,6 +166,25 @@ impl Default for ServiceSection {
 }
 
 impl Config {
+    /// Where the rows are and how to get in, with the password.
+    ///
+    /// # Errors
+    /// If the address is none, the password file cannot be read, or the folder of an embedded database cannot be made.
+    pub fn database_address(&self) -> Result<DatabaseAddress, AccessError> {
+        let address: DatabaseAddress = self.address().parse()?;
+        if let (DatabaseAddress::Sqlite(file), Some(folder)) = (&address, self.embedded_folder()) {
+            let cause = |cause| AccessError::File { path: file.clone(), cause };
+            std::fs::create_dir_all(folder).map_err(cause)?;
+        }
+        let password = self.database.password_file.as_deref().map(first_line).transpose()?;
+        Ok(address.with_password(password))
+    }
+
+    /// The folder that holds the embedded database where nobody chose one.
+    fn embedded_folder(&self) -> Option<PathBuf> {
+        self.database.address.is_none().then(state_directory)
+    }
+
     /// Where the rows are, as set, or the embedded database.
     pub fn address(&self) -> String {
         let embedded = || format!("sqlite:{}", state_directory().join("yardmaster.db").display());
@@ -188,11 +201,55 @@ impl Config {
         self.results.repository.clone().unwrap_or_else(|| self.results_directory())
     }
 
+    /// How drones are spoken to.
+    pub fn drone_settings(&self) -> DroneSettings {
+        let section = &self.drones;
+        DroneSettings {
+            refresh_deadline_sec: section.refresh_deadline_sec,
+            act_deadline_sec: section.act_deadline_sec,
+            connect_deadline_sec: f64::from(section.connect_timeout_sec) * 2.0,
+            retry_min_sec: section.reconnect_min_sec,
+            retry_max_sec: section.reconnect_max_sec,
+            kill_grace_sec: section.kill_grace_sec.into(),
+            max_transfer_processes: self.scheduler.max_transfer_processes as usize,
+            repository: Some(self.results_repository()),
+            ssh: SshOptions {
+                identity_file: section.identity_file.clone(),
+                known_hosts: section.known_hosts.clone(),
+                connect_timeout_sec: section.connect_timeout_sec,
+                ..SshOptions::default()
+            },
+            ..DroneSettings::default()
+        }
+    }
+
     /// The agent on this machine: as set, or the one beside this program.
     pub fn local_agent(&self) -> PathBuf {
         let beside = || std::env::current_exe().ok().map(|program| program.with_file_name("yardmaster-drone"));
         self.drones.local_agent_path.clone().or_else(beside).unwrap_or_else(|| "yardmaster-drone".into())
     }
+}
+
+/// Why there is no way into the database.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The address is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A file or folder cannot be read or made.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+pub(crate) fn first_line(path: &Path) -> Result<String, AccessError> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|cause| AccessError::File { path: path.to_owned(), cause })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Where this user's programs keep what they should not lose: `$XDG_STATE_HOME/yardmaster`.

@@ -16,16 +16,6 @@ macro_rules! words {
 }
 
 words! {
-    /// How the connection to a MySQL or MariaDB server is protected.
-    DatabaseTls {
-        /// In clear: for a socket, or a network that is trusted.
-        Off = "off",
-        /// Encrypted, the server's certificate checked; without that there is no connection.
-        Required = "required",
-    }
-}
-
-words! {
     /// How the connection to the mail server is protected.
     MailTls {
         /// In clear.

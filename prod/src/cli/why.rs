@@ -1,0 +1,88 @@
+//! `yardmaster why`.
+
+use clap::Args;
+use yardmaster_engine::{Clock, JobId};
+
+use super::Outcome;
+use super::arguments::job_id;
+use super::context::Context;
+use super::output::print;
+use crate::frontend::why::{Explained, explain};
+use crate::frontend::{FrontendError, Thing, view};
+use crate::service::SystemClock;
+use crate::store::{Quarantined, snapshot};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  yardmaster why 1234
+  yardmaster why --json | jq 'group_by(.reason) | map({(.[0].reason): length}) | add'
+
+Reads the database beside the running scheduler, which does not notice.
+
+Exit status: 0 reasons were found, 3 the job does not exist or has ended.")]
+pub(crate) struct WhyArgs {
+    /// The job's number; without one, all jobs that have not ended.
+    #[arg(value_name = "JOB", value_parser = job_id)]
+    job: Option<JobId>,
+}
+
+impl WhyArgs {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<Outcome> {
+        context.with_database(async |database, loaded| {
+            if let Some(job) = self.job
+                && view::job(&database, job).await?.is_none()
+            {
+                let name = job.to_string();
+                return Err(FrontendError::Unknown { thing: Thing::Job, name, suggestion: None }.into());
+            }
+            let settings = &loaded.config.scheduler;
+            let found = snapshot(&database, settings.max_processes_per_drone).await?;
+            set_aside(&found.quarantined, self.job);
+            let explained = explain(found.rows, settings, SystemClock.now(), self.job);
+            if context.output.is_json() {
+                context.output.print_json(&explained)?;
+                return Ok(if explained.is_empty() { Outcome::NothingFound } else { Outcome::Done });
+            }
+            match (explained.is_empty(), self.job) {
+                (true, Some(job)) => print(&format!("job {job} has ended: `yardmaster job show {job}` shows how"))?,
+                (true, None) => print("no job waits")?,
+                (false, _) => print(&described(&explained))?,
+            }
+            Ok(if explained.is_empty() { Outcome::NothingFound } else { Outcome::Done })
+        })
+    }
+}
+
+/// Says of rows that make no sense that the scheduler leaves them alone; of one job's, or of all.
+fn set_aside(quarantined: &[Quarantined], job: Option<JobId>) {
+    let of_job = |row: &&Quarantined| job.is_none_or(|job| row.table != "afe_jobs" || row.id == i64::from(job.0));
+    for row in quarantined.iter().filter(of_job) {
+        eprintln!("yardmaster: the scheduler leaves {} {} alone: {}", row.table, row.id, row.why);
+    }
+}
+
+/// A paragraph for each reason: entries that wait for the same thing are told together.
+fn described(explained: &[Explained]) -> String {
+    let mut groups: Vec<(&Explained, Vec<&Explained>)> = Vec::new();
+    for entry in explained {
+        match groups.iter_mut().find(|(first, _)| first.job == entry.job && first.text == entry.text) {
+            Some((_, members)) => members.push(entry),
+            None => groups.push((entry, vec![entry])),
+        }
+    }
+    let mut text = String::new();
+    for (first, members) in groups {
+        let one = |entry: &&Explained| match &entry.host {
+            Some(host) => format!("{} ({host})", entry.entry),
+            None => entry.entry.to_string(),
+        };
+        let entries = members.iter().map(one).collect::<Vec<_>>().join(", ");
+        let word = if members.len() == 1 { "entry" } else { "entries" };
+        text += &format!("job {}, {word} {entries}: {}\n  {}\n", first.job, first.status, first.text);
+        if let Some(help) = &first.help {
+            text += &format!("  {help}\n");
+        }
+    }
+    text
+}

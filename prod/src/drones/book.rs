@@ -1,0 +1,222 @@
+//! What is known of one drone: kept over lost connections, shared by the backend and the task that speaks to the drone.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use yardmaster_engine::{PidfileContents, PidfileEvent, PidfileId, Term, Time};
+
+use crate::agent::protocol::{AgentHello, AgentNews, Seen};
+
+/// How the connection to a drone is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DroneState {
+    /// It is being made for the first time.
+    Connecting,
+    /// The drone answers.
+    Up,
+    /// It is connected but did not answer in time.
+    Late,
+    /// There is no connection; it is tried again now and then.
+    Down,
+}
+
+/// How a drone is, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroneHealth {
+    /// How the connection is.
+    pub state: DroneState,
+    /// Since when.
+    pub since: Time,
+    /// How long the last refresh took.
+    pub latency: Option<Duration>,
+    /// Bytes that are free for its results.
+    pub free_disk: Option<u64>,
+    /// What its agent told of itself.
+    pub agent: Option<AgentHello>,
+    /// Results that wait to be fetched.
+    pub transfers: u32,
+    /// What went wrong last, and when.
+    pub last_error: Option<(Time, String)>,
+}
+
+/// This moment.
+pub(super) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A pidfile with a number of this term.
+#[derive(Debug, Clone)]
+pub(super) struct Numbered {
+    pub(super) path: String,
+    pub(super) name: String,
+    /// Whether the engine wants to hear of it. One that is forgotten keeps its name until the agent knows, since commands
+    /// that name its number may have to be sent again.
+    pub(super) wanted: bool,
+    /// Whether the agent at the other end of the present connection is known to watch it.
+    known: bool,
+    told: Option<Seen>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) term: Term,
+    numbers: BTreeMap<PidfileId, Numbered>,
+    news: Vec<(PidfileId, PidfileEvent)>,
+    unclaimed: Vec<String>,
+    /// Whether processes that nobody claims have not been asked for in this term; and whether it is time to: the agent
+    /// must know first what is watched.
+    unclaimed_unknown: bool,
+    pub(super) ask_unclaimed: bool,
+    pub(super) health: DroneHealth,
+}
+
+pub(super) type SharedBook = Arc<Mutex<Book>>;
+
+pub(super) fn open(book: &SharedBook) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Book {
+    pub(super) fn new() -> SharedBook {
+        let health = DroneHealth {
+            state: DroneState::Connecting,
+            since: now(),
+            latency: None,
+            free_disk: None,
+            agent: None,
+            transfers: 0,
+            last_error: None,
+        };
+        let (term, numbers, news, unclaimed) = (Term(0), BTreeMap::new(), Vec::new(), Vec::new());
+        Arc::new(Mutex::new(Book {
+            term,
+            numbers,
+            news,
+            unclaimed,
+            unclaimed_unknown: false,
+            ask_unclaimed: false,
+            health,
+        }))
+    }
+
+    /// A new term: its numbers are other ones.
+    pub(super) fn enter(&mut self, term: Term) {
+        if self.term != term {
+            self.term = term;
+            self.numbers.clear();
+            self.news.clear();
+            self.unclaimed.clear();
+            (self.unclaimed_unknown, self.ask_unclaimed) = (true, false);
+        }
+    }
+
+    /// The agent knows all that is watched in this term.
+    pub(super) fn knows_watches(&mut self) {
+        self.ask_unclaimed |= std::mem::take(&mut self.unclaimed_unknown);
+    }
+
+    pub(super) fn want(&mut self, number: PidfileId, path: String, name: String) {
+        let told = self.numbers.get(&number).and_then(|numbered| numbered.told.clone());
+        self.numbers.insert(number, Numbered { path, name, wanted: true, known: false, told });
+    }
+
+    pub(super) fn get(&self, number: PidfileId) -> Option<&Numbered> {
+        self.numbers.get(&number)
+    }
+
+    pub(super) fn forget(&mut self, number: PidfileId) {
+        if let Some(numbered) = self.numbers.get_mut(&number) {
+            numbered.wanted = false;
+        }
+        self.news.retain(|(of, _)| *of != number);
+    }
+
+    /// The agent knows that it is forgotten.
+    pub(super) fn forgotten(&mut self, number: PidfileId) {
+        if self.numbers.get(&number).is_some_and(|numbered| !numbered.wanted) {
+            self.numbers.remove(&number);
+        }
+    }
+
+    /// A new connection watches nothing.
+    pub(super) fn new_agent(&mut self) {
+        self.numbers.values_mut().for_each(|numbered| numbered.known = false);
+    }
+
+    /// The agent watches it now, or says that it never can.
+    pub(super) fn known_to_agent(&mut self, number: PidfileId) {
+        if let Some(numbered) = self.numbers.get_mut(&number) {
+            numbered.known = true;
+        }
+    }
+
+    /// What the agent must watch and is not known to.
+    pub(super) fn unknown_to_agent(&self) -> impl Iterator<Item = (PidfileId, &Numbered)> {
+        let is_unknown = |numbered: &Numbered| numbered.wanted && !numbered.known && !numbered.is_over();
+        self.numbers.iter().filter(move |(_, numbered)| is_unknown(numbered)).map(|(id, numbered)| (*id, numbered))
+    }
+
+    /// Takes in an agent's news. What was said already is not said again.
+    pub(super) fn hear(&mut self, news: AgentNews) {
+        self.health.free_disk = Some(news.free_disk);
+        self.health.transfers = news.transfers;
+        if news.term != self.term.0 {
+            return;
+        }
+        for (number, seen) in news.pidfiles {
+            self.tell(PidfileId(number), seen);
+        }
+        self.unclaimed.extend(news.unclaimed);
+    }
+
+    /// Something that has become known of a pidfile.
+    pub(super) fn tell(&mut self, number: PidfileId, seen: Seen) {
+        let Some(numbered) = self.numbers.get_mut(&number) else { return };
+        if !numbered.wanted || numbered.is_over() || numbered.told.as_ref() == Some(&seen) {
+            return;
+        }
+        numbered.told = Some(seen.clone());
+        let event = match seen {
+            Seen::Empty => PidfileEvent::Changed(PidfileContents::Empty),
+            Seen::Running => PidfileEvent::Changed(PidfileContents::Running),
+            Seen::Ended { exit_status, tests_failed } => {
+                PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed })
+            }
+            Seen::Corrupt(what) => PidfileEvent::Changed(PidfileContents::Corrupt(what)),
+            Seen::Vanished => PidfileEvent::Vanished,
+        };
+        self.news.push((number, event));
+    }
+
+    /// The news since the last time, and the processes that nobody claims.
+    pub(super) fn take_news(&mut self) -> (Vec<(PidfileId, PidfileEvent)>, Vec<String>) {
+        (std::mem::take(&mut self.news), std::mem::take(&mut self.unclaimed))
+    }
+
+    pub(super) fn set_state(&mut self, state: DroneState) {
+        if self.health.state != state {
+            self.health.state = state;
+            self.health.since = now();
+        }
+    }
+
+    /// Tells whether it is another error than the last.
+    pub(super) fn note_error(&mut self, error: String) -> bool {
+        let is_news = self.health.last_error.as_ref().is_none_or(|(_, last)| *last != error);
+        self.health.last_error = Some((now(), error));
+        is_news
+    }
+}
+
+impl Numbered {
+    /// Whether the last that can be told of it was told.
+    fn is_over(&self) -> bool {
+        match self.told {
+            Some(Seen::Ended { .. } | Seen::Corrupt(_) | Seen::Vanished) => true,
+            Some(Seen::Empty | Seen::Running) | None => false,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The drones of a lab, with a task for each. The roster may change at any time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::AbortHandle;
+use yardmaster_engine::DroneId;
+
+use super::address::{DroneAddress, DroneSettings};
+use super::book::{Book, DroneHealth, SharedBook, open};
+use super::task::{Order, Task};
+
+/// What all tasks share.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) lab: String,
+    pub(super) settings: DroneSettings,
+    /// How many more results may be fetched at once.
+    pub(super) transfers: Semaphore,
+    sockets: tempfile::TempDir,
+}
+
+impl Common {
+    /// Where the SSH connection to a drone listens for further channels.
+    pub(super) fn socket(&self, drone: DroneId) -> PathBuf {
+        self.sockets.path().join(drone.to_string())
+    }
+}
+
+/// A drone that is spoken to.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) address: DroneAddress,
+    pub(super) book: SharedBook,
+    pub(super) orders: UnboundedSender<Order>,
+    task: AbortHandle,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // Whatever it held goes: its connection, and the child process that was it.
+        self.task.abort();
+    }
+}
+
+/// What was deleted on a drone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cleaned {
+    /// Results paths that are gone.
+    pub deleted: Vec<String>,
+    /// Those that could not be deleted, with reasons.
+    pub failed: Vec<String>,
+}
+
+/// The drones of a lab. A clone is another handle to the same.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    pub(super) common: Arc<Common>,
+    members: Arc<Mutex<BTreeMap<DroneId, Member>>>,
+}
+
+impl Fleet {
+    /// No drones yet. The lab's name keeps results directories of several labs apart.
+    ///
+    /// # Errors
+    /// If there is no place for the sockets of SSH connections.
+    pub fn new(lab: &str, settings: DroneSettings) -> std::io::Result<Fleet> {
+        let transfers = Semaphore::new(settings.max_transfer_processes.max(1));
+        let sockets = tempfile::Builder::new().prefix("yardmaster-").tempdir()?;
+        let common = Arc::new(Common { lab: lab.to_owned(), settings, transfers, sockets });
+        Ok(Fleet { common, members: Arc::default() })
+    }
+
+    /// The roster as it is now. New drones are connected to, others let go; one whose address has changed is spoken to at
+    /// its new one. Must be called within a Tokio runtime.
+    pub fn set_drones(&self, roster: Vec<DroneAddress>) {
+        let mut members = self.members();
+        let wanted: BTreeMap<DroneId, DroneAddress> = roster.into_iter().map(|address| (address.id, address)).collect();
+        members.retain(|id, _| wanted.contains_key(id));
+        for (id, address) in wanted {
+            let known = members.get(&id);
+            if known.is_some_and(|member| member.address == address) {
+                continue;
+            }
+            let book = known.map_or_else(Book::new, |member| Arc::clone(&member.book));
+            let (orders, inbox) = unbounded_channel();
+            let common = Arc::clone(&self.common);
+            let task = Task { address: address.clone(), common, book: Arc::clone(&book), orders: inbox };
+            let task = tokio::spawn(task.run()).abort_handle();
+            members.insert(id, Member { address, book, orders, task });
+        }
+    }
+
+    /// The roster, with how each drone is.
+    pub fn health(&self) -> Vec<(DroneAddress, DroneHealth)> {
+        self.members().values().map(|member| (member.address.clone(), open(&member.book).health.clone())).collect()
+    }
+
+    /// Deletes results on a drone in which nothing has changed for so long, of paths where nothing is alive.
+    ///
+    /// # Errors
+    /// If the drone does not answer, or does not want to.
+    pub async fn clean(&self, drone: DroneId, older_than: Duration) -> Result<Cleaned, String> {
+        let (answer, cleaned) = oneshot::channel();
+        match self.members().get(&drone) {
+            None => return Err(format!("there is no drone {drone}")),
+            Some(member) => drop(member.orders.send(Order::Clean { older_than, answer })),
+        }
+        cleaned.await.unwrap_or_else(|_| Err("the drone was let go".to_owned()))
+    }
+
+    pub(super) fn members(&self) -> MutexGuard<'_, BTreeMap<DroneId, Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,150 @@
+//! Results on their way from a drone to the repository: fetched over channels of their own, some at a time, whenever there
+//! is something to fetch. The drone keeps a note of each until it is confirmed, so that nothing is lost over a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{info, warn};
+use walkdir::WalkDir;
+
+use super::address::{DroneAddress, Multiplex};
+use super::fleet::Common;
+use crate::agent::Results;
+use crate::agent::protocol::PendingTransfer;
+
+/// A fetch that failed is not tried again before this.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The fetches of one drone.
+#[derive(Debug)]
+pub(super) struct Transfers {
+    address: DroneAddress,
+    common: Arc<Common>,
+    under_way: BTreeSet<String>,
+    failed: BTreeMap<String, Instant>,
+    fetches: JoinSet<(PendingTransfer, Result<(), String>)>,
+}
+
+impl Transfers {
+    pub(super) fn new(address: DroneAddress, common: Arc<Common>) -> Transfers {
+        let (under_way, failed, fetches) = (BTreeSet::new(), BTreeMap::new(), JoinSet::new());
+        Transfers { address, common, under_way, failed, fetches }
+    }
+
+    /// Whether it is worth asking what there is to fetch.
+    pub(super) fn wants_more(&mut self) -> bool {
+        self.failed.retain(|_, at| at.elapsed() < PAUSE);
+        self.common.settings.repository.is_some() && self.fetches.is_empty() && self.failed.is_empty()
+    }
+
+    /// Begins to fetch what is not being fetched yet.
+    pub(super) fn fetch(&mut self, pending: Vec<PendingTransfer>) {
+        for transfer in pending {
+            if self.under_way.insert(transfer.path.clone()) {
+                let (address, common) = (self.address.clone(), Arc::clone(&self.common));
+                self.fetches.spawn(async move {
+                    let fetched = fetch(&address, &common, &transfer).await;
+                    (transfer, fetched)
+                });
+            }
+        }
+    }
+
+    /// Waits for the next that has arrived. For ever, if nothing is under way.
+    pub(super) async fn next(&mut self) -> PendingTransfer {
+        loop {
+            match self.fetches.join_next().await {
+                None => std::future::pending().await,
+                Some(Err(error)) => warn!(drone = %self.address.name, %error, "fetching results broke off"),
+                Some(Ok((transfer, fetched))) => {
+                    self.under_way.remove(&transfer.path);
+                    match fetched {
+                        Ok(()) => {
+                            info!(drone = %self.address.name, path = %transfer.path, "results are in the repository");
+                            return transfer;
+                        }
+                        Err(reason) => {
+                            warn!(drone = %self.address.name, path = %transfer.path, reason, "results could not be fetched");
+                            self.failed.insert(transfer.path, Instant::now());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn fetch(address: &DroneAddress, common: &Common, transfer: &PendingTransfer) -> Result<(), String> {
+    let Some(repository) = common.settings.repository.clone() else { return Ok(()) };
+    let _turn = common.transfers.acquire().await.map_err(|error| error.to_string())?;
+    let results = address.results_dir.to_string_lossy().into_owned();
+    let arguments = ["send", "--results", &results, "--", &transfer.path].map(str::to_owned);
+    let socket = common.socket(address.id);
+    let mut command = address.agent_command(&common.settings.ssh, Multiplex::Through(&socket), &arguments);
+    let mut child = command.stdin(std::process::Stdio::null()).spawn().map_err(|error| error.to_string())?;
+    let stream = child.stdout.take().ok_or("no stream")?.into_owned_fd().map_err(|error| error.to_string())?;
+    let mut stderr = child.stderr.take().ok_or("no stream")?;
+    let path = transfer.path.clone();
+    let (unpack, put) = (repository.clone(), path.clone());
+    // Should the fetch be given up, the child is killed, and with its stream this ends too.
+    let unpacked = tokio::task::spawn_blocking(move || unpack_beside(&unpack, fs::File::from(stream)));
+    let mut said = String::new();
+    let _ = (&mut stderr).take(4096).read_to_string(&mut said).await;
+    let unpacked = unpacked.await.map_err(|error| error.to_string())?;
+    let status = child.wait().await.map_err(|error| error.to_string())?;
+    let unpacked = match unpacked {
+        Ok(unpacked) if status.success() => unpacked,
+        Ok(_) => return Err(format!("sending ended with {status}: {}", said.trim())),
+        Err(error) => return Err(format!("{error}: {}", said.trim())),
+    };
+    let merged = tokio::task::spawn_blocking(move || put_in_place(&repository, &put, unpacked.path()));
+    merged.await.map_err(|error| error.to_string())?
+}
+
+/// Unpacks into a directory beside the results, which is removed unless it is used.
+fn unpack_beside(repository: &Path, stream: impl io::Read) -> io::Result<tempfile::TempDir> {
+    let incoming = repository.join(".yardmaster").join("incoming");
+    fs::create_dir_all(&incoming)?;
+    let directory = tempfile::tempdir_in(&incoming)?;
+    let mut archive = tar::Archive::new(stream);
+    archive.set_preserve_permissions(true);
+    archive.set_overwrite(true);
+    archive.unpack(directory.path())?;
+    Ok(directory)
+}
+
+/// Moves results to where they belong: at once if there are none, else file by file over those that are there.
+fn put_in_place(repository: &Path, path: &str, unpacked: &Path) -> Result<(), String> {
+    let place = Results::open(repository).and_then(|results| results.place(path)).map_err(|error| error.to_string())?;
+    let target = place.directory;
+    let merge = || -> io::Result<()> {
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        // Its own temporary directory is closed to others; results are not.
+        let open = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        fs::set_permissions(unpacked, open)?;
+        if !target.exists() {
+            return fs::rename(unpacked, &target);
+        }
+        for entry in WalkDir::new(unpacked).min_depth(1) {
+            let entry = entry?;
+            let Ok(relative) = entry.path().strip_prefix(unpacked) else { continue };
+            let to = target.join(relative);
+            if entry.file_type().is_dir() {
+                fs::create_dir_all(&to)?;
+            } else {
+                fs::rename(entry.path(), &to)?;
+            }
+        }
+        Ok(())
+    };
+    merge().map_err(|error| format!("cannot put results to {}: {error}", target.display()))
+}

@@ -1,0 +1,251 @@
+//! Why entries wait: the engine's own reason, from rows read beside the running scheduler, which does not notice.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use yardmaster_engine::{
+    BusyHost, Core, Entry, EntryId, EntryStatus, HostId, Job, JobId, LabelId, LiveRows, Role, Settings, Time, UserId,
+    WaitReason,
+};
+
+/// Why an entry does not go on, in plain words and with what would help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explained {
+    /// The entry.
+    pub entry: u32,
+    /// Its job.
+    pub job: u32,
+    /// The host that it names or was given.
+    pub host: Option<String>,
+    /// Where it stands.
+    pub status: EntryStatus,
+    /// The reason's name, for programs: `running`, `next_tick`, `no_such_host`, `access_denied`, `locked`, `all_busy`,
+    /// `behind_others`, `waits_for_task`, `drones_full`, `waits_for_group`, `parse_limit`, `gathering`, `on_shard`,
+    /// `drone_silent` or `aborting`.
+    pub reason: &'static str,
+    /// The reason in words.
+    pub text: String,
+    /// What would help, if anything would.
+    pub help: Option<String>,
+    /// The hosts that the reason is about.
+    pub hosts: Vec<String>,
+}
+
+/// What is kept of the rows for words: the core takes them.
+struct Names {
+    hosts: BTreeMap<HostId, String>,
+    labels: BTreeMap<LabelId, String>,
+    jobs: BTreeMap<JobId, JobNames>,
+    entries: BTreeMap<EntryId, Entry>,
+    tasks: BTreeMap<HostId, String>,
+}
+
+struct JobNames {
+    owner: UserId,
+    labels: Vec<LabelId>,
+}
+
+/// Why the entries of a job that have not ended do not go on; without a job, why any entry does not.
+pub fn explain(rows: LiveRows, settings: &Settings, now: Time, job: Option<JobId>) -> Vec<Explained> {
+    let owners: BTreeMap<_, _> = rows.users.iter().map(|user| (user.id, user.login.to_string())).collect();
+    let names = Names::of(&rows);
+    // Acquisition is the same whichever process does it, and this core never ticks.
+    let (core, _) = Core::recover_from(settings.clone(), Role::Whole, rows, now, false);
+    let live = |entry: &&Entry| !entry.status.is_complete();
+    let wanted = names.entries.values().filter(live).filter(|entry| job.is_none_or(|job| entry.job == job));
+    wanted.map(|entry| names.explain(&core, settings, &owners, entry)).collect()
+}
+
+impl Names {
+    fn of(rows: &LiveRows) -> Names {
+        let job = |job: &Job| (job.id, JobNames { owner: job.owner, labels: job.labels.to_vec() });
+        let running = rows.tasks.iter().filter(|task| !task.complete).rev();
+        Names {
+            hosts: rows.hosts.iter().map(|host| (host.id, host.name.to_string())).collect(),
+            labels: rows.labels.iter().map(|label| (label.id, label.name.to_string())).collect(),
+            jobs: rows.jobs.iter().map(job).collect(),
+            entries: rows.entries.iter().map(|entry| (entry.id, entry.clone())).collect(),
+            tasks: running.map(|task| (task.host, format!("{} {}", task.kind, task.id))).collect(),
+        }
+    }
+
+    fn host(&self, host: HostId) -> String {
+        self.hosts.get(&host).cloned().unwrap_or_else(|| format!("number {host}"))
+    }
+
+    fn list(&self, hosts: &[HostId]) -> Vec<String> {
+        hosts.iter().map(|host| self.host(*host)).collect()
+    }
+
+    fn explain(&self, core: &Core, settings: &Settings, owners: &BTreeMap<UserId, String>, entry: &Entry) -> Explained {
+        let job = self.jobs.get(&entry.job);
+        let owner = job.and_then(|job| owners.get(&job.owner)).cloned().unwrap_or_else(|| "its owner".to_owned());
+        let said = match under_way(entry, settings) {
+            Some(said) => said,
+            None => self.reason(core.why(entry.id), entry, &owner),
+        };
+        Explained {
+            entry: entry.id.0,
+            job: entry.job.0,
+            host: entry.host.map(|host| self.host(host)),
+            status: entry.status,
+            reason: said.reason,
+            text: said.text,
+            help: said.help,
+            hosts: said.hosts,
+        }
+    }
+
+    fn reason(&self, reason: WaitReason, entry: &Entry, owner: &str) -> Said {
+        let job = entry.job;
+        match reason {
+            WaitReason::Nothing => {
+                Said::new("next_tick", "nothing holds it up: it goes on in the scheduler's next tick")
+                    .help("if it does not, `yardmaster status` shows whether a scheduler is at work")
+            }
+            WaitReason::Ended => Said::new("next_tick", "it has ended, or its row makes no sense to the scheduler"),
+            WaitReason::NoSuchHost => self.no_such_host(entry),
+            WaitReason::AccessDenied => Said::new(
+                "access_denied",
+                format!("hosts would fit, but {owner} belongs to no ACL group that may use one"),
+            )
+            .help(format!("`yardmaster acl list` shows the groups, `yardmaster acl add-user GROUP {owner}` adds one")),
+            WaitReason::Locked(hosts) => {
+                let names = self.list(&hosts);
+                Said::new("locked", format!("every host that it could use is locked: {}", names.join(", ")))
+                    .help("`yardmaster host show HOST` says by whom and why; `yardmaster host unlock HOST`")
+                    .about(names)
+            }
+            WaitReason::AllBusy(busy) => self.all_busy(&busy),
+            WaitReason::BehindOthers { entry, priority } => {
+                let before = self.entries.get(&entry).map(|entry| format!("job {}", entry.job)).unwrap_or_default();
+                Said::new("behind_others", format!("entry {entry} of {before} (priority {priority}) comes first"))
+                    .help("it gets a host when that one has one; a higher priority, or more hosts, would help")
+            }
+            WaitReason::WaitsForTask(host) => {
+                let task = self.tasks.get(&host).cloned().unwrap_or_else(|| "a special task".to_owned());
+                let name = self.host(host);
+                Said::new("waits_for_task", format!("it has host {name}, on which {task} comes first"))
+                    .about(vec![name])
+            }
+            WaitReason::DronesFull => {
+                Said::new("drones_full", "it is ready, and waits for room on a drone, or for those before it")
+                    .help("`yardmaster drone list` shows limits; another drone, or a higher limit, would help")
+            }
+            WaitReason::WaitsForGroup { job, ready, needed } => {
+                let text =
+                    format!("its host is prepared; of the {needed} hosts that job {job} needs at once, {ready} are");
+                Said::new("waits_for_group", text).help(format!("`yardmaster job show {job}` shows the others"))
+            }
+            WaitReason::ParseLimit => Said::new("parse_limit", "its test has ended; as many parsers run as may")
+                .help("a higher scheduler.max_parse_processes would help"),
+            WaitReason::OnShard => {
+                Said::new("on_shard", format!("another scheduler, a shard, is responsible for job {job}"))
+            }
+            WaitReason::DroneSilent => {
+                Said::new("drone_silent", "a process of it may run on a drone that does not answer")
+                    .help("`yardmaster drone list` shows which; it goes on when the drone answers, or is removed")
+            }
+        }
+    }
+
+    fn no_such_host(&self, entry: &Entry) -> Said {
+        if let Some(host) = entry.host {
+            let name = self.host(host);
+            let text = format!("it names host {name}, which is deleted or lacks a label that the job depends on");
+            return Said::new("no_such_host", text)
+                .help(format!(
+                    "`yardmaster host show {name}` shows its labels, `yardmaster job show {}` the job's",
+                    entry.job
+                ))
+                .about(vec![name]);
+        }
+        let job = self.jobs.get(&entry.job).map(|job| job.labels.as_slice()).unwrap_or_default();
+        let labels: Vec<String> = entry
+            .meta_host
+            .iter()
+            .chain(job)
+            .map(|label| self.labels.get(label).cloned().unwrap_or_else(|| format!("number {label}")))
+            .collect();
+        Said::new(
+            "no_such_host",
+            format!("no valid host has all of the labels that it asks for: {}", labels.join(", ")),
+        )
+        .help("`yardmaster host list --label LABEL` shows which have one; `yardmaster host label HOST --add LABEL`")
+    }
+
+    fn all_busy(&self, busy: &[BusyHost]) -> Said {
+        let one = |busy: &BusyHost| {
+            let user =
+                busy.entry.and_then(|entry| self.entries.get(&entry)).map(|entry| format!(" for job {}", entry.job));
+            format!("{} ({}{})", self.host(busy.host), busy.status, user.unwrap_or_default())
+        };
+        let texts: Vec<String> = busy.iter().map(one).collect();
+        Said::new("all_busy", format!("every host that it could use is in other hands: {}", texts.join(", ")))
+            .about(busy.iter().map(|busy| self.host(busy.host)).collect())
+    }
+}
+
+/// What can be said of entries whose processes only the running scheduler knows.
+fn under_way(entry: &Entry, settings: &Settings) -> Option<Said> {
+    if entry.aborted {
+        let said = Said::new(
+            "aborting",
+            format!("it is being aborted ({}); results are still gathered and parsed", entry.status),
+        );
+        return Some(said);
+    }
+    match entry.status {
+        EntryStatus::Running => Some(Said::new("running", "its test runs")),
+        EntryStatus::Resetting | EntryStatus::Verifying | EntryStatus::Provisioning | EntryStatus::Cleaning => {
+            Some(Said::new("running", format!("its host is being prepared: {}", entry.status)))
+        }
+        EntryStatus::Gathering => Some(Said::new(
+            "gathering",
+            "its test has ended; what it left is being gathered, or waits for room on a drone",
+        )),
+        EntryStatus::Parsing => {
+            let most = settings.max_parse_processes;
+            Some(
+                Said::new(
+                    "parse_limit",
+                    format!("its results are being parsed, or wait until fewer than {most} parsers run"),
+                )
+                .help("a higher scheduler.max_parse_processes helps where many wait"),
+            )
+        }
+        // The core that is asked has heard no drone and takes every process for one that a silent drone may run.
+        EntryStatus::Starting => Some(
+            Said::new("drones_full", "it is ready, and waits for room on a drone, or for those before it")
+                .help("`yardmaster drone list` shows limits; another drone, or a higher limit, would help"),
+        ),
+        EntryStatus::Queued | EntryStatus::Pending => None,
+        EntryStatus::Aborted
+        | EntryStatus::Completed
+        | EntryStatus::Failed
+        | EntryStatus::Stopped
+        | EntryStatus::Template => None,
+    }
+}
+
+/// A reason in words.
+struct Said {
+    reason: &'static str,
+    text: String,
+    help: Option<String>,
+    hosts: Vec<String>,
+}
+
+impl Said {
+    fn new(reason: &'static str, text: impl Into<String>) -> Said {
+        Said { reason, text: text.into(), help: None, hosts: Vec::new() }
+    }
+
+    fn help(self, help: impl Into<String>) -> Said {
+        Said { help: Some(help.into()), ..self }
+    }
+
+    fn about(self, hosts: Vec<String>) -> Said {
+        Said { hosts, ..self }
+    }
+}

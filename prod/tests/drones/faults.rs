@@ -1,0 +1,294 @@
+//! Whatever breaks: nothing is started twice or lost, and nobody waits for the drone that broke.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::Signal;
+use yardmaster::drones::DroneState;
+use yardmaster_engine::{ActOutcome, DroneBackend, DroneBatch, DroneId, PidfileEvent, Term};
+
+use super::lab::{Kind, Lab, PATIENCE, RUNNING, ended, kill, run, start, start_as, watch};
+
+/// Pauses of uneven length, the same in every run.
+fn pauses() -> impl Iterator<Item = Duration> {
+    let mut state: u64 = 88_172_645_463_325_252;
+    std::iter::from_fn(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(Duration::from_micros(state % 15_000))
+    })
+}
+
+fn agents_killed_at_random_moments(kind: Kind, jobs: u32) {
+    run(async {
+        let lab = Lab::new(kind, 1);
+        let mut backend = lab.backend();
+        backend.until_all_answer().await;
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let killed = std::thread::scope(|scope| {
+            let killer = scope.spawn(|| {
+                let mut killed = 0;
+                for pause in pauses() {
+                    if over.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    std::thread::sleep(pause * 4);
+                    killed += lab.signal_agents(1, "launch", Signal::KILL);
+                    std::thread::sleep(pause);
+                    killed += lab.signal_agents(1, "serve", Signal::KILL);
+                }
+                killed
+            });
+            tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(async {
+                    for job in 1..=jobs {
+                        backend.act_surely(1, 1, vec![start(job)]).await;
+                    }
+                });
+            });
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            killer.join().expect("no panic")
+        });
+        assert!(killed > 3, "only {killed} were killed");
+        // A launcher that was killed between its claim and its program has started nothing, for ever: that is told.
+        let mut expected = Vec::new();
+        for job in 1..=jobs {
+            backend
+                .until("its process, or that it is gone", |backend, _| {
+                    matches!(backend.of(1, job).last(), Some(event) if *event == RUNNING || *event == PidfileEvent::Vanished)
+                })
+                .await;
+            let mark = format!("{job}-me/host1 .autoserv_execute");
+            if backend.of(1, job).last() == Some(&RUNNING) {
+                expected.push(mark);
+                lab.finish(1, job, "0");
+                backend.until_last(1, job, &ended(0, 0)).await;
+            }
+        }
+        let mut marks = lab.marks(1);
+        marks.sort();
+        marks.dedup();
+        assert_eq!(marks.len(), lab.marks(1).len(), "something ran twice");
+        expected.retain(|mark| !marks.contains(mark));
+        assert_eq!(expected, Vec::<String>::new(), "these were told to run and did not");
+        assert!(marks.len() > jobs as usize / 2, "{marks:?}");
+    });
+}
+
+#[test]
+fn local_agents_killed_at_random_moments() {
+    agents_killed_at_random_moments(Kind::Local, 30);
+}
+
+#[test]
+fn distant_agents_killed_at_random_moments() {
+    agents_killed_at_random_moments(Kind::Ssh, 15);
+}
+
+fn a_stopped_agent(kind: Kind) {
+    run(async {
+        let mut lab = Lab::new(kind, 3);
+        lab.settings.refresh_deadline_sec = 0.3;
+        lab.settings.act_deadline_sec = 0.6;
+        let mut backend = lab.backend();
+        for drone in 1..=3 {
+            backend.act_surely(1, drone, vec![start(drone)]).await;
+            backend.until_last(drone, drone, &RUNNING).await;
+        }
+        assert!(lab.signal_agents(2, "serve", Signal::STOP) > 0);
+        lab.finish(1, 1, "0");
+        lab.finish(2, 2, "0");
+        backend.until("silence", |_, silent| silent.contains_key(&2)).await;
+        backend.until_last(1, 1, &ended(0, 0)).await;
+        // The others are not held up once it is known to be silent, neither by refreshes nor by commands.
+        backend.act(1, 2, vec![start(12)]).await;
+        let began = SystemTime::now();
+        for round in 0..20 {
+            let silent = backend.refresh().await;
+            assert_eq!(silent.keys().collect::<Vec<_>>(), [&2]);
+            let batch = |drone: u32, job| DroneBatch { drone: DroneId(drone), commands: vec![start(job)] };
+            let reports = backend.drones.act(Term(1), vec![batch(1, 20 + round), batch(2, 50 + round)]).await;
+            assert_eq!(reports.len(), 1, "{reports:?}");
+            assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "{reports:?}");
+        }
+        let took = began.elapsed().unwrap_or_default();
+        assert!(took < Duration::from_secs(5), "20 rounds took {took:?}");
+        assert_eq!(backend.drones.fleet().health()[1].1.state, DroneState::Late);
+        assert_eq!(backend.of(2, 2).last(), Some(&RUNNING));
+        lab.signal_agents(2, "serve", Signal::CONT);
+        backend.until_last(2, 2, &ended(0, 0)).await;
+        assert_eq!(backend.drones.fleet().health()[1].1.state, DroneState::Up);
+        backend.act_surely(1, 2, vec![start(12)]).await;
+        backend.until_last(2, 12, &RUNNING).await;
+        assert_eq!(lab.marks(2).len(), 2);
+    });
+}
+
+#[test]
+fn a_stopped_local_agent_is_silent_and_delays_nobody() {
+    a_stopped_agent(Kind::Local);
+}
+
+#[test]
+fn a_stopped_distant_agent_is_silent_and_delays_nobody() {
+    a_stopped_agent(Kind::Ssh);
+}
+
+#[test]
+fn sshd_killed_and_started_again() {
+    run(async {
+        let mut lab = Lab::new(Kind::Ssh, 3);
+        let mut backend = lab.backend();
+        for drone in 1..=3 {
+            backend.act_surely(1, drone, vec![start(drone), start(10 + drone)]).await;
+            backend.until_last(drone, drone, &RUNNING).await;
+        }
+        lab.sshd.as_mut().expect("a server").stop();
+        backend.until("silence of all", |_, silent| silent.len() == 3).await;
+        lab.finish(1, 1, "1 2");
+        let reports = backend.act(1, 1, vec![start(5)]).await;
+        assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "{reports:?}");
+        lab.sshd.as_mut().expect("a server").restart();
+        backend.until_last(1, 1, &ended(256, 2)).await;
+        backend.until_all_answer().await;
+        // What was said already is not said again.
+        assert_eq!(backend.of(2, 2).iter().filter(|event| **event == RUNNING).count(), 1);
+        backend.act_surely(1, 1, vec![start(5), kill(11)]).await;
+        backend.until_last(1, 5, &RUNNING).await;
+        backend.until_last(1, 11, &PidfileEvent::Vanished).await;
+        assert_eq!(lab.marks(1).len(), 3);
+    });
+}
+
+#[test]
+fn an_agent_killed_between_refreshes_is_missed_by_nobody() {
+    run(async {
+        let lab = Lab::new(Kind::Local, 1);
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![start(1)]).await;
+        for _ in 0..10 {
+            backend.until_last(1, 1, &RUNNING).await;
+            assert!(lab.signal_agents(1, "serve", Signal::KILL) > 0);
+            backend.until("its loss", |_, silent| silent.contains_key(&1)).await;
+            backend.until_all_answer().await;
+        }
+        assert_eq!(backend.of(1, 1).iter().filter(|event| **event == RUNNING).count(), 1);
+        lab.finish(1, 1, "0");
+        backend.until_last(1, 1, &ended(0, 0)).await;
+    });
+}
+
+/// The engine takes the first answer after its recovery for the truth about what runs there.
+#[test]
+fn no_answer_comes_before_the_drone_knows_what_to_watch() {
+    run(async {
+        let mut lab = Lab::new(Kind::Local, 1);
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, (1..=60).map(start).collect()).await;
+        backend.until("all run", |backend, _| (1..=60).all(|job| backend.of(1, job).last() == Some(&RUNNING))).await;
+        drop(backend);
+        // Slow to connect: the commands are not sent in time.
+        lab.settings.act_deadline_sec = 0.05;
+        lab.wrap_agent(1, &format!("sleep 0.5; exec {} \"$@\"", super::lab::AGENT));
+        for term in 2..5 {
+            let mut next = lab.backend();
+            let reports = next.act(term, 1, (1..=60).map(|job| watch(100 + job, job)).collect()).await;
+            assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "{reports:?}");
+            next.until_all_answer().await;
+            for job in 1..=60 {
+                assert_eq!(next.of(1, 100 + job), [RUNNING], "job {job}");
+            }
+        }
+    });
+}
+
+#[test]
+fn garbage_instead_of_an_agent() {
+    run(async {
+        let mut lab = Lab::new(Kind::Local, 4);
+        let real = super::lab::AGENT;
+        lab.wrap_agent(1, "yes no");
+        lab.wrap_agent(2, &format!("echo Welcome to the lab; echo; echo 'Last login: today'; exec {real} \"$@\""));
+        lab.wrap_agent(3, "echo 'yardmaster-drone speaks 1'; yes '0123456789'");
+        lab.wrap_agent(4, "echo no such thing >&2; exit 1");
+        let mut backend = lab.backend();
+        backend.act_surely(1, 2, vec![start(1)]).await;
+        backend.until_last(2, 1, &RUNNING).await;
+        let silent = backend.refresh().await;
+        assert_eq!(silent.len(), 3);
+        let why = |drone: usize| backend.drones.fleet().health()[drone - 1].1.last_error.clone().expect("an error").1;
+        assert!(why(1).contains("no agent answered, but: \"no\\nno"), "{}", why(1));
+        assert!(why(3).contains("this is not a message"), "{}", why(3));
+        assert!(why(4).contains("no such thing"), "{}", why(4));
+    });
+}
+
+#[test]
+fn garbage_in_the_middle_of_a_conversation() {
+    run(async {
+        let mut lab = Lab::new(Kind::Local, 1);
+        let real = super::lab::AGENT;
+        // The first time it breaks off in the middle of a message, after that it is well.
+        let first = lab.directory.path().join("first");
+        fs::write(&first, "").expect("written");
+        let script = format!(
+            "if rm {first}; then exec {real} \"$@\" | head -c 1000; else exec {real} \"$@\"; fi",
+            first = first.display()
+        );
+        lab.wrap_agent(1, &script);
+        let mut backend = lab.backend();
+        let began = SystemTime::now();
+        while first.exists() || backend.drones.fleet().health()[0].1.last_error.is_none() {
+            assert!(began.elapsed().unwrap_or_default() < PATIENCE);
+            backend.act(1, 1, vec![start(1)]).await;
+            backend.refresh().await;
+        }
+        backend.act_surely(1, 1, vec![start(1)]).await;
+        backend.until_last(1, 1, &RUNNING).await;
+        assert_eq!(lab.marks(1).len(), 1);
+    });
+}
+
+#[test]
+fn late_pidfiles_and_an_empty_one() {
+    run(async {
+        let lab = Lab::new(Kind::Local, 1);
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![watch(1, 1), watch(2, 2)]).await;
+        backend.refresh().await;
+        assert_eq!(backend.of(1, 1), []);
+        // Somebody else's process, slow to write its pid.
+        fs::create_dir_all(lab.file(1, 1, "")).expect("a directory");
+        fs::write(lab.file(1, 1, ".autoserv_execute"), "").expect("written");
+        backend.until_last(1, 1, &PidfileEvent::Changed(yardmaster_engine::PidfileContents::Empty)).await;
+        fs::write(lab.file(1, 1, ".autoserv_execute"), format!("{}\n", std::process::id())).expect("written");
+        backend.until_last(1, 1, &RUNNING).await;
+        fs::write(lab.file(1, 1, ".autoserv_execute"), format!("{}\n271\n", std::process::id())).expect("written");
+        backend.refresh().await;
+        fs::write(lab.file(1, 1, ".autoserv_execute"), format!("{}\n271\n4\n", std::process::id())).expect("written");
+        backend.until_last(1, 1, &ended(271, 4)).await;
+        assert_eq!(backend.of(1, 1).len(), 3);
+        assert_eq!(backend.of(1, 2), []);
+    });
+}
+
+#[test]
+fn a_reboot_makes_what_ran_vanish() {
+    run(async {
+        let mut lab = Lab::new(Kind::Local, 1);
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![start(1), start(99)]).await;
+        backend.until_last(1, 1, &RUNNING).await;
+        backend.until_last(1, 99, &ended(0, 0)).await;
+        let real = super::lab::AGENT;
+        lab.wrap_agent(1, &format!("YARDMASTER_BOOT_ID=next exec {real} \"$@\""));
+        backend.drones.fleet().set_drones(lab.addresses.clone());
+        backend.until_last(1, 1, &PidfileEvent::Vanished).await;
+        assert_eq!(backend.of(1, 99).last(), Some(&ended(0, 0)));
+        // It is not started again for that.
+        backend.act_surely(1, 1, vec![start_as(2, 1)]).await;
+        backend.until_last(1, 2, &PidfileEvent::Vanished).await;
+        assert_eq!(lab.marks(1).len(), 2);
+    });
+}

@@ -1,0 +1,10 @@
+//! Drones, from the outside: real agents, real processes, and real SSH servers.
+
+#[path = "../support/sshd.rs"]
+mod sshd;
+
+mod agent;
+mod contract;
+mod faults;
+mod lab;
+mod transfers;

@@ -1,0 +1,146 @@
+//! Results on their way to the repository, and the agent on its way to a drone.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::Signal;
+use yardmaster::drones::{Connection, SshAddress, install};
+use yardmaster_engine::Command;
+
+use super::lab::{AGENT, Backend, Kind, Lab, PATIENCE, ended, path, run, start};
+
+fn with_repository(kind: Kind) -> Lab {
+    let mut lab = Lab::new(kind, 1);
+    let repository = lab.directory.path().join("repository");
+    fs::create_dir_all(&repository).expect("a directory");
+    lab.settings.repository = Some(repository);
+    lab
+}
+
+fn repository(lab: &Lab) -> &Path {
+    lab.settings.repository.as_deref().expect("a repository")
+}
+
+/// Refreshes, as the engine does, until this is so.
+async fn until(backend: &mut Backend, what: &str, is_so: impl Fn() -> bool) {
+    let began = SystemTime::now();
+    while !is_so() {
+        assert!(began.elapsed().unwrap_or_default() < PATIENCE, "not seen: {what}");
+        backend.refresh().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn notes(lab: &Lab) -> usize {
+    fs::read_dir(lab.results(1).join(".yardmaster/transfers")).expect("a directory").count()
+}
+
+async fn fetched(kind: Kind) {
+    let lab = with_repository(kind);
+    let mut backend = lab.backend();
+    backend.act_surely(1, 1, vec![start(99)]).await;
+    backend.until_last(1, 99, &ended(0, 0)).await;
+    fs::create_dir_all(lab.file(1, 99, "sysinfo/deep")).expect("a directory");
+    fs::write(lab.file(1, 99, "sysinfo/deep/large"), vec![7; 3_000_000]).expect("written");
+    std::os::unix::fs::symlink("deep/large", lab.file(1, 99, "sysinfo/link")).expect("a symlink");
+    backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(99) }]).await;
+    let arrived = repository(&lab).join("99-me/host1");
+    until(&mut backend, "the results", || arrived.exists() && notes(&lab) == 0).await;
+    assert_eq!(fs::read(arrived.join("sysinfo/link")).expect("through the symlink").len(), 3_000_000);
+    assert!(fs::read_to_string(arrived.join("status.log")).expect("the log").contains("END GOOD"));
+    assert!(!arrived.join(".autoserv_execute").exists() && !arrived.join(".yardmaster").exists());
+    // More of it comes over what is there, and what the repository has of its own stays.
+    fs::write(arrived.join("parsed"), "here").expect("written");
+    fs::write(lab.file(1, 99, "more"), "more").expect("written");
+    backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(99) }]).await;
+    until(&mut backend, "the rest", || arrived.join("more").exists() && notes(&lab) == 0).await;
+    assert!(arrived.join("parsed").exists());
+    assert_eq!(fs::read_dir(repository(&lab).join(".yardmaster/incoming")).expect("a directory").count(), 0);
+}
+
+#[test]
+fn results_arrive_from_another_directory() {
+    run(fetched(Kind::Local));
+}
+
+#[test]
+fn results_arrive_over_ssh() {
+    run(fetched(Kind::Ssh));
+}
+
+#[test]
+fn results_that_lie_in_the_repository_stay() {
+    run(async {
+        let mut lab = Lab::new(Kind::Local, 1);
+        lab.settings.repository = Some(lab.results(1).to_owned());
+        fs::create_dir_all(lab.results(1)).expect("a directory");
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![start(99), Command::CopyToRepository { path: path(99) }]).await;
+        backend.until_last(1, 99, &ended(0, 0)).await;
+        assert_eq!(notes(&lab), 0);
+    });
+}
+
+#[test]
+fn a_transfer_goes_on_after_its_sender_and_the_backend_died() {
+    run(async {
+        let mut lab = with_repository(Kind::Local);
+        // The first that sends stops half-way.
+        let first = lab.directory.path().join("first");
+        fs::write(&first, "").expect("written");
+        let script = format!(
+            "if test \"$1\" = send && rm {first}; then {AGENT} \"$@\" | head -c 100000; exit 1; fi; exec {AGENT} \"$@\"",
+            first = first.display()
+        );
+        lab.wrap_agent(1, &script);
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![start(99)]).await;
+        backend.until_last(1, 99, &ended(0, 0)).await;
+        fs::write(lab.file(1, 99, "large"), vec![7; 3_000_000]).expect("written");
+        backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(99) }]).await;
+        until(&mut backend, "the first attempt", || !first.exists()).await;
+        lab.signal_agents(1, "serve", Signal::KILL);
+        drop(backend);
+        let arrived = repository(&lab).join("99-me/host1/large");
+        assert!(!arrived.exists());
+        let mut next = lab.backend();
+        next.act_surely(2, 1, vec![start(98)]).await;
+        until(&mut next, "the results", || arrived.exists() && notes(&lab) == 0).await;
+        assert_eq!(fs::read(&arrived).expect("the file").len(), 3_000_000);
+    });
+}
+
+#[test]
+fn the_agent_is_installed_over_ssh_and_tells_of_the_drone() {
+    run(async {
+        let mut lab = Lab::new(Kind::Ssh, 1);
+        let agent = lab.directory.path().join("it's new/bin/yardmaster-drone");
+        lab.addresses[0].agent = agent.clone();
+        for _ in 0..2 {
+            let hello = install(AGENT.as_ref(), &lab.addresses[0], &lab.settings, "test lab").await.expect("installed");
+            assert!(hello.free_disk > 0 && hello.cores > 0 && !hello.host.is_empty(), "{hello:?}");
+        }
+        assert_eq!(fs::read(&agent).expect("a program"), fs::read(AGENT).expect("a program"));
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![start(99)]).await;
+        backend.until_last(1, 99, &ended(0, 0)).await;
+    });
+}
+
+#[test]
+fn a_drone_whose_key_is_unknown_is_not_spoken_to() {
+    run(async {
+        let mut lab = Lab::new(Kind::Ssh, 1);
+        fs::write(lab.settings.ssh.known_hosts.as_ref().expect("a file"), "").expect("written");
+        let error = install(AGENT.as_ref(), &lab.addresses[0], &lab.settings, "test lab").await.expect_err("refused");
+        assert!(error.to_string().contains("Host key verification failed"), "{error}");
+        let silent = lab.backend().refresh().await;
+        assert!(silent[&1].contains("Host key verification failed"), "{silent:?}");
+        // Nor one that is not there.
+        lab.addresses[0].connection =
+            Connection::Ssh(SshAddress { host: "127.0.0.1".to_owned(), port: Some(1), login: None });
+        let error = install(AGENT.as_ref(), &lab.addresses[0], &lab.settings, "test lab").await.expect_err("refused");
+        assert!(error.to_string().contains("Connection refused"), "{error}");
+    });
+}
