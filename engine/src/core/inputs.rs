@@ -3,12 +3,12 @@
 
 use smallvec::SmallVec;
 
-use super::Core;
 use super::agents::AgentTask;
 use super::entries::NO_ACCESS;
 use super::host_set::HostSet;
 use super::queue::Waiting;
 use super::working_set::{AccessSet, EntryState, HostState, JobState, LabelState, TaskRowState, TaskState, UserState};
+use super::{Core, Role};
 use crate::ids::{AclGroupId, DroneId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId};
 use crate::model::{Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, SpecialTask, Subdir, TaskKind, User};
 use crate::protocol::{EntryColumns, EntryUpdate, Notice, RowChange};
@@ -36,11 +36,13 @@ impl Core {
                 RowChange::Entry(entry) => self.hear_entry(entry),
                 RowChange::EntryGone(entry) => {
                     let job = self.rows.entries.get(entry).map(|entry| entry.row.job);
-                    self.forget_entry(entry);
-                    if let Some(job) = job {
-                        self.stop_if_necessary(job);
-                        self.drop_job_if_ended(job);
+                    if self.role == Role::HostScheduler {
+                        self.leave_entry(entry);
+                    } else {
+                        self.forget_entry(entry);
+                        job.into_iter().for_each(|job| self.stop_if_necessary(job));
                     }
+                    job.into_iter().for_each(|job| self.drop_job_if_ended(job));
                 }
                 RowChange::Task(task) => {
                     // Another process of this scheduler may create tasks for entries.
@@ -258,6 +260,9 @@ impl Core {
                 }
                 return;
             }
+            if self.role == Role::HostScheduler {
+                return self.follow_entry(row);
+            }
             let had = (state.provisions, state.repairs.clone());
             self.forget_entry(id);
             self.hear_new_entry(row);
@@ -349,6 +354,37 @@ impl Core {
         }
     }
 
+    /// For a host scheduler: the dispatcher has moved an entry on. Its row is taken over; what is to be done about it is the
+    /// dispatcher's business.
+    fn follow_entry(&mut self, row: Entry) {
+        let id = row.id;
+        let tasks = std::mem::take(&mut self.rows.entries[id].tasks);
+        self.leave_entry(id);
+        if row.status.is_complete() {
+            return self.drop_job_if_ended(row.job);
+        }
+        self.hear_new_entry(row);
+        if let Some(state) = self.rows.entries.get_mut(id) {
+            state.tasks = tasks;
+        }
+    }
+
+    /// Lets go of an entry, and does nothing about it.
+    fn leave_entry(&mut self, id: EntryId) {
+        let Some(state) = self.rows.entries.get(id) else { return };
+        let (job, host) = (state.row.job, state.row.host);
+        self.stop_waiting(id);
+        if let Some(host) = host {
+            self.rows.hosts[host].active.retain(|entry| *entry != id);
+            self.rows.touch(host);
+        }
+        self.leave_group(id);
+        self.rows.to_adopt.remove(&id);
+        self.rows.to_abort.remove(&id);
+        self.rows.entries.remove(id);
+        self.rows.jobs[job].entries.retain(|entry| *entry != id);
+    }
+
     /// An entry that is complete and active at once is reported; an aborted one is mended.
     fn check_complete_entry(&mut self, row: Entry) {
         if !row.active {
@@ -382,16 +418,7 @@ impl Core {
             }
             self.remove_agent(key);
         }
-        self.stop_waiting(id);
-        if let Some(host) = self.rows.entries[id].row.host {
-            self.rows.hosts[host].active.retain(|entry| *entry != id);
-            self.rows.touch(host);
-        }
-        self.leave_group(id);
-        self.rows.to_adopt.remove(&id);
-        self.rows.to_abort.remove(&id);
-        self.rows.entries.remove(id);
-        self.rows.jobs[job].entries.retain(|entry| *entry != id);
+        self.leave_entry(id);
         if let Some(host) = in_use {
             let owner = Some(self.rows.jobs[job].row.owner);
             self.add_task(TaskKind::Cleanup, host, None, owner);

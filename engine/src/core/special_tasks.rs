@@ -2,15 +2,26 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::Core;
 use super::agents::{Agent, AgentKey, AgentState, AgentTask};
 use super::working_set::{HostStep, TaskRowState};
+use super::{Core, Role};
 use crate::ids::{DroneId, EntryId, HostId, PidfileId, TaskId, UserId};
 use crate::model::{EntryStatus, HostStatus, RebootBefore, SpecialTask, TaskKind};
 use crate::protocol::{Command, ExecutionPath, PidfileName, Work, WorkKind};
 use crate::settings::LabelUse;
 
 impl Core {
+    /// The id of the next task. A dispatcher takes even ones and a host scheduler beside it odd ones, so that they rarely take
+    /// the same; the database refuses the second of two that do.
+    fn free_task_id(&self) -> TaskId {
+        let next = self.rows.next_task;
+        TaskId(match self.role {
+            Role::Whole => next,
+            Role::Dispatcher => next.next_multiple_of(2),
+            Role::HostScheduler => next | 1,
+        })
+    }
+
     /// Queues a new special task.
     pub(super) fn add_task(
         &mut self,
@@ -20,7 +31,7 @@ impl Core {
         requested_by: Option<UserId>,
     ) {
         let row = SpecialTask {
-            id: TaskId(self.rows.next_task),
+            id: self.free_task_id(),
             kind,
             host,
             entry,
