@@ -12,11 +12,16 @@ use yardmaster::store::{SqlStore, StoreOptions, snapshot};
 use yardmaster_engine::{CommitOutcome, HostStatus, Store};
 
 use crate::committing::{Dice, host_change, lab, status_of};
+use crate::hearing::until_equal;
 use crate::lab::{ENTRY, JOB, Model, TASK, host, poll, store};
 use crate::mariadb::MariaDb;
 use crate::place::{Place, in_each_place};
 
-in_each_place!(nothing_is_lost_among_concurrent_writers);
+in_each_place!(
+    nothing_is_lost_among_concurrent_writers,
+    nothing_is_lost_without_triggers_either,
+    the_change_log_hurts_no_stranger,
+);
 
 /// When the proxy cuts a connection.
 const NEVER: u8 = 0;
@@ -75,6 +80,13 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU8>
     }
 }
 
+fn port_of(address: &DatabaseAddress) -> u16 {
+    match address {
+        DatabaseAddress::MySql(address) => address.port,
+        DatabaseAddress::Sqlite(_) => panic!("a server's address"),
+    }
+}
+
 fn at_port(address: &DatabaseAddress, port: u16) -> DatabaseAddress {
     match address {
         DatabaseAddress::MySql(address) => {
@@ -90,7 +102,7 @@ async fn lost_reply(cut: u8, landed: bool) {
     migrate(&database).await.expect("it migrates");
     let dut = host(&database, "dut").await;
     let mode = Arc::new(AtomicU8::new(NEVER));
-    let port = proxy(place.server.as_ref().expect("a server").port(), mode.clone()).await;
+    let port = proxy(port_of(&place.address), mode.clone()).await;
     let through = Database::open(&at_port(&place.address, port)).await.expect("it opens");
     let mut store = SqlStore::new(through, StoreOptions::default());
     let term = store.begin_term("the test").await.expect("a term");
@@ -135,7 +147,7 @@ async fn a_landed_commit_that_is_settled_is_not_told() {
     let (database, _, _) = store(&place).await;
     let dut = host(&database, "dut").await;
     let mode = Arc::new(AtomicU8::new(NEVER));
-    let port = proxy(place.server.as_ref().expect("a server").port(), mode.clone()).await;
+    let port = proxy(port_of(&place.address), mode.clone()).await;
     let through = Database::open(&at_port(&place.address, port)).await.expect("it opens");
     crate::lab::run(&database, "UPDATE yardmaster_terms SET held = 0", vec![]).await;
     let mut store = SqlStore::new(through, StoreOptions::default());
@@ -273,4 +285,67 @@ async fn nothing_is_lost_among_concurrent_writers(place: Place) {
     let found = snapshot(&database, 1000).await.expect("a snapshot");
     assert_eq!(model, Model::of(&found.rows));
     assert_eq!(poll(&mut store).await, []);
+}
+
+async fn nothing_is_lost_without_triggers_either(place: Place) {
+    let (database, _, _) = store(&place).await;
+    lab(&database, 8, 10).await;
+    crate::lab::run(&database, "DELETE FROM yardmaster_schema WHERE version = 2", vec![]).await;
+    let options = StoreOptions { reconcile_without_triggers: Duration::from_millis(100), ..StoreOptions::default() };
+    let mut store = SqlStore::new(place.open().await, options);
+    let mut model = Model::of(&store.load().await.expect("it loads"));
+    assert!(!store.has_triggers());
+    let mut writers = Vec::new();
+    for seed in 11..=13 {
+        writers.push(tokio::spawn(write_at_random(place.open().await, seed)));
+    }
+    while writers.iter().any(|writer| !writer.is_finished()) {
+        model.hear(poll(&mut store).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for writer in writers {
+        writer.await.expect("no writer panics");
+    }
+    until_equal(&mut store, &database, &mut model).await;
+}
+
+/// Strangers that only touch rows of their own, by their ids, never meet without the triggers; nor may they because of them.
+async fn the_change_log_hurts_no_stranger(place: Place) {
+    let (database, mut store, _) = store(&place).await;
+    const STRANGERS: u32 = 6;
+    const HOSTS: u32 = 5;
+    lab(&database, STRANGERS * HOSTS, 1).await;
+    let mut model = Model::of(&store.load().await.expect("it loads"));
+    let stranger = |number: u32, database: Database| async move {
+        let (first, last) = (1 + number * HOSTS, (number + 1) * HOSTS);
+        for _ in 0..25 {
+            let mut transaction = database.begin().await?;
+            for id in first..=last {
+                for sql in ["UPDATE afe_hosts SET locked = 1 - locked WHERE id = ?", TASK] {
+                    transaction.execute(sql, vec![id.into()]).await?;
+                }
+            }
+            for id in first..=last {
+                transaction.execute("UPDATE afe_hosts SET dirty = 1 - dirty WHERE id = ?", vec![id.into()]).await?;
+            }
+            // Many rows in one statement, which holds what it has got while it goes on.
+            let many = "UPDATE afe_hosts SET protection = 1 - protection WHERE id BETWEEN ? AND ?";
+            transaction.execute(many, vec![first.into(), last.into()]).await?;
+            transaction.commit().await?;
+        }
+        Ok::<(), yardmaster::database::DatabaseError>(())
+    };
+    let mut strangers = Vec::new();
+    for number in 0..STRANGERS {
+        strangers.push(tokio::spawn(stranger(number, place.open().await)));
+    }
+    while strangers.iter().any(|stranger| !stranger.is_finished()) {
+        model.hear(poll(&mut store).await);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    for stranger in strangers {
+        assert_eq!(stranger.await.expect("no panic"), Ok(()));
+    }
+    model.hear(poll(&mut store).await);
+    assert_eq!(model, Model::of(&snapshot(&database, 1000).await.expect("a snapshot").rows));
 }

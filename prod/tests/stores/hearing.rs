@@ -333,7 +333,7 @@ async fn an_unknown_owner_is_set_aside_until_they_come(place: Place) {
 }
 
 /// Polls until nothing differs from what the database holds.
-async fn until_equal(store: &mut SqlStore, database: &Database, model: &mut Model) {
+pub(crate) async fn until_equal(store: &mut SqlStore, database: &Database, model: &mut Model) {
     for _ in 0..300 {
         model.hear(poll(store).await);
         let now = snapshot(database, 1000).await.expect("a snapshot");

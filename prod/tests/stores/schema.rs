@@ -9,6 +9,7 @@ in_each_place!(
     an_empty_database_becomes_an_autotest_one,
     migrating_twice_changes_nothing,
     removal_leaves_autotest_alone,
+    an_autotest_installation_keeps_its_rows,
     older_tables_are_refused,
     a_dropped_transaction_is_rolled_back,
     numbers_texts_and_moments_come_back,
@@ -67,6 +68,26 @@ async fn hold_a_term(database: &Database) {
         database.dialect().now_seconds()
     );
     database.execute(&sql, vec!["someone".into()]).await.expect("a term");
+}
+
+async fn an_autotest_installation_keeps_its_rows(place: Place) {
+    let database = place.open().await;
+    migrate(&database).await.expect("it migrates");
+    remove(&database, false).await.expect("only Autotest's tables are left");
+    // One that was made before there were static labels, and whose people are others.
+    for table in ["afe_static_hosts_labels", "afe_static_host_attributes", "afe_static_labels"] {
+        database.execute(&format!("DROP TABLE {table}"), vec![]).await.expect("it goes");
+    }
+    let host = crate::lab::host(&database, "dut").await;
+    database.execute("UPDATE afe_users SET login = ?", vec!["boss".into()]).await.expect("renamed");
+    let report = migrate(&database).await.expect("it migrates");
+    assert_eq!(report.tables.len(), own_tables().len() + 3);
+    assert_eq!(number(&database, "SELECT COUNT(*) FROM afe_users", vec![]).await, 1, "nobody is added");
+    assert_eq!(number(&database, "SELECT id FROM afe_hosts", vec![]).await, i64::from(host));
+    let mut store = yardmaster::store::SqlStore::new(place.open().await, Default::default());
+    store.begin_term("the test").await.expect("a term");
+    assert_eq!(yardmaster_engine::Store::load(&mut store).await.expect("it loads").hosts.len(), 1);
+    assert!(store.has_triggers());
 }
 
 async fn older_tables_are_refused(place: Place) {

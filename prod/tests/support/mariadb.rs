@@ -104,11 +104,6 @@ impl MariaDb {
         address.parse().expect("an address")
     }
 
-    /// The port that it listens on, on loopback.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Makes an empty database.
     pub(crate) async fn fresh_database(&self) -> DatabaseAddress {
         let name = format!("lab{}", self.databases.fetch_add(1, Ordering::Relaxed));
