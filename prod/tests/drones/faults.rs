@@ -22,7 +22,8 @@ fn pauses() -> impl Iterator<Item = Duration> {
 
 fn agents_killed_at_random_moments(kind: Kind, jobs: u32) {
     run(async {
-        let lab = Lab::new(kind, 1);
+        let mut lab = Lab::new(kind, 1);
+        lab.settings.retry_max_sec = 0.05;
         let mut backend = lab.backend();
         backend.until_all_answer().await;
         let over = std::sync::atomic::AtomicBool::new(false);
