@@ -51,7 +51,7 @@ enum LaunchReply {
 pub(super) fn start(results: &Results, order: &LaunchOrder) -> Result<(Outcome, Option<Child>), AgentError> {
     let name = pidfile_name(&order.start.name)?;
     let place = results.place(&order.start.path)?;
-    if Claim::read(&place, name)?.is_some() {
+    if is_taken(&place, name)? {
         return Ok((Outcome::Done, None));
     }
     if KillMark::read(&place, name)?.is_some() {
@@ -90,6 +90,12 @@ pub(super) fn start(results: &Results, order: &LaunchOrder) -> Result<(Outcome, 
         Err(_) => Err(AgentError::Launch("the launcher died before it had claimed the path".to_owned())),
     };
     outcome.map(|outcome| (outcome, Some(child)))
+}
+
+/// Whether a process was started there: by an agent, or, if there is a pidfile without a claim, by another scheduler that
+/// was in charge of these results before.
+fn is_taken(place: &Place, name: &str) -> Result<bool, AgentError> {
+    Ok(Claim::read(place, name)?.is_some() || place.pidfile(name).symlink_metadata().is_ok())
 }
 
 /// The agent's program, also when its file has been replaced by a newer one.
@@ -160,7 +166,7 @@ fn prepare(results: &Results, order: &LaunchOrder) -> Result<Prepared, AgentErro
         rustix::process::nice(start.nice).during("set the priority for", &place.directory)?;
     }
     place.make()?;
-    if Claim::read(&place, name)?.is_some() {
+    if is_taken(&place, name)? {
         return Ok(Prepared::AlreadyClaimed);
     }
     for file in &start.files {

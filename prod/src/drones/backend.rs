@@ -270,6 +270,7 @@ impl<B: Briefings> DroneBackend for Drones<B> {
         let deadline = Instant::now() + seconds(self.fleet.common.settings.refresh_deadline_sec);
         let ask = |(id, member): (&DroneId, &super::fleet::Member)| {
             let (tell, answer) = oneshot::channel();
+            open(&member.book).join(self.term);
             let _ = member.orders.send(Order::Refresh(tell));
             (*id, Arc::clone(&member.book), answer)
         };

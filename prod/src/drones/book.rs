@@ -113,6 +113,14 @@ impl Book {
         }
     }
 
+    /// The drone has joined the lab in the course of a term. What runs there is nobody's orphan: recovery is over.
+    pub(super) fn join(&mut self, term: Term) {
+        if self.term != term {
+            self.enter(term);
+            self.unclaimed_unknown = false;
+        }
+    }
+
     /// The agent knows all that is watched in this term.
     pub(super) fn knows_watches(&mut self) {
         self.ask_unclaimed |= std::mem::take(&mut self.unclaimed_unknown);

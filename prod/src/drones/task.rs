@@ -408,7 +408,7 @@ impl Talk<'_> {
         let Some(Waiting { since, kind }) = self.waiting.remove(&reply.id) else { return };
         match (kind, reply.body) {
             (Kind::Refresh(answers), ReplyBody::News(news)) => {
-                if news.transfers > 0 && self.transfers.wants_more() {
+                if self.transfers.wants_more(news.transfers) {
                     self.send(RequestBody::Transfers, Kind::Transfers);
                 }
                 let mut book = open(&self.task.book);

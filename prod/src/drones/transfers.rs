@@ -38,16 +38,17 @@ impl Transfers {
         Transfers { address, common, under_way, failed, fetches }
     }
 
-    /// Whether it is worth asking what there is to fetch.
-    pub(super) fn wants_more(&mut self) -> bool {
+    /// Whether it is worth asking what there is to fetch, when so many results wait.
+    pub(super) fn wants_more(&mut self, waiting: u32) -> bool {
         self.failed.retain(|_, at| at.elapsed() < PAUSE);
-        self.common.settings.repository.is_some() && self.fetches.is_empty() && self.failed.is_empty()
+        let known = self.under_way.len() + self.failed.len();
+        self.common.settings.repository.is_some() && waiting as usize > known
     }
 
-    /// Begins to fetch what is not being fetched yet.
+    /// Begins to fetch what is not being fetched yet, and did not fail just now.
     pub(super) fn fetch(&mut self, pending: Vec<PendingTransfer>) {
         for transfer in pending {
-            if self.under_way.insert(transfer.path.clone()) {
+            if !self.failed.contains_key(&transfer.path) && self.under_way.insert(transfer.path.clone()) {
                 let (address, common) = (self.address.clone(), Arc::clone(&self.common));
                 self.fetches.spawn(async move {
                     let fetched = fetch(&address, &common, &transfer).await;

@@ -279,6 +279,18 @@ fn pidfiles_of_processes_that_no_agent_started() {
 }
 
 #[test]
+fn what_another_scheduler_has_started_is_not_started_again() {
+    let directory = directory();
+    let mut agent = Agent::start(directory.path(), &[]);
+    let place = directory.path().join("1-me/a");
+    fs::create_dir_all(&place).expect("a directory");
+    fs::write(place.join(EXECUTE), "123\n0\n0\n").expect("written");
+    assert_eq!(agent.one(order(1, "1-me/a", &["touch", "ran"], false)), Outcome::Done);
+    agent.until(1, &Seen::Ended { exit_status: 0, tests_failed: 0 });
+    assert!(!place.join("ran").exists() && claims(directory.path()).is_empty());
+}
+
+#[test]
 fn after_a_reboot_nothing_lives() {
     let directory = directory();
     let mut agent = Agent::start(directory.path(), &[]);

@@ -244,6 +244,9 @@ async fn drones_come_and_go(kind: Kind) {
     let reports = backend.act(1, 3, vec![start(9)]).await;
     assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)));
     backend.drones.fleet().set_drones(lab.addresses.clone());
+    // Without having been told anything: there may be nothing to tell for long.
+    backend.until_all_answer().await;
+    assert_eq!(backend.unclaimed, Vec::<String>::new());
     backend.act_surely(1, 3, vec![watch(30, 3)]).await;
     backend.until_last(3, 30, &RUNNING).await;
     let health = backend.drones.fleet().health();

@@ -4,6 +4,7 @@
 mod sshd;
 
 mod agent;
+mod commands;
 mod contract;
 mod faults;
 mod lab;
