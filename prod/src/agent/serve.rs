@@ -26,6 +26,9 @@ use super::protocol::{
 use super::transfer;
 use super::watch::Watches;
 
+/// So many processes are started at once.
+const STARTS_AT_ONCE: usize = 8;
+
 struct Agent {
     results: Results,
     watches: Mutex<Watches>,
@@ -202,15 +205,53 @@ impl Agent {
         }
         lock(&self.watches).enter(term);
         let mut outcomes = Vec::with_capacity(commands.len());
-        for command in commands {
-            match self.carry_out(term, command) {
-                Ok(outcome) => outcomes.push(outcome),
-                // A newer term has begun meanwhile. What was done stays done; all of it is told as undone, and refused.
-                Err(AgentError::Refused(refusal)) => return ReplyBody::Refused(refusal),
-                Err(error) => outcomes.push(error.outcome()),
+        let mut commands = commands.into_iter().peekable();
+        while let Some(command) = commands.next() {
+            let results = if let AgentCommand::Start(start) = command {
+                let mut starts = vec![*start];
+                while let Some(AgentCommand::Start(next)) =
+                    commands.next_if(|next| matches!(next, AgentCommand::Start(_)))
+                {
+                    starts.push(*next);
+                }
+                self.start_all(term, starts)
+            } else {
+                vec![self.carry_out(term, command)]
+            };
+            for result in results {
+                match result {
+                    Ok(outcome) => outcomes.push(outcome),
+                    // A newer term has begun meanwhile. What was done stays done; all of it is told as refused.
+                    Err(AgentError::Refused(refusal)) => return ReplyBody::Refused(refusal),
+                    Err(error) => outcomes.push(error.outcome()),
+                }
             }
         }
         ReplyBody::Acted(outcomes)
+    }
+
+    /// Starts that follow each other do not depend on each other, and each waits for the disk: some at a time.
+    fn start_all(&self, term: u64, starts: Vec<StartOrder>) -> Vec<Result<Outcome, AgentError>> {
+        let count = starts.len();
+        let waiting = Mutex::new(starts.into_iter().enumerate());
+        let done = Mutex::new(Vec::with_capacity(count));
+        let work = || {
+            loop {
+                let next = lock(&waiting).next();
+                let Some((place, start)) = next else { return };
+                let result = self.start(term, start);
+                lock(&done).push((place, result));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..STARTS_AT_ONCE.min(count) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, result)| result).collect()
     }
 
     fn carry_out(&self, term: u64, command: AgentCommand) -> Result<Outcome, AgentError> {

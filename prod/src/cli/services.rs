@@ -6,6 +6,8 @@ use clap::Args;
 
 use super::Outcome;
 use super::context::Context;
+use crate::quickstart::Quickstart;
+use crate::service::{self, Ending, ServeOptions};
 
 /// How the scheduler is run.
 #[derive(Debug, Clone, Args)]
@@ -60,18 +62,39 @@ pub struct QuickstartArgs {
 }
 
 /// Runs the scheduler.
-pub(crate) fn serve(context: &Context, _args: ServeArgs) -> anyhow::Result<Outcome> {
-    context.configuration()?;
-    anyhow::bail!("this build has no scheduler yet")
+pub(crate) fn serve(context: &Context, args: ServeArgs) -> anyhow::Result<Outcome> {
+    let lifetime = args.lifetime_hours.map(|hours| format!("service.lifetime_hours={hours}"));
+    let recover = args.recover_hosts.then(|| "service.recover_hosts=true".to_owned());
+    let options = ServeOptions { record: args.record, host_scheduler: false };
+    run(context, lifetime.into_iter().chain(recover), options)
 }
 
 /// Runs the host scheduler.
-pub(crate) fn host_scheduler(context: &Context, _args: HostSchedulerArgs) -> anyhow::Result<Outcome> {
-    context.configuration()?;
-    anyhow::bail!("this build has no host scheduler yet")
+pub(crate) fn host_scheduler(context: &Context, args: HostSchedulerArgs) -> anyhow::Result<Outcome> {
+    let lifetime = args.lifetime_hours.map(|hours| format!("service.lifetime_hours={hours}"));
+    run(context, lifetime, ServeOptions { record: None, host_scheduler: true })
+}
+
+fn run(
+    context: &Context,
+    overrides: impl IntoIterator<Item = String>,
+    options: ServeOptions,
+) -> anyhow::Result<Outcome> {
+    let mut sources = context.sources.clone();
+    sources.settings.extend(overrides);
+    match runtime()?.block_on(service::serve(sources, options))? {
+        Ending::Asked(_) => Ok(Outcome::Done),
+        Ending::Superseded => Ok(Outcome::Wrong),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 /// Runs the demonstration.
-pub(crate) fn quickstart(_context: &Context, _args: QuickstartArgs) -> anyhow::Result<Outcome> {
-    anyhow::bail!("this build has no quickstart yet")
+pub(crate) fn quickstart(context: &Context, args: QuickstartArgs) -> anyhow::Result<Outcome> {
+    let quickstart = Quickstart { hosts: args.hosts, jobs: args.jobs, folder: args.keep };
+    runtime()?.block_on(quickstart.run(context.output.is_json()))?;
+    Ok(Outcome::Done)
 }

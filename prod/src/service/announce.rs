@@ -8,7 +8,7 @@ use yardmaster_engine::{
 };
 
 /// Writes down what a tick did.
-pub fn announce(report: &TickReport, core: &Core) {
+pub(super) fn announce(report: &TickReport, core: &Core) {
     match report {
         TickReport::Done(output) => {
             let TickOutput { changes, notices, stats, .. } = &**output;
@@ -86,7 +86,7 @@ fn announce_notice(notice: &Notice, core: &Core) {
 }
 
 /// A notice in words.
-pub fn describe(notice: &Notice, core: &Core) -> String {
+pub(super) fn describe(notice: &Notice, core: &Core) -> String {
     let drone = |id| core.drone_name(id).map_or_else(|| format!("drone {id}"), str::to_owned);
     let at = |path: &Option<_>| or_unknown(path.as_ref(), "an unknown path");
     match notice {

@@ -1,8 +1,20 @@
-//! The service: configuration, logs, mail, signals.
+//! The service: one scheduler on one database, from its start to its end.
+//!
+//! * [`serve`] is that story: connect, begin a term, recover, tick, stop. Signals, the lifetime and systemd are here.
+//! * [`config`] is what an operator can set; [`logging`] and `announce` say what happens, `mail` says it to people.
+//! * `roster` knows how drones are reached, `briefings` what their processes need to know; both ask the database.
 
 mod announce;
+mod briefings;
 mod clock;
 pub mod config;
 pub mod logging;
+mod mail;
+mod program;
+mod roster;
+mod serve;
 
+pub use briefings::SqlBriefings;
 pub use clock::SystemClock;
+pub use program::agent_program;
+pub use serve::{Ending, ServeOptions, serve};

@@ -24,7 +24,6 @@ pub(super) struct Hearing<'a> {
 }
 
 /// What was read of jobs and entries, before it is told.
-#[derive(Default)]
 struct Work {
     entries: Vec<EntryRow>,
     /// To be told even if they are as the shadow has them: the engine had set them aside.
@@ -41,8 +40,8 @@ impl Hearing<'_> {
         wanted.hosts.extend(hosts_of_labels(self.transaction, &labels, &fixed).await?);
 
         let ids = list(&wanted.entries);
-        let mut work = Work::default();
-        work.entries = read_work::entries(self.transaction, Entries::Ids(&ids), self.quarantine).await?;
+        let entries = read_work::entries(self.transaction, Entries::Ids(&ids), self.quarantine).await?;
+        let mut work = Work { entries, again: BTreeSet::new() };
         let tasks = read_work::tasks(self.transaction, Which::Ids(&list(&wanted.tasks)), self.quarantine).await?;
         let named = work.entries.iter().filter(|row| row.is_live()).filter_map(|row| row.entry.host);
         let named = named.chain(tasks.iter().filter(|task| !task.complete).map(|task| task.host));

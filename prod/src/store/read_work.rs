@@ -45,7 +45,10 @@ pub(super) async fn jobs(
     let rows = by_ids(transaction, &sql, "id", ids, "").await?;
     let labels = "SELECT job_id, label_id FROM afe_jobs_dependency_labels WHERE";
     let labels = grouped::<LabelId>(pairs(transaction, labels, "job_id", Which::Ids(ids)).await?);
-    let groups = next_groups(transaction, ids).await?;
+    // Only hosts of a synchronous job share a `groupN`; a job that becomes one is read again.
+    let synchronous = rows.iter().filter(|row| row.get::<u32>(4).is_ok_and(|count| count > 1));
+    let synchronous: Vec<u32> = synchronous.filter_map(|row| row.get(0).ok()).collect();
+    let groups = next_groups(transaction, &synchronous).await?;
     let mut parents: Vec<u32> = rows.iter().filter_map(|row| row.get(9).ok()).collect();
     parents.sort_unstable();
     parents.dedup();

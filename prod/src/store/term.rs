@@ -70,16 +70,31 @@ pub enum TermError {
 /// A role of which nothing was heard for so long has its change log thrown away, in seconds.
 const FORGOTTEN: i64 = 24 * 3600;
 
+/// Standbys that try at the same moment may lock each other out: then one tries again, and finds who was faster.
 pub(super) async fn begin(database: &Database, role: TermRole, holder: &str, limit: u32) -> Result<Term, TermError> {
+    const ATTEMPTS: u32 = 5;
+    for _ in 1..ATTEMPTS {
+        match try_begin(database, role, holder, limit).await {
+            Err(TermError::Database(error)) if error.is_busy() => {}
+            outcome => return outcome,
+        }
+    }
+    try_begin(database, role, holder, limit).await
+}
+
+async fn try_begin(database: &Database, role: TermRole, holder: &str, limit: u32) -> Result<Term, TermError> {
     let mut transaction = database.begin().await?;
     let dialect = transaction.dialect();
     let now = dialect.now_seconds();
-    // The row is there before it is locked: two that begin the first term at once would else lock a gap and each other.
-    let first = format!(
-        "{} yardmaster_terms (role, term, number, holder, held, renewed_on) VALUES (?, 0, 0, '', 0, 0)",
-        dialect.insert_ignore()
-    );
-    transaction.execute(&first, vec![role.as_str().into()]).await?;
+    // An insertion that finds the row locks it, shared with others that try: it is for the first term alone.
+    let known = "SELECT 1 FROM yardmaster_terms WHERE role = ?";
+    if transaction.query(known, vec![role.as_str().into()]).await?.is_empty() {
+        let first = format!(
+            "{} yardmaster_terms (role, term, number, holder, held, renewed_on) VALUES (?, 0, 0, '', 0, 0)",
+            dialect.insert_ignore()
+        );
+        transaction.execute(&first, vec![role.as_str().into()]).await?;
+    }
     let sql = format!(
         "SELECT term, holder, held, {now} - renewed_on FROM yardmaster_terms WHERE role = ?{}",
         dialect.for_update()

@@ -63,6 +63,7 @@ async fn load_tells_what_was_written(place: Place) {
         vec![child.into(), board.into()],
     )
     .await;
+    run(&database, "UPDATE afe_jobs SET synch_count = 2 WHERE id = ?", vec![child.into()]).await;
     let live = entry(&database, child, Some(gone), None).await;
     let ended = entry(&database, child, None, Some(board)).await;
     let end = "UPDATE afe_host_queue_entries SET status = 'Completed', complete = 1, execution_subdir = 'group4' WHERE id = ?";

@@ -3,6 +3,8 @@
 #[path = "../support/mariadb.rs"]
 mod mariadb;
 
+mod committing;
+mod faults;
 mod hearing;
 mod lab;
 mod place;

@@ -106,6 +106,7 @@ async fn migrate_locked(session: &mut Transaction, report: &mut Report) -> Resul
     if !had_autotest {
         seed(session).await?;
     }
+    name_lab(session).await?;
     record(session, TABLES_VERSION).await?;
     match create_triggers(session).await {
         Ok(made) => {
@@ -252,6 +253,15 @@ async fn seed(session: &mut Transaction) -> Result<(), DatabaseError> {
     let group = session.execute(group, vec!["Everyone".into(), "".into()]).await?.last_id;
     let member = "INSERT INTO afe_acl_groups_users (aclgroup_id, user_id) VALUES (?, ?)";
     session.execute(member, vec![Value::Integer(group as i64), Value::Integer(user as i64)]).await?;
+    Ok(())
+}
+
+/// A name that no other lab has: results directories of drones are marked with it.
+async fn name_lab(session: &mut Transaction) -> Result<(), DatabaseError> {
+    if session.query("SELECT name FROM yardmaster_lab", Vec::new()).await?.is_empty() {
+        let name = uuid::Uuid::new_v4().to_string();
+        session.execute("INSERT INTO yardmaster_lab (name) VALUES (?)", vec![name.into()]).await?;
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub use keys::{KEYS, Key, Kind};
 pub use layers::{Origin, Sources};
 pub use load::{Effective, Loaded, load};
 pub use mistake::{Mistake, Mistakes};
+pub(crate) use sections::first_line;
 pub use sections::{
     AccessError, Config, DatabaseSection, DronesSection, LogSection, NotifySection, ResultsSection, ServiceSection,
 };

@@ -246,7 +246,7 @@ pub enum AccessError {
     },
 }
 
-fn first_line(path: &Path) -> Result<String, AccessError> {
+pub(crate) fn first_line(path: &Path) -> Result<String, AccessError> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|cause| AccessError::File { path: path.to_owned(), cause })?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

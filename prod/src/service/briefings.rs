@@ -1,0 +1,139 @@
+//! What processes need to know beyond what the engine carries, from the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use yardmaster_engine::{EntryId, HostId, JobId, Protection, Work};
+
+use crate::database::{Database, DatabaseError, Row, Value, times};
+use crate::drones::{Abort, Brief, BriefingError, Briefings, ControlType, HostBrief, JobBrief};
+
+/// Ids asked for in one statement.
+const CHUNK: usize = 500;
+
+/// Briefings out of Autotest's tables.
+#[derive(Debug, Clone)]
+pub struct SqlBriefings {
+    database: Database,
+}
+
+impl SqlBriefings {
+    /// Briefings out of this database.
+    pub fn new(database: Database) -> SqlBriefings {
+        SqlBriefings { database }
+    }
+
+    /// Runs a query for so many ids at a time; `{ids}` in it stands for their list.
+    async fn by_ids(&self, sql: &str, ids: &[u32]) -> Result<Vec<Row>, DatabaseError> {
+        let mut rows = Vec::new();
+        for chunk in ids.chunks(CHUNK) {
+            let places = vec!["?"; chunk.len()].join(",");
+            let parameters = chunk.iter().copied().map(Value::from).collect();
+            rows.extend(self.database.query(&sql.replace("{ids}", &places), parameters).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn jobs(&self, ids: &[u32]) -> Result<BTreeMap<JobId, JobBrief>, DatabaseError> {
+        let created_on = self.database.dialect().seconds_of("created_on");
+        let sql = format!(
+            "SELECT id, COALESCE(name, ''), COALESCE(owner, ''), COALESCE(control_file, ''), COALESCE(control_type, 1), \
+             test_retry, COALESCE(require_ssp, 0), parent_job_id, {created_on} FROM afe_jobs WHERE id IN ({{ids}})"
+        );
+        let mut jobs = BTreeMap::new();
+        for row in self.by_ids(&sql, ids).await? {
+            let job = read_job(&row)?;
+            jobs.insert(job.id, job);
+        }
+        let sql = "SELECT job_id, `key`, value FROM afe_job_keyvals WHERE job_id IN ({ids}) ORDER BY id";
+        for row in self.by_ids(sql, ids).await? {
+            if let Some(job) = jobs.get_mut(&JobId(row.get(0)?)) {
+                job.keyvals.push((row.get(1)?, row.get(2)?));
+            }
+        }
+        let sql = "SELECT d.job_id, l.name FROM afe_jobs_dependency_labels d JOIN afe_labels l ON l.id = d.label_id \
+                   WHERE d.job_id IN ({ids}) ORDER BY l.name";
+        for row in self.by_ids(sql, ids).await? {
+            if let Some(job) = jobs.get_mut(&JobId(row.get(0)?)) {
+                job.labels.push(row.get(1)?);
+            }
+        }
+        Ok(jobs)
+    }
+
+    async fn hosts(&self, ids: &[u32]) -> Result<BTreeMap<HostId, HostBrief>, DatabaseError> {
+        let mut hosts = BTreeMap::new();
+        let sql = "SELECT id, COALESCE(hostname, ''), protection FROM afe_hosts WHERE id IN ({ids})";
+        for row in self.by_ids(sql, ids).await? {
+            let (id, level) = (HostId(row.get(0)?), row.get::<i64>(2)?);
+            let level = usize::try_from(level).ok().and_then(|level| Protection::ALL.get(level).copied());
+            // A level that nobody knows was set aside when the host was read; the careful one stands in for it.
+            let protection = level.unwrap_or(Protection::DoNotRepair);
+            let host = HostBrief { id, name: row.get(1)?, platform: None, labels: Vec::new(), protection };
+            hosts.insert(id, host);
+        }
+        let sql = "SELECT hl.host_id, l.name, COALESCE(l.platform, 0) FROM afe_hosts_labels hl \
+                   JOIN afe_labels l ON l.id = hl.label_id WHERE hl.host_id IN ({ids}) AND l.invalid = 0 ORDER BY l.name";
+        for row in self.by_ids(sql, ids).await? {
+            let Some(host) = hosts.get_mut(&HostId(row.get(0)?)) else { continue };
+            let name: String = row.get(1)?;
+            if row.get::<bool>(2)? {
+                host.platform = Some(name.clone());
+            }
+            host.labels.push(name);
+        }
+        Ok(hosts)
+    }
+
+    async fn all(&self, works: &[&Work]) -> Result<Vec<Result<Brief, String>>, DatabaseError> {
+        let jobs: BTreeSet<u32> = works.iter().filter_map(|work| Some(work.job?.0)).collect();
+        let hosts: BTreeSet<u32> = works.iter().flat_map(|work| work.hosts.iter().map(|host| host.0)).collect();
+        let jobs = self.jobs(&Vec::from_iter(jobs)).await?;
+        let hosts = self.hosts(&Vec::from_iter(hosts)).await?;
+        let brief = |work: &&Work| {
+            let job = work.job.map(|id| jobs.get(&id).cloned().ok_or_else(|| format!("job {id} was deleted")));
+            let host = |id: &HostId| hosts.get(id).cloned().ok_or_else(|| format!("host {id} was deleted"));
+            Ok(Brief { job: job.transpose()?, hosts: work.hosts.iter().map(host).collect::<Result<_, String>>()? })
+        };
+        Ok(works.iter().map(brief).collect())
+    }
+
+    async fn who_aborted(&self, entries: &[EntryId]) -> Result<BTreeMap<EntryId, Abort>, DatabaseError> {
+        let aborted_on = self.database.dialect().seconds_of("a.aborted_on");
+        let sql = format!(
+            "SELECT a.queue_entry_id, COALESCE(u.login, ''), {aborted_on} FROM afe_aborted_host_queue_entries a \
+             LEFT JOIN afe_users u ON u.id = a.aborted_by_id WHERE a.queue_entry_id IN ({{ids}})"
+        );
+        let ids: Vec<u32> = entries.iter().map(|entry| entry.0).collect();
+        let rows = self.by_ids(&sql, &ids).await?;
+        let abort =
+            |row: &Row| Ok((EntryId(row.get(0)?), Abort { by: row.get(1)?, on: times::from_seconds(row.get(2)?) }));
+        rows.iter().map(abort).collect()
+    }
+}
+
+fn read_job(row: &Row) -> Result<JobBrief, DatabaseError> {
+    let control_type = if row.get::<i64>(4)? == 2 { ControlType::Client } else { ControlType::Server };
+    Ok(JobBrief {
+        id: JobId(row.get(0)?),
+        name: row.get(1)?,
+        owner: row.get(2)?,
+        control_file: row.get(3)?,
+        control_type,
+        keyvals: Vec::new(),
+        test_retry: row.get(5)?,
+        require_ssp: row.get(6)?,
+        parent: row.get::<Option<u32>>(7)?.map(JobId),
+        created_on: times::from_seconds(row.get::<Option<i64>>(8)?.unwrap_or(0)),
+        labels: Vec::new(),
+    })
+}
+
+impl Briefings for SqlBriefings {
+    async fn brief(&mut self, works: &[&Work]) -> Result<Vec<Result<Brief, String>>, BriefingError> {
+        self.all(works).await.map_err(|error| BriefingError(error.to_string()))
+    }
+
+    async fn aborts(&mut self, entries: &[EntryId]) -> Result<BTreeMap<EntryId, Abort>, BriefingError> {
+        self.who_aborted(entries).await.map_err(|error| BriefingError(error.to_string()))
+    }
+}

@@ -1,0 +1,344 @@
+//! The service itself: one scheduler on one database, from its start to its end.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
+use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, Term, TickReport, Time};
+use yardmaster_sim::replay::JournalWriter;
+
+use super::announce::{announce, describe};
+use super::briefings::SqlBriefings;
+use super::config::{Config, Sources, load};
+use super::mail::{Mailer, News};
+use super::roster::Roster;
+use super::{SystemClock, logging};
+use crate::database::{Database, DatabaseAddress, schema};
+use crate::drones::{Drones, Fleet};
+use crate::store::{SqlStore, StoreOptions, TermError, TermRole};
+
+/// A term is renewed so often; it lasts for 30 s.
+const RENEW_EVERY: Span = Span::from_seconds(5);
+/// A standby looks so often whether its turn has come.
+const STANDBY_LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// First and longest pause between two attempts to reach a database that is down.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How one run of the service differs from what the configuration says.
+#[derive(Debug, Clone, Default)]
+pub struct ServeOptions {
+    /// Write everything that the scheduler takes in and decides to this file.
+    pub record: Option<PathBuf>,
+    /// Only the host scheduler.
+    pub host_scheduler: bool,
+}
+
+/// Runs the service until a signal, its lifetime, or another scheduler ends it.
+///
+/// # Errors
+/// If it cannot start, or cannot go on; the text says what would help.
+pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<Ending> {
+    let config = load(&sources)?.config;
+    logging::start(&config.log).map_err(anyhow::Error::msg)?;
+    let mut signals = Signals::new()?;
+    let address = config.database_address()?;
+    info!(database = %address, "starting");
+    let database = tokio::select! {
+        database = open(&address) => database?,
+        () = signals.stop() => return Ok(Ending::Asked("a signal")),
+    };
+    schema::require(&database).await?;
+    let mut service = Service::new(sources, config, options, database)?;
+    let outcome = service.run(&mut signals).await;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    if let Some(mailer) = service.mailer.take() {
+        mailer.stop().await;
+    }
+    match &outcome {
+        Ok(Ending::Asked(why)) => info!(why, "stopped; processes go on, and the next scheduler takes them up"),
+        Ok(Ending::Superseded) => error!("another scheduler has taken over this database"),
+        Err(_) => {}
+    }
+    outcome
+}
+
+/// A service that has its database.
+struct Service {
+    sources: Sources,
+    config: Config,
+    options: ServeOptions,
+    database: Database,
+    holder: String,
+    mailer: Option<Mailer>,
+}
+
+impl Service {
+    fn new(sources: Sources, config: Config, options: ServeOptions, database: Database) -> anyhow::Result<Service> {
+        let mailer = Mailer::start(&config, database.clone())?;
+        Ok(Service { sources, config, options, database, holder: this_process(), mailer })
+    }
+
+    async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<Ending> {
+        let clock = SystemClock;
+        let lifetime = Span::from_seconds_f64(self.config.service.lifetime_hours * 3600.0);
+        let ends = (lifetime > Span::ZERO).then(|| clock.now() + lifetime);
+        let started = tokio::select! {
+            started = self.start() => started?,
+            () = signals.stop() => return Ok(Ending::Asked("a signal")),
+        };
+        let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        info!("scheduling");
+        let ending = self.schedule(&mut engine, roster.as_mut(), signals, ends).await;
+        if let Err(cause) = engine.store_mut().release_term().await {
+            warn!(%cause, "the term could not be given back: the next scheduler has to wait for its end");
+        }
+        ending
+    }
+
+    async fn schedule(
+        &mut self,
+        engine: &mut Scheduler,
+        mut roster: Option<&mut Roster>,
+        signals: &mut Signals,
+        ends: Option<Time>,
+    ) -> anyhow::Result<Ending> {
+        let clock = SystemClock;
+        let mut renewed = clock.now();
+        loop {
+            let started = clock.now();
+            if let Some(roster) = &mut roster {
+                roster.keep_up(engine).await;
+            }
+            let report = match engine.tick().await {
+                Ok(report) => report,
+                Err(EngineError::Superseded { .. }) => return Ok(Ending::Superseded),
+                Err(error @ (EngineError::Orphans | EngineError::Store(_))) => return Err(error.into()),
+            };
+            announce(&report, engine.core());
+            for row in engine.store_mut().take_quarantined() {
+                warn!(
+                    table = row.table,
+                    id = row.id,
+                    why = row.why,
+                    "a row makes no sense: it is set aside until it is mended"
+                );
+            }
+            self.tell(&report, engine);
+            if renewed + RENEW_EVERY <= clock.now() {
+                renewed = clock.now();
+                match engine.store_mut().renew_term().await {
+                    Ok(()) => {}
+                    Err(TermError::Ended { .. }) => return Ok(Ending::Superseded),
+                    Err(cause @ (TermError::Held { .. } | TermError::Database(_))) => {
+                        warn!(%cause, "the term could not be renewed");
+                    }
+                }
+            }
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            let wake = started + engine.core().settings().tick();
+            if let Some(why) = self.pause(engine, signals, wake, ends).await {
+                return Ok(Ending::Asked(why));
+            }
+        }
+    }
+
+    /// Waits for the next tick; `Some` if there is to be none, and why.
+    async fn pause(
+        &mut self,
+        engine: &mut Scheduler,
+        signals: &mut Signals,
+        wake: Time,
+        ends: Option<Time>,
+    ) -> Option<&'static str> {
+        let mut clock = SystemClock;
+        if ends.is_some_and(|ends| ends <= clock.now()) {
+            return Some("its lifetime is over");
+        }
+        loop {
+            tokio::select! {
+                () = clock.sleep_until(wake) => return None,
+                heard = signals.heard() => match heard {
+                    Heard::Stop => return Some("a signal"),
+                    Heard::Reload => self.reload(engine),
+                }
+            }
+        }
+    }
+
+    /// Reads the settings again. Mistakes leave those in force as they are.
+    fn reload(&mut self, engine: &mut Scheduler) {
+        match load(&self.sources) {
+            Ok(loaded) => {
+                engine.set_settings(loaded.config.scheduler.clone());
+                let Config { database, results, notify, service, .. } = &self.config;
+                let same = (database, results, notify, service)
+                    == (&loaded.config.database, &loaded.config.results, &loaded.config.notify, &loaded.config.service);
+                if !same {
+                    warn!("changes of [database], [results], [notify] and [service] count from the next start");
+                }
+                self.config.scheduler = loaded.config.scheduler;
+                info!("settings read again");
+            }
+            Err(cause) => error!("the settings stay as they are: {cause:#}"),
+        }
+    }
+
+    /// Begins a term and recovers; a database that fails meanwhile is waited for. `None`: another scheduler was quicker.
+    async fn start(&self) -> anyhow::Result<Option<(Scheduler, Option<Roster>)>> {
+        let journal = self.options.record.as_deref().map(open_journal).transpose()?;
+        let role = role_of(&self.config, &self.options);
+        let mut pause = RETRY.0;
+        loop {
+            let (store, term) = self.begin_term(role).await?;
+            let setup = Setup {
+                settings: self.config.scheduler.clone(),
+                role,
+                term,
+                recover_hosts: self.config.service.recover_hosts,
+                journal: journal.as_ref().map(|journal| Box::new(journal.clone()) as Box<dyn Journal>),
+            };
+            // A host scheduler of its own has nothing to do with drones.
+            let mut roster = (role != Role::HostScheduler).then(|| Roster::new(self.database.clone(), &self.config));
+            let drones = self.drones(roster.as_mut()).await?;
+            let cause = match Engine::start(SystemClock, drones, store, setup).await {
+                Ok(engine) => return Ok(Some((engine, roster))),
+                Err(EngineError::Store(cause)) => cause,
+                Err(EngineError::Superseded { .. }) => return Ok(None),
+                Err(error @ EngineError::Orphans) => return Err(error.into()),
+            };
+            warn!(%cause, "not started yet");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY.1);
+        }
+    }
+
+    /// Begins a term; while another scheduler holds one, waits as a standby as long as the configuration says.
+    async fn begin_term(&self, role: Role) -> anyhow::Result<(SqlStore, Term)> {
+        let role = match role {
+            Role::Whole | Role::Dispatcher => TermRole::Dispatcher,
+            Role::HostScheduler => TermRole::HostScheduler,
+        };
+        let usual_room = self.config.scheduler.max_processes_per_drone;
+        let mut store =
+            SqlStore::new(self.database.clone(), StoreOptions { role, usual_room, ..StoreOptions::default() });
+        let clock = SystemClock;
+        let patience = clock.now() + Span::from_seconds(self.config.service.standby_seconds.into());
+        let mut told = false;
+        loop {
+            match store.begin_term(&self.holder).await {
+                Ok(term) => {
+                    info!(term = term.0, "this scheduler's term begins");
+                    return Ok((store, term));
+                }
+                Err(cause @ TermError::Held { .. }) if clock.now() < patience => {
+                    if !std::mem::replace(&mut told, true) {
+                        info!(%cause, "standing by");
+                    }
+                }
+                Err(TermError::Database(cause)) if cause.is_lost() => warn!(%cause, "the database does not answer"),
+                Err(cause) => return Err(cause.into()),
+            }
+            tokio::time::sleep(STANDBY_LOOKS_EVERY).await;
+        }
+    }
+
+    async fn drones(&self, roster: Option<&mut Roster>) -> anyhow::Result<Drones<SqlBriefings>> {
+        let lab = schema::lab(&self.database).await?;
+        let fleet = Fleet::new(&lab, self.config.drone_settings())?;
+        if let Some(roster) = roster {
+            roster.read(&fleet).await?;
+        }
+        Ok(Drones::new(fleet, SqlBriefings::new(self.database.clone()), self.config.commands.clone()))
+    }
+
+    fn tell(&self, report: &TickReport, engine: &Scheduler) {
+        let (Some(mailer), TickReport::Done(output)) = (&self.mailer, report) else { return };
+        let news = output.notices.iter().map(|notice| News::of(notice, || describe(notice, engine.core())));
+        mailer.tell(news.collect());
+    }
+}
+
+/// The engine on the real world.
+pub(super) type Scheduler = Engine<SystemClock, Drones<SqlBriefings>, SqlStore>;
+
+/// Why a scheduler ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was asked to, or its lifetime was over.
+    Asked(&'static str),
+    /// Another scheduler has taken over.
+    Superseded,
+}
+
+fn role_of(config: &Config, options: &ServeOptions) -> Role {
+    match (options.host_scheduler, config.scheduler.inline_host_acquisition) {
+        (true, _) => Role::HostScheduler,
+        (false, true) => Role::Whole,
+        (false, false) => Role::Dispatcher,
+    }
+}
+
+/// Connects; a database that cannot be reached is waited for, one that refuses is not.
+async fn open(address: &DatabaseAddress) -> anyhow::Result<Database> {
+    let mut pause = RETRY.0;
+    loop {
+        match Database::open(address).await {
+            Ok(database) => return Ok(database),
+            Err(cause) if cause.is_lost() => warn!(%cause, "the database does not answer: trying again"),
+            Err(cause) => return Err(cause).with_context(|| format!("cannot use the database {address}")),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY.1);
+    }
+}
+
+/// This machine and process, for people, and unlike any other.
+fn this_process() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host} pid {} since {}", std::process::id(), jiff::Timestamp::now())
+}
+
+fn open_journal(path: &Path) -> anyhow::Result<JournalWriter<std::fs::File>> {
+    let file = std::fs::File::create(path).with_context(|| format!("cannot record to {}", path.display()))?;
+    Ok(JournalWriter::new(file))
+}
+
+/// The signals that a service listens to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Signals {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            reload: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn heard(&mut self) -> Heard {
+        tokio::select! {
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.reload.recv() => Heard::Reload,
+        }
+    }
+
+    /// Returns when the service is asked to stop. Settings need no second reading before the first tick.
+    async fn stop(&mut self) {
+        while let Heard::Reload = self.heard().await {}
+    }
+}
+
+/// What a signal asks for.
+enum Heard {
+    Stop,
+    Reload,
+}
