@@ -7,6 +7,7 @@ use serde::Serialize;
 use yardmaster_engine::DroneId;
 
 use super::transaction::transact;
+use super::view::DroneView;
 use super::{FrontendError, Thing, lookup};
 use crate::database::{Database, Transaction, Value};
 
@@ -96,6 +97,26 @@ impl DroneRequest {
     /// A drone over SSH, for everybody.
     pub fn ssh(name: &str) -> DroneRequest {
         DroneRequest { connection: Connection::Ssh, ..DroneRequest::local(name) }
+    }
+}
+
+impl DroneRequest {
+    /// The drone as it will be read back, before it has a row.
+    pub fn as_view(&self) -> DroneView {
+        DroneView {
+            id: 0,
+            name: self.name.clone(),
+            enabled: self.enabled,
+            max_processes: self.max_processes,
+            users: self.users.clone(),
+            connection: self.connection.to_string(),
+            address: self.address.clone(),
+            port: self.port.map(u32::from),
+            login: self.login.clone(),
+            results_dir: self.results_dir.clone(),
+            set: self.set.clone(),
+            note: self.note.clone(),
+        }
     }
 }
 

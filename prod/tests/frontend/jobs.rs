@@ -1,6 +1,6 @@
 //! Jobs: submitted, alone and in suites, and aborted.
 
-use crate::lab::{check_refused, count, host, lab, on_hosts, on_label, put, rows, words};
+use crate::lab::{check_refused, count, lab, on_hosts, on_label, put, rows, words};
 use crate::place::{Place, in_each_place, number};
 use yardmaster::frontend::abort::{AbortRequest, abort};
 use yardmaster::frontend::hosts::NewHosts;

@@ -13,7 +13,7 @@ use yardmaster::store::snapshot;
 use yardmaster_engine::LiveRows;
 
 /// A lab: users alice and bob, platform eve, label pool, hosts dut1 to dut3, all eve, dut1 in the pool.
-pub async fn lab(place: &Place) -> Database {
+pub(crate) async fn lab(place: &Place) -> Database {
     let database = place.open().await;
     schema::migrate(&database).await.expect("migrated");
     for login in ["alice", "bob"] {
@@ -27,40 +27,40 @@ pub async fn lab(place: &Place) -> Database {
     database
 }
 
-pub fn words(words: &[&str]) -> Vec<String> {
+pub(crate) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-pub fn on_hosts(names: &[&str]) -> JobRequest {
+pub(crate) fn on_hosts(names: &[&str]) -> JobRequest {
     JobRequest { hosts: words(names), control_file: "pass".to_owned(), ..JobRequest::new("alice", "smoke") }
 }
 
-pub fn on_label(label: &str, count: u32) -> JobRequest {
+pub(crate) fn on_label(label: &str, count: u32) -> JobRequest {
     let meta_hosts = vec![MetaHost { label: label.to_owned(), count }];
     JobRequest { meta_hosts, ..JobRequest::new("alice", "smoke") }
 }
 
-pub async fn put(database: &Database, request: &JobRequest) -> Submitted {
+pub(crate) async fn put(database: &Database, request: &JobRequest) -> Submitted {
     submit(database, request).await.expect("submitted")
 }
 
-pub async fn rows(database: &Database) -> LiveRows {
+pub(crate) async fn rows(database: &Database) -> LiveRows {
     let found = snapshot(database, 1000).await.expect("read");
     assert_eq!(found.quarantined, []);
     found.rows
 }
 
-pub async fn count(database: &Database, table: &str) -> i64 {
+pub(crate) async fn count(database: &Database, table: &str) -> i64 {
     number(database, &format!("SELECT COUNT(*) FROM {table}"), Vec::new()).await
 }
 
-pub async fn host(database: &Database, name: &str) -> HostView {
+pub(crate) async fn host(database: &Database, name: &str) -> HostView {
     let found = view::hosts(database, &HostFilter::default()).await.expect("read");
     found.into_iter().find(|host| host.name == name).expect(name)
 }
 
 #[track_caller]
-pub fn check_refused<T: std::fmt::Debug>(outcome: Result<T, FrontendError>, parts: &[&str]) {
+pub(crate) fn check_refused<T: std::fmt::Debug>(outcome: Result<T, FrontendError>, parts: &[&str]) {
     let message = outcome.expect_err("refused").to_string();
     for part in parts {
         assert!(message.contains(part), "{message:?} does not say {part:?}");
