@@ -307,6 +307,23 @@ fn a_reader_who_has_had_enough_is_no_mistake() {
 }
 
 #[test]
+fn a_watched_status_is_shown_again() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let machine = Machine::with_lab();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("yardmaster"));
+    command.env_clear().env("HOME", machine.home.path()).current_dir(machine.home.path());
+    command.args(["status", "--watch", "1"]).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let pictures = lines.map(|line| line.expect("UTF-8")).filter(|line| line.contains("4 Ready"));
+    assert_eq!(pictures.take(2).count(), 2);
+    // The reader is gone: the next picture ends it.
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}
+
+#[test]
 fn help_has_examples_and_man_pages_and_completions_cover_every_command() {
     let machine = Machine::new();
     let folder = machine.home.path().join("man");

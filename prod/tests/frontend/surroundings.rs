@@ -1,11 +1,16 @@
-//! Drones and users.
+//! Drones and users, and many who do things at once.
 
 use crate::lab::{check_refused, lab, on_hosts, put, rows, words};
 use crate::place::{Place, in_each_place};
+use yardmaster::database::Database;
+use yardmaster::frontend::abort::{AbortRequest, abort};
 use yardmaster::frontend::drones::{DroneChange, DroneRequest};
-use yardmaster::frontend::{drones, hosts, users, view};
+use yardmaster::frontend::hosts::NewHosts;
+use yardmaster::frontend::view::HostFilter;
+use yardmaster::frontend::{drones, hosts, labels, tasks, users, view};
+use yardmaster_engine::TaskKind;
 
-in_each_place!(drones_are_found_by_the_scheduler, users_who_left_traces_stay);
+in_each_place!(drones_are_found_by_the_scheduler, users_who_left_traces_stay, many_at_once_do_not_disturb_each_other);
 
 async fn drones_are_found_by_the_scheduler(place: Place) {
     let database = lab(&place).await;
@@ -75,4 +80,32 @@ async fn users_who_left_traces_stay(place: Place) {
     let alice =
         view::users(&database).await.expect("read").into_iter().find(|user| user.login == "alice").expect("alice");
     assert_eq!((alice.drone_set, alice.acl_groups), (None, words(&["Everyone"])));
+}
+
+async fn many_at_once_do_not_disturb_each_other(place: Place) {
+    let database = lab(&place).await;
+    let mut people = Vec::new();
+    for _ in 0..8 {
+        // A connection of their own for each.
+        let address = place.address.clone();
+        people.push(tokio::spawn(async move {
+            let database = Database::open(&address).await.expect("the database opens");
+            let added = hosts::add(&database, &NewHosts::new(words(&["new1", "new2"]))).await.is_ok();
+            let labelled = labels::ensure(&database, &words(&["fresh", "eve"])).await.is_ok();
+            let task = tasks::request(&database, "alice", TaskKind::Verify, &words(&["dut1"])).await.expect("asked");
+            let job = put(&database, &on_hosts(&["dut1", "dut2"])).await.job;
+            let aborted = abort(&database, "bob", &AbortRequest::Jobs(vec![job])).await.expect("aborted");
+            (added, labelled, task[0].new, aborted.len())
+        }));
+    }
+    let mut told = Vec::new();
+    for person in people {
+        told.push(person.await.expect("nobody fails"));
+    }
+    let of = |holds: fn(&(bool, bool, bool, usize)) -> bool| told.iter().filter(|told| holds(told)).count();
+    assert_eq!(of(|told| told.0), 1, "one adds the hosts, the others hear that they are there: {told:?}");
+    assert_eq!(of(|told| told.1), 8, "{told:?}");
+    assert_eq!(of(|told| told.2), 1, "one asks, the others find the task queued: {told:?}");
+    assert_eq!(of(|told| told.3 == 2), 8, "{told:?}");
+    assert_eq!(view::hosts(&database, &HostFilter::default()).await.expect("read").len(), 5);
 }
