@@ -1,19 +1,25 @@
 //! `yardmaster drone`.
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::json;
 
 use super::Outcome;
 use super::context::Context;
 use super::output::{Table, or_dash};
+use crate::agent::protocol::AgentHello;
+use crate::database::{Database, schema};
+use crate::drones as install;
 use crate::frontend::drones::{self, Connection, DroneChange, DroneRequest};
 use crate::frontend::view::{self, DroneView};
 use crate::frontend::{FrontendError, Thing};
+use crate::service::config::Config;
 use crate::suggestion::nearest;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DroneCommand {
-    /// Add a drone.
+    /// Put the agent on a drone, ask it who it is, and add it.
     Add(AddArgs),
     /// List drones.
     #[command(after_help = "Example:\n  yardmaster drone list")]
@@ -23,6 +29,18 @@ pub(crate) enum DroneCommand {
     Show {
         /// Its hostname.
         name: String,
+    },
+    /// Ask the agents on drones who they are.
+    #[command(after_help = "\
+Examples:
+  yardmaster drone check
+  yardmaster drone check drone1 drone2
+
+Exit status: 0 all answer, 1 one or more do not.")]
+    Check {
+        /// Their hostnames; without any, all are asked.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
     },
     /// Let new processes start there again.
     #[command(after_help = "Example:\n  yardmaster drone enable drone1")]
@@ -66,7 +84,10 @@ Examples:
 #[command(after_help = "\
 Examples:
   yardmaster drone add drone1 --login autotest --max-processes 500
-  yardmaster drone add this-machine --local --results-dir /srv/results")]
+  yardmaster drone add this-machine --local --results-dir /srv/results
+
+Over SSH the agent (drones.local_agent_path) is copied to drones.agent_path there. What fails leaves the drone out of
+the lab; with --no-install it is added as it is, and nothing is copied or asked.")]
 pub(crate) struct AddArgs {
     /// Its hostname.
     name: String,
@@ -76,6 +97,9 @@ pub(crate) struct AddArgs {
     /// Add it, but start nothing there yet.
     #[arg(long)]
     disabled: bool,
+    /// Neither copy the agent there nor ask it who it is.
+    #[arg(long)]
+    no_install: bool,
     #[command(flatten)]
     fields: Fields,
 }
@@ -117,6 +141,7 @@ impl DroneCommand {
                 context.output.list(&drones, || table(&drones))
             }),
             DroneCommand::Show { name } => show(context, &name),
+            DroneCommand::Check { names } => check_all(context, &names),
             DroneCommand::Enable { name } => {
                 change(context, &name, "enabled", &DroneChange { enabled: Some(true), ..DroneChange::default() })
             }
@@ -172,12 +197,84 @@ impl AddArgs {
             note: fields.note,
             set: fields.set_name,
         };
-        context.with_database(async |database, _| {
-            let id = drones::add(&database, &request).await?;
+        context.with_database(async |database, loaded| {
             let name = &request.name;
-            context.output.one(&json!({ "drone": name, "id": id }), || format!("{name}: added"))
+            let found = match self.no_install {
+                true => None,
+                false => Some(put_agent(&database, &loaded.config, &request).await?),
+            };
+            let id = drones::add(&database, &request).await?;
+            context.output.one(&json!({ "drone": name, "id": id, "agent": found }), || match &found {
+                Some(found) => format!("{name}: added\n{}", answered(found)),
+                None => format!("{name}: added, unasked"),
+            })
         })
     }
+}
+
+/// Puts the agent on a drone that is yet to be added, and asks it who it is.
+async fn put_agent(database: &Database, config: &Config, request: &DroneRequest) -> anyhow::Result<AgentHello> {
+    let name = &request.name;
+    // Nothing is copied over a drone that is there, under settings that may be others.
+    if view::drones(database).await?.iter().any(|drone| drone.name == *name) {
+        return Err(FrontendError::Exists { thing: Thing::Drone, name: name.clone() }.into());
+    }
+    let lab = schema::lab(database).await?;
+    let (address, settings) = (request.as_view().address(config), config.drone_settings());
+    let answer = match request.connection {
+        Connection::Local => install::check(&address, &settings, &lab).await,
+        Connection::Ssh => install::install(&config.local_agent(), &address, &settings, &lab).await,
+    };
+    let way_out = || format!("drone {name} is not added (--no-install would add it unasked)");
+    answer.with_context(way_out)
+}
+
+/// What an agent said of its drone.
+fn answered(found: &AgentHello) -> String {
+    let gigabytes = found.free_disk / 1_000_000_000;
+    let AgentHello { version, host, cores, results, .. } = found;
+    format!("agent {version} on {host}, {cores} processors, {gigabytes} GB free in {results}")
+}
+
+/// What a drone answered, or why it did not.
+#[derive(Debug, Serialize)]
+struct Answer {
+    drone: String,
+    agent: Option<AgentHello>,
+    error: Option<String>,
+}
+
+fn check_all(context: &Context, names: &[String]) -> anyhow::Result<Outcome> {
+    context.with_database(async |database, loaded| {
+        let all = view::drones(&database).await?;
+        let wanted = match names {
+            [] => all.iter().collect(),
+            _ => names.iter().map(|name| find(&all, name)).collect::<Result<Vec<_>, _>>()?,
+        };
+        let (lab, settings) = (schema::lab(&database).await?, loaded.config.drone_settings());
+        let ask = async |drone: &DroneView| {
+            let answer = install::check(&drone.address(&loaded.config), &settings, &lab).await;
+            let error = answer.as_ref().err().map(ToString::to_string);
+            Answer { drone: drone.name.clone(), agent: answer.ok(), error }
+        };
+        let answers = futures_util::future::join_all(wanted.into_iter().map(ask)).await;
+        let outcome = context.output.list(&answers, || {
+            let mut table = Table::new(&["drone", "answer"]);
+            for answer in &answers {
+                let said = answer.agent.as_ref().map(answered).or_else(|| answer.error.clone());
+                table.row([answer.drone.clone(), said.unwrap_or_default()]);
+            }
+            table
+        })?;
+        Ok(if answers.iter().any(|answer| answer.error.is_some()) { Outcome::Wrong } else { outcome })
+    })
+}
+
+fn find<'a>(all: &'a [DroneView], name: &str) -> Result<&'a DroneView, FrontendError> {
+    all.iter().find(|drone| drone.name == name).ok_or_else(|| {
+        let suggestion = nearest(name, all.iter().map(|drone| drone.name.as_str())).map(str::to_owned);
+        FrontendError::Unknown { thing: Thing::Drone, name: name.to_owned(), suggestion }
+    })
 }
 
 /// Drones as a table.
@@ -200,10 +297,7 @@ pub(crate) fn table(drones: &[DroneView]) -> Table {
 fn show(context: &Context, name: &str) -> anyhow::Result<Outcome> {
     context.with_database(async |database, _| {
         let all = view::drones(&database).await?;
-        let Some(drone) = all.iter().find(|drone| drone.name == name) else {
-            let suggestion = nearest(name, all.iter().map(|drone| drone.name.as_str())).map(str::to_owned);
-            return Err(FrontendError::Unknown { thing: Thing::Drone, name: name.to_owned(), suggestion }.into());
-        };
+        let drone = find(&all, name)?;
         context.output.one(drone, || {
             let mut text = format!("drone         {} ({})\n", drone.name, drone.id);
             let mut line = |name: &str, value: String| text += &format!("{name:<13} {value}\n");

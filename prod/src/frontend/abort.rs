@@ -23,7 +23,7 @@ pub enum AbortRequest {
 /// # Errors
 /// If a job, an entry or the user does not exist; then nothing is marked.
 pub async fn abort(database: &Database, login: &str, request: &AbortRequest) -> Result<Vec<EntryId>, FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let user = lookup::user(transaction, login).await?;
         let (column, ids) = match request {
             AbortRequest::Jobs(jobs) => {
@@ -46,8 +46,8 @@ pub async fn abort(database: &Database, login: &str, request: &AbortRequest) -> 
             jobs = mark(transaction, "job_id", &children, user.0, &mut marked).await?;
         }
         Ok(marked.into_iter().map(EntryId).collect())
-    })
-    .await
+    }
+    .await)
 }
 
 async fn need(

@@ -17,15 +17,16 @@ pub async fn add(database: &Database, name: &str, description: &str) -> Result<A
     if name.trim().is_empty() {
         return Err(FrontendError::Senseless("an ACL group needs a name".to_owned()));
     }
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
+        lookup::lock_names(transaction).await?;
         if lookup::find(transaction, Thing::AclGroup, name).await?.is_some() {
             return Err(FrontendError::Exists { thing: Thing::AclGroup, name: name.to_owned() });
         }
         let sql = "INSERT INTO afe_acl_groups (name, description) VALUES (?, ?)";
         transaction.execute(sql, vec![name.into(), description.into()]).await?;
         lookup::acl_group(transaction, name).await
-    })
-    .await
+    }
+    .await)
 }
 
 /// Deletes a group. Hosts that belong to no other are for everybody then.
@@ -34,7 +35,7 @@ pub async fn add(database: &Database, name: &str, description: &str) -> Result<A
 /// If it does not exist, or is the one of everybody.
 pub async fn delete(database: &Database, name: &str) -> Result<(), FrontendError> {
     refuse_everyone(name, "be deleted")?;
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let group = lookup::acl_group(transaction, name).await?;
         let sql = "SELECT host_id FROM afe_acl_groups_hosts WHERE aclgroup_id = ? AND host_id IS NOT NULL";
         let rows = transaction.query(sql, vec![group.0.into()]).await?;
@@ -47,8 +48,8 @@ pub async fn delete(database: &Database, name: &str) -> Result<(), FrontendError
             transaction.execute(sql, vec![group.0.into()]).await?;
         }
         tidy_everyone(transaction, &hosts).await
-    })
-    .await
+    }
+    .await)
 }
 
 /// Adds users to a group.
@@ -56,13 +57,13 @@ pub async fn delete(database: &Database, name: &str) -> Result<(), FrontendError
 /// # Errors
 /// If the group or a user does not exist.
 pub async fn add_users(database: &Database, group: &str, logins: &[String]) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let group = lookup::acl_group(transaction, group).await?;
         let users = lookup::need_all(transaction, Thing::User, logins).await?;
         let rows = users.into_iter().map(|user| vec![group.0.into(), user.into()]).collect();
         insert_rows(transaction, "afe_acl_groups_users", &["aclgroup_id", "user_id"], rows, true).await
-    })
-    .await
+    }
+    .await)
 }
 
 /// Removes users from a group.
@@ -71,15 +72,15 @@ pub async fn add_users(database: &Database, group: &str, logins: &[String]) -> R
 /// If the group or a user does not exist, or the group is the one of everybody.
 pub async fn remove_users(database: &Database, group: &str, logins: &[String]) -> Result<(), FrontendError> {
     refuse_everyone(group, "lose users")?;
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let group = lookup::acl_group(transaction, group).await?;
         for user in lookup::need_all(transaction, Thing::User, logins).await? {
             let sql = "DELETE FROM afe_acl_groups_users WHERE aclgroup_id = ? AND user_id = ?";
             transaction.execute(sql, vec![group.0.into(), user.into()]).await?;
         }
         Ok(())
-    })
-    .await
+    }
+    .await)
 }
 
 /// Adds hosts to a group. In any group but that of everybody, they are for its users alone.
@@ -87,14 +88,14 @@ pub async fn remove_users(database: &Database, group: &str, logins: &[String]) -
 /// # Errors
 /// If the group or a host does not exist.
 pub async fn add_hosts(database: &Database, group: &str, names: &[String]) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let group = lookup::acl_group(transaction, group).await?;
         let hosts = lookup::hosts(transaction, names).await?;
         let rows = hosts.iter().map(|host| vec![group.0.into(), host.0.into()]).collect();
         insert_rows(transaction, "afe_acl_groups_hosts", &["aclgroup_id", "host_id"], rows, true).await?;
         tidy_everyone(transaction, &hosts).await
-    })
-    .await
+    }
+    .await)
 }
 
 /// Removes hosts from a group. Hosts that belong to no other are for everybody then.
@@ -103,7 +104,7 @@ pub async fn add_hosts(database: &Database, group: &str, names: &[String]) -> Re
 /// If the group or a host does not exist.
 pub async fn remove_hosts(database: &Database, group: &str, names: &[String]) -> Result<(), FrontendError> {
     refuse_everyone(group, "lose hosts: add them to another group instead")?;
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let group = lookup::acl_group(transaction, group).await?;
         let hosts = lookup::hosts(transaction, names).await?;
         for chunk in hosts.chunks(CHUNK) {
@@ -113,8 +114,8 @@ pub async fn remove_hosts(database: &Database, group: &str, names: &[String]) ->
             transaction.execute(&sql, std::iter::once(group.0.into()).chain(ids).collect()).await?;
         }
         tidy_everyone(transaction, &hosts).await
-    })
-    .await
+    }
+    .await)
 }
 
 fn refuse_everyone(name: &str, what: &str) -> Result<(), FrontendError> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use yardmaster_engine::DroneId;
 
 use super::transaction::transact;
+use super::view::DroneView;
 use super::{FrontendError, Thing, lookup};
 use crate::database::{Database, Transaction, Value};
 
@@ -99,6 +100,26 @@ impl DroneRequest {
     }
 }
 
+impl DroneRequest {
+    /// The drone as it will be read back, before it has a row.
+    pub fn as_view(&self) -> DroneView {
+        DroneView {
+            id: 0,
+            name: self.name.clone(),
+            enabled: self.enabled,
+            max_processes: self.max_processes,
+            users: self.users.clone(),
+            connection: self.connection.to_string(),
+            address: self.address.clone(),
+            port: self.port.map(u32::from),
+            login: self.login.clone(),
+            results_dir: self.results_dir.clone(),
+            set: self.set.clone(),
+            note: self.note.clone(),
+        }
+    }
+}
+
 /// What is to be different about a drone; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DroneChange {
@@ -133,7 +154,8 @@ pub async fn add(database: &Database, request: &DroneRequest) -> Result<DroneId,
     if name.is_empty() || name.starts_with('-') || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(FrontendError::Senseless(format!("{name:?} cannot be a drone: expected a hostname")));
     }
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
+        lookup::lock_names(transaction).await?;
         if lookup::find(transaction, Thing::Drone, name).await?.is_some() {
             return Err(FrontendError::Exists { thing: Thing::Drone, name: name.to_owned() });
         }
@@ -154,8 +176,8 @@ pub async fn add(database: &Database, request: &DroneRequest) -> Result<DroneId,
         };
         change_in(transaction, id, &change).await?;
         Ok(DroneId(id))
-    })
-    .await
+    }
+    .await)
 }
 
 /// The record that Autotest's table lacks, with what a drone without one is taken for.
@@ -173,12 +195,12 @@ async fn insert_record(transaction: &mut Transaction, drone: u32) -> Result<(), 
 /// # Errors
 /// If the drone or a user does not exist.
 pub async fn change(database: &Database, name: &str, change: &DroneChange) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let id = lookup::need(transaction, Thing::Drone, name).await?;
         insert_record(transaction, id).await?;
         change_in(transaction, id, change).await
-    })
-    .await
+    }
+    .await)
 }
 
 async fn change_in(transaction: &mut Transaction, drone: u32, change: &DroneChange) -> Result<(), FrontendError> {
@@ -232,7 +254,7 @@ async fn put_into_set(transaction: &mut Transaction, drone: u32, set: &str) -> R
 /// # Errors
 /// If it does not exist.
 pub async fn remove(database: &Database, name: &str) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let id = lookup::need(transaction, Thing::Drone, name).await?;
         for sql in [
             "DELETE FROM afe_drone_sets_drones WHERE drone_id = ?",
@@ -242,6 +264,6 @@ pub async fn remove(database: &Database, name: &str) -> Result<(), FrontendError
             transaction.execute(sql, vec![id.into()]).await?;
         }
         Ok(())
-    })
-    .await
+    }
+    .await)
 }

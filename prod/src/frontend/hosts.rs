@@ -33,7 +33,8 @@ impl NewHosts {
 /// # Errors
 /// If a host is there already, a name makes no sense, or a label or group does not exist; then none is added.
 pub async fn add(database: &Database, new: &NewHosts) -> Result<Vec<HostId>, FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
+        lookup::lock_names(transaction).await?;
         let mut hosts = Vec::with_capacity(new.names.len());
         for name in &new.names {
             hosts.push(add_one(transaction, name, new.protection).await?);
@@ -46,8 +47,8 @@ pub async fn add(database: &Database, new: &NewHosts) -> Result<Vec<HostId>, Fro
         }
         acls::tidy_everyone(transaction, &hosts).await?;
         Ok(hosts)
-    })
-    .await
+    }
+    .await)
 }
 
 async fn add_one(transaction: &mut Transaction, name: &str, protection: Protection) -> Result<HostId, FrontendError> {
@@ -134,7 +135,7 @@ pub async fn label(
     add: &[String],
     remove: &[String],
 ) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let hosts = lookup::hosts(transaction, names).await?;
         for label in lookup::labels(transaction, remove).await? {
             for chunk in hosts.chunks(CHUNK) {
@@ -144,8 +145,8 @@ pub async fn label(
             }
         }
         attach(transaction, &hosts, add).await
-    })
-    .await
+    }
+    .await)
 }
 
 /// Keeps hosts from the scheduler: what runs there goes on, nothing new begins. They count as dirty from now on, since
@@ -157,7 +158,7 @@ pub async fn lock(database: &Database, names: &[String], login: &str, reason: &s
     if reason.trim().is_empty() {
         return Err(FrontendError::Senseless("a lock needs a reason: others will want to know".to_owned()));
     }
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let user = lookup::user(transaction, login).await?;
         let hosts = lookup::hosts(transaction, names).await?;
         let now = transaction.dialect().now();
@@ -172,8 +173,8 @@ pub async fn lock(database: &Database, names: &[String], login: &str, reason: &s
             }
         }
         Ok(())
-    })
-    .await
+    }
+    .await)
 }
 
 async fn already_locked(
@@ -209,14 +210,14 @@ pub async fn protect(database: &Database, names: &[String], protection: Protecti
 }
 
 async fn update(database: &Database, names: &[String], set: &str, values: Vec<Value>) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         for chunk in lookup::hosts(transaction, names).await?.chunks(CHUNK) {
             let sql = format!("UPDATE afe_hosts SET {set} WHERE id IN ({})", marks(chunk.len()));
             transaction.execute(&sql, values.iter().cloned().chain(ids(chunk)).collect()).await?;
         }
         Ok(())
-    })
-    .await
+    }
+    .await)
 }
 
 /// Deletes hosts: they are marked invalid and lose their labels and groups; what ran there stays on record. What runs there
@@ -225,7 +226,7 @@ async fn update(database: &Database, names: &[String], set: &str, values: Vec<Va
 /// # Errors
 /// If a host does not exist; then none is deleted.
 pub async fn delete(database: &Database, names: &[String]) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         for chunk in lookup::hosts(transaction, names).await?.chunks(CHUNK) {
             let places = marks(chunk.len());
             for sql in [
@@ -237,6 +238,6 @@ pub async fn delete(database: &Database, names: &[String]) -> Result<(), Fronten
             }
         }
         Ok(())
-    })
-    .await
+    }
+    .await)
 }

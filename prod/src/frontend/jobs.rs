@@ -150,7 +150,7 @@ pub struct Submitted {
 /// # Errors
 /// If the request contradicts itself or names what does not exist.
 pub async fn submit(database: &Database, request: &JobRequest) -> Result<Submitted, FrontendError> {
-    transact(database, async |transaction| submit_in(transaction, request).await).await
+    transact!(database, |transaction| submit_in(transaction, request).await)
 }
 
 /// Submits a job as part of a larger transaction.

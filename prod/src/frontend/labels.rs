@@ -16,7 +16,11 @@ pub async fn add(database: &Database, name: &str, platform: bool) -> Result<Labe
             format!("{name:?} cannot be a label: it has up to 750 characters, no comma, no * and no blanks around it");
         return Err(FrontendError::Senseless(why));
     }
-    transact(database, async |transaction| add_in(transaction, name, platform).await).await
+    transact!(database, |transaction| async {
+        lookup::lock_names(transaction).await?;
+        add_in(transaction, name, platform).await
+    }
+    .await)
 }
 
 async fn add_in(transaction: &mut Transaction, name: &str, platform: bool) -> Result<LabelId, FrontendError> {
@@ -41,7 +45,8 @@ async fn add_in(transaction: &mut Transaction, name: &str, platform: bool) -> Re
 /// # Errors
 /// If a name makes no sense.
 pub async fn ensure(database: &Database, names: &[String]) -> Result<Vec<LabelId>, FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
+        lookup::lock_names(transaction).await?;
         let mut ids = Vec::with_capacity(names.len());
         for name in names {
             ids.push(match lookup::find(transaction, Thing::Label, name).await? {
@@ -50,8 +55,8 @@ pub async fn ensure(database: &Database, names: &[String]) -> Result<Vec<LabelId
             });
         }
         Ok(ids)
-    })
-    .await
+    }
+    .await)
 }
 
 /// Deletes a label: it is marked invalid and taken from all hosts. Jobs that ask for it find no host any more.
@@ -59,11 +64,11 @@ pub async fn ensure(database: &Database, names: &[String]) -> Result<Vec<LabelId
 /// # Errors
 /// If it does not exist.
 pub async fn delete(database: &Database, name: &str) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let label = lookup::need(transaction, Thing::Label, name).await?;
         transaction.execute("DELETE FROM afe_hosts_labels WHERE label_id = ?", vec![label.into()]).await?;
         transaction.execute("UPDATE afe_labels SET invalid = 1 WHERE id = ?", vec![label.into()]).await?;
         Ok(())
-    })
-    .await
+    }
+    .await)
 }

@@ -115,6 +115,14 @@ pub(super) async fn acl_group(transaction: &mut Transaction, name: &str) -> Resu
     need(transaction, Thing::AclGroup, name).await.map(AclGroupId)
 }
 
+/// Makes others who would change rows after the same look wait until this transaction ends: what is not there cannot be
+/// locked, so that two could both find a name free. Everybody who adds things by name takes this lock first.
+pub(super) async fn lock_names(transaction: &mut Transaction) -> Result<(), FrontendError> {
+    let sql = format!("SELECT id FROM afe_acl_groups WHERE name = ?{}", transaction.dialect().for_update());
+    transaction.query(&sql, vec![super::acls::EVERYONE.into()]).await?;
+    Ok(())
+}
+
 /// A drone set by name, if one is named.
 pub(super) async fn drone_set(
     transaction: &mut Transaction,

@@ -156,7 +156,7 @@ impl Common {
 /// # Errors
 /// As [`super::jobs::submit`].
 pub async fn submit_suite(database: &Database, request: &SuiteRequest) -> Result<SubmittedSuite, FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let suite = submit_in(transaction, &request.suite).await?.job;
         let mut children = Vec::with_capacity(request.children.len());
         for child in &request.children {
@@ -164,6 +164,6 @@ pub async fn submit_suite(database: &Database, request: &SuiteRequest) -> Result
             children.push(submit_in(transaction, &child).await?);
         }
         Ok(SubmittedSuite { suite, children })
-    })
-    .await
+    }
+    .await)
 }

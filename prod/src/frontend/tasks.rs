@@ -34,15 +34,15 @@ pub async fn request(
             return Err(FrontendError::Senseless(why));
         }
     }
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let user = lookup::user(transaction, login).await?;
         let mut requested = Vec::with_capacity(hosts.len());
         for host in lookup::hosts(transaction, hosts).await? {
             requested.push(request_one(transaction, user.0, kind, host).await?);
         }
         Ok(requested)
-    })
-    .await
+    }
+    .await)
 }
 
 async fn request_one(
@@ -51,6 +51,9 @@ async fn request_one(
     kind: TaskKind,
     host: HostId,
 ) -> Result<Requested, FrontendError> {
+    // Whoever asks for the same at this moment waits here, and then finds ours.
+    let lock = format!("SELECT id FROM afe_hosts WHERE id = ?{}", transaction.dialect().for_update());
+    transaction.query(&lock, vec![host.0.into()]).await?;
     let sql = "SELECT id FROM afe_special_tasks WHERE host_id = ? AND task = ? AND queue_entry_id IS NULL \
                AND is_active = 0 AND is_complete = 0 AND is_aborted = 0 ORDER BY id LIMIT 1";
     let rows = transaction.query(sql, vec![host.0.into(), kind.as_str().into()]).await?;
@@ -72,7 +75,7 @@ async fn request_one(
 /// # Errors
 /// If a task does not exist; then none is marked.
 pub async fn abort(database: &Database, tasks: &[TaskId]) -> Result<Vec<TaskId>, FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let mut marked = Vec::new();
         for task in tasks {
             lookup::need(transaction, Thing::Task, &task.to_string()).await?;
@@ -82,6 +85,6 @@ pub async fn abort(database: &Database, tasks: &[TaskId]) -> Result<Vec<TaskId>,
             }
         }
         Ok(marked)
-    })
-    .await
+    }
+    .await)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::FrontendError;
-use crate::database::{Database, Executed, Transaction, Value};
+use crate::database::{Executed, Transaction, Value};
 
 /// How often a transaction is tried before the database counts as too busy.
 const ATTEMPTS: u32 = 6;
@@ -12,31 +12,38 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Rows that one statement inserts, or ids that one names: well below every server's limits.
 pub(super) const CHUNK: usize = 500;
 
-/// Does `body` in a transaction and commits it. A transaction that met a deadlock is done again from its beginning.
-pub(super) async fn transact<T>(
-    database: &Database,
-    mut body: impl AsyncFnMut(&mut Transaction) -> Result<T, FrontendError>,
-) -> Result<T, FrontendError> {
-    let mut attempt = 1;
-    loop {
-        match once(database, &mut body).await {
-            Err(FrontendError::Database(error)) if error.is_busy() && attempt < ATTEMPTS => {
-                tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
-                attempt += 1;
+/// Does a block in a transaction, under the name given for it, and commits; a transaction that met a deadlock is done again
+/// from its beginning. The block's value is a `Result<_, FrontendError>`, and `?` leaves the block. (A function that took
+/// an async closure would make futures of which the compiler cannot see that they may be sent to another thread.)
+macro_rules! transact {
+    ($database:expr, |$transaction:ident| $body:expr) => {{
+        let mut attempt = 1;
+        loop {
+            let once = async {
+                let mut transaction = $database.begin().await?;
+                let $transaction = &mut transaction;
+                let outcome: Result<_, $crate::frontend::FrontendError> = $body;
+                let outcome = outcome?;
+                transaction.commit().await?;
+                Ok::<_, $crate::frontend::FrontendError>(outcome)
+            };
+            match once.await {
+                Err(error) if $crate::frontend::transaction::try_again(&error, attempt).await => attempt += 1,
+                outcome => break outcome,
             }
-            outcome => return outcome,
         }
-    }
+    }};
 }
+pub(super) use transact;
 
-async fn once<T>(
-    database: &Database,
-    body: &mut impl AsyncFnMut(&mut Transaction) -> Result<T, FrontendError>,
-) -> Result<T, FrontendError> {
-    let mut transaction = database.begin().await?;
-    let outcome = body(&mut transaction).await?;
-    transaction.commit().await?;
-    Ok(outcome)
+/// Whether a transaction that failed is worth another attempt; waits until it is time for it.
+pub(super) async fn try_again(error: &FrontendError, attempt: u32) -> bool {
+    let busy = matches!(error, FrontendError::Database(error) if error.is_busy());
+    let again = busy && attempt < ATTEMPTS;
+    if again {
+        tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+    }
+    again
 }
 
 /// The id of the row that was inserted.

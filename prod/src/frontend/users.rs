@@ -21,7 +21,8 @@ pub async fn add(database: &Database, login: &str, access_level: u32) -> Result<
         );
         return Err(FrontendError::Senseless(why));
     }
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
+        lookup::lock_names(transaction).await?;
         if lookup::find(transaction, Thing::User, login).await?.is_some() {
             return Err(FrontendError::Exists { thing: Thing::User, name: login.to_owned() });
         }
@@ -36,8 +37,8 @@ pub async fn add(database: &Database, login: &str, access_level: u32) -> Result<
         let rows: Vec<Vec<Value>> = vec![vec![everyone.0.into(), user.0.into()]];
         insert_rows(transaction, "afe_acl_groups_users", &["aclgroup_id", "user_id"], rows, true).await?;
         Ok(user)
-    })
-    .await
+    }
+    .await)
 }
 
 /// Binds a user's jobs to a set of drones, or frees them of one.
@@ -45,14 +46,14 @@ pub async fn add(database: &Database, login: &str, access_level: u32) -> Result<
 /// # Errors
 /// If the user or the set does not exist.
 pub async fn set_drone_set(database: &Database, login: &str, set: Option<&str>) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| async {
         let user = lookup::user(transaction, login).await?;
         let set = lookup::drone_set(transaction, set).await?;
         let values = vec![set.map(|set| set.0).into(), user.0.into()];
         transaction.execute("UPDATE afe_users SET drone_set_id = ? WHERE id = ?", values).await?;
         Ok(())
-    })
-    .await
+    }
+    .await)
 }
 
 /// Removes a user who has left no trace: no jobs, locks, aborts or tasks.
@@ -60,7 +61,8 @@ pub async fn set_drone_set(database: &Database, login: &str, set: Option<&str>) 
 /// # Errors
 /// If the user does not exist, or has left traces.
 pub async fn delete(database: &Database, login: &str) -> Result<(), FrontendError> {
-    transact(database, async |transaction| {
+    transact!(database, |transaction| {
+        async {
         let user = lookup::user(transaction, login).await?;
         let id = Value::from(user.0);
         for (what, sql, value) in [
@@ -78,6 +80,6 @@ pub async fn delete(database: &Database, login: &str) -> Result<(), FrontendErro
         transaction.execute("DELETE FROM afe_acl_groups_users WHERE user_id = ?", vec![id.clone()]).await?;
         transaction.execute("DELETE FROM afe_users WHERE id = ?", vec![id]).await?;
         Ok(())
+    }.await
     })
-    .await
 }

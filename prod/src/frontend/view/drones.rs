@@ -1,8 +1,13 @@
 //! Drones.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
+use yardmaster_engine::DroneId;
 
 use crate::database::{Database, DatabaseError};
+use crate::drones::{Connection, DroneAddress, SshAddress};
+use crate::service::config::Config;
 
 /// A drone as the database has it; a drone that only Autotest's table knows is taken for enabled, over SSH.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +36,25 @@ pub struct DroneView {
     pub set: Option<String>,
     /// Anything that others should know.
     pub note: Option<String>,
+}
+
+impl DroneView {
+    /// Where it is and how it is reached, with what the configuration says where its row says nothing.
+    pub fn address(&self, config: &Config) -> DroneAddress {
+        let local = self.connection == "local";
+        let ssh = || SshAddress {
+            host: self.address.clone().unwrap_or_else(|| self.name.clone()),
+            port: self.port.and_then(|port| u16::try_from(port).ok()),
+            login: self.login.clone(),
+        };
+        DroneAddress {
+            id: DroneId(self.id),
+            name: self.name.clone(),
+            connection: if local { Connection::Local } else { Connection::Ssh(ssh()) },
+            results_dir: self.results_dir.as_ref().map_or_else(|| config.results_directory(), PathBuf::from),
+            agent: if local { config.local_agent() } else { config.drones.agent_path.clone() },
+        }
+    }
 }
 
 /// All drones by name.

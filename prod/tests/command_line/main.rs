@@ -1,92 +1,17 @@
 //! The command line: exit statuses, what is printed, what is written. The binary runs against SQLite files.
 
+mod drones;
+mod machine;
+#[path = "../support/sshd.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod sshd;
+
 use std::fs;
-use std::path::PathBuf;
 
 use assert_cmd::Command;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A user's machine: a home of its own, nothing else in the environment.
-struct Machine {
-    home: TempDir,
-}
-
-/// Exit status, standard output and standard error.
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Machine {
-    fn new() -> Machine {
-        Machine { home: TempDir::new().expect("a folder") }
-    }
-
-    /// With tables, user alice, platform eve and hosts dut01 to dut04.
-    fn with_lab() -> Machine {
-        let machine = Machine::new();
-        machine.ok("db migrate");
-        machine.ok("user add alice");
-        machine.ok("label add eve --platform");
-        machine.ok("host add dut[01-04] --label eve");
-        machine
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("yardmaster"));
-        command.env_clear().env("HOME", self.home.path()).env("USER", "alice").env("TZ", "UTC");
-        command.current_dir(self.home.path());
-        command
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.home.path().join(name);
-        fs::write(&path, text).expect("written");
-        path
-    }
-
-    /// Runs a command line; arguments are separated by blanks.
-    fn run(&self, line: &str) -> Ran {
-        self.run_with(line, |_| {})
-    }
-
-    fn run_with(&self, line: &str, change: impl FnOnce(&mut Command)) -> Ran {
-        let mut command = self.command();
-        command.args(line.split_whitespace());
-        change(&mut command);
-        let output = command.output().expect("started");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        let status = output.status.code().expect("ended by itself");
-        Ran { status, out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    #[track_caller]
-    fn ok(&self, line: &str) -> String {
-        let ran = self.run(line);
-        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{line}: {}", ran.out);
-        ran.out
-    }
-
-    #[track_caller]
-    fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.ok(&format!("{line} --json"))).expect("JSON")
-    }
-
-    #[track_caller]
-    fn fails(&self, line: &str, status: i32, parts: &[&str]) {
-        let ran = self.run(line);
-        assert_eq!(ran.status, status, "{line}: {}{}", ran.out, ran.err);
-        for part in parts {
-            assert!(ran.err.contains(part), "{line}: {:?} does not say {part:?}", ran.err);
-        }
-    }
-}
-
-fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().expect("an object").keys().map(String::as_str).collect()
-}
+use machine::{Machine, Ran, keys};
 
 #[test]
 fn without_a_configuration_there_is_an_embedded_database() {
@@ -308,7 +233,7 @@ fn hosts_are_listed_locked_labelled_and_deleted() {
 }
 
 #[test]
-fn labels_groups_users_and_drones_are_kept() {
+fn labels_and_groups_are_kept() {
     let machine = Machine::with_lab();
     machine.ok("acl add team --description ours");
     machine.ok("acl add-user team alice");
@@ -320,23 +245,6 @@ fn labels_groups_users_and_drones_are_kept() {
     machine.fails("acl delete Everyone", 1, &["cannot be deleted"]);
     assert!(machine.ok("label list").contains("eve\tyes\t4\n"));
     machine.fails("label add eve", 1, &["is there already"]);
-
-    machine.ok("drone add here --local --max-processes 5 --user alice --set-name fast");
-    assert_eq!(machine.ok("drone list").lines().last(), Some("here\tyes\t5\tlocal\tfast\talice\t-"));
-    machine.ok("drone disable here --note disk");
-    let drone = machine.json("drone show here");
-    let expected = "address connection enabled id login max_processes name note port results_dir set users";
-    assert_eq!(keys(&drone).join(" "), expected);
-    assert_eq!((&drone["enabled"], &drone["note"]), (&json!(false), &json!("disk")));
-    machine.ok("drone enable here");
-    machine.ok("drone set here --everybody --max-processes 9");
-    let drone = machine.json("drone show here");
-    assert_eq!((&drone["enabled"], &drone["users"], &drone["max_processes"]), (&json!(true), &json!([]), &json!(9)));
-    machine.ok("user set alice --drone-set fast");
-    assert_eq!(machine.json("user list")[0]["drone_set"], json!("fast"));
-    machine.ok("user set alice --no-drone-set");
-    machine.ok("drone remove here");
-    assert_eq!(machine.run("drone list").status, 3);
 }
 
 #[test]
@@ -396,6 +304,23 @@ fn a_reader_who_has_had_enough_is_no_mistake() {
     child.stdout.take().expect("piped").read_exact(&mut first).expect("read");
     let output = child.wait_with_output().expect("ended");
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
+fn a_watched_status_is_shown_again() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let machine = Machine::with_lab();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("yardmaster"));
+    command.env_clear().env("HOME", machine.home.path()).current_dir(machine.home.path());
+    command.args(["status", "--watch", "1"]).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let pictures = lines.map(|line| line.expect("UTF-8")).filter(|line| line.contains("4 Ready"));
+    assert_eq!(pictures.take(2).count(), 2);
+    // The reader is gone: the next picture ends it.
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
 }
 
 #[test]
