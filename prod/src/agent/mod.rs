@@ -31,3 +31,4 @@ mod watch;
 pub use cli::main;
 pub use error::AgentError;
 pub use paths::{Place, Results};
+pub(crate) use processes::ProcessIdentity;

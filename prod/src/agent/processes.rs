@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 /// One process, past or present.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ProcessIdentity {
+pub(crate) struct ProcessIdentity {
     /// Its pid.
-    pub(super) pid: i32,
+    pub(crate) pid: i32,
     /// When it started, in clock ticks since boot.
-    pub(super) started: u64,
+    pub(crate) started: u64,
     /// The boot in which it ran.
-    pub(super) boot: String,
+    pub(crate) boot: String,
 }
 
 /// What the process table says of a pid.
@@ -89,13 +89,13 @@ impl ProcessRow {
 
 impl ProcessIdentity {
     /// The calling process.
-    pub(super) fn own() -> ProcessIdentity {
+    pub(crate) fn own() -> ProcessIdentity {
         let pid = std::process::id().cast_signed();
         ProcessIdentity { pid, started: row(pid).map_or(0, |row| row.started), boot: boot_id().to_owned() }
     }
 
     /// Whether this very process runs now.
-    pub(super) fn lives(&self) -> bool {
+    pub(crate) fn lives(&self) -> bool {
         self.boot == boot_id() && row(self.pid).is_some_and(|row| row.started == self.started && !row.is_over)
     }
 

@@ -19,6 +19,7 @@ pub fn start(section: &LogSection) -> Result<(), String> {
         (LogFormat::Human, _) | (LogFormat::Auto, true) => lines.with_ansi(terminal).try_init(),
         (LogFormat::Json, _) | (LogFormat::Auto, false) => lines.json().flatten_event(true).try_init(),
     };
-    // Somebody who uses this as a library may have set up another log.
-    started.or_else(|_| Ok(()))
+    // Somebody who uses this as a library may have set up another log, which then is the one.
+    drop(started);
+    Ok(())
 }

@@ -8,6 +8,7 @@ mod announce;
 mod briefings;
 mod clock;
 pub mod config;
+mod holder;
 pub mod logging;
 mod mail;
 mod program;

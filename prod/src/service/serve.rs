@@ -12,6 +12,7 @@ use yardmaster_sim::replay::JournalWriter;
 use super::announce::{announce, describe};
 use super::briefings::SqlBriefings;
 use super::config::{Config, Sources, load};
+use super::holder;
 use super::mail::{Mailer, News};
 use super::roster::Roster;
 use super::{SystemClock, logging};
@@ -77,7 +78,7 @@ struct Service {
 impl Service {
     fn new(sources: Sources, config: Config, options: ServeOptions, database: Database) -> anyhow::Result<Service> {
         let mailer = Mailer::start(&config, database.clone())?;
-        Ok(Service { sources, config, options, database, holder: this_process(), mailer })
+        Ok(Service { sources, config, options, database, holder: holder::this_process(), mailer })
     }
 
     async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<Ending> {
@@ -233,6 +234,11 @@ impl Service {
                     info!(term = term.0, "this scheduler's term begins");
                     return Ok((store, term));
                 }
+                Err(TermError::Held { holder, .. }) if holder::has_ended(&holder) => {
+                    warn!(holder, "the scheduler before this one has ended without a word: taking over");
+                    store.end_term_of(&holder).await?;
+                    continue;
+                }
                 Err(cause @ TermError::Held { .. }) if clock.now() < patience => {
                     if !std::mem::replace(&mut told, true) {
                         info!(%cause, "standing by");
@@ -293,12 +299,6 @@ async fn open(address: &DatabaseAddress) -> anyhow::Result<Database> {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY.1);
     }
-}
-
-/// This machine and process, for people, and unlike any other.
-fn this_process() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{host} pid {} since {}", std::process::id(), jiff::Timestamp::now())
 }
 
 fn open_journal(path: &Path) -> anyhow::Result<JournalWriter<std::fs::File>> {

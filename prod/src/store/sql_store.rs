@@ -119,6 +119,14 @@ impl SqlStore {
         Ok(term)
     }
 
+    /// Gives back the term of another scheduler, which the caller knows to have ended: the next one need not wait.
+    ///
+    /// # Errors
+    /// If the database failed.
+    pub async fn end_term_of(&self, holder: &str) -> Result<(), TermError> {
+        term::end_of(&self.database, self.options.role, holder).await
+    }
+
     /// Tells the database that this scheduler lives. Every commit does so, too.
     ///
     /// # Errors

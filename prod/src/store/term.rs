@@ -146,6 +146,12 @@ async fn forget_other(transaction: &mut Transaction, other: TermRole) -> Result<
     Ok(())
 }
 
+pub(super) async fn end_of(database: &Database, role: TermRole, holder: &str) -> Result<(), TermError> {
+    let sql = "UPDATE yardmaster_terms SET held = 0 WHERE role = ? AND holder = ?";
+    database.execute(sql, vec![role.as_str().into(), holder.into()]).await?;
+    Ok(())
+}
+
 pub(super) async fn renew(database: &Database, role: TermRole, term: Term) -> Result<(), TermError> {
     let sql = format!(
         "UPDATE yardmaster_terms SET renewed_on = {}, held = 1 WHERE role = ? AND term = ?",
