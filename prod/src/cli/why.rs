@@ -7,8 +7,10 @@ use super::Outcome;
 use super::arguments::job_id;
 use super::context::Context;
 use super::output::print;
+use crate::frontend::view::{self, JobDetail};
 use crate::frontend::why::{Explained, explain};
-use crate::frontend::{FrontendError, Thing, view};
+
+use crate::frontend::{FrontendError, Thing};
 use crate::service::SystemClock;
 use crate::store::{Quarantined, snapshot};
 
@@ -30,15 +32,17 @@ pub(crate) struct WhyArgs {
 impl WhyArgs {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         context.with_database(async |database, loaded| {
-            if let Some(job) = self.job
-                && view::job(&database, job).await?.is_none()
-            {
-                let name = job.to_string();
-                return Err(FrontendError::Unknown { thing: Thing::Job, name, suggestion: None }.into());
-            }
+            let detail = match self.job {
+                Some(job) => Some(view::job(&database, job).await?.ok_or_else(|| FrontendError::Unknown {
+                    thing: Thing::Job,
+                    name: job.to_string(),
+                    suggestion: None,
+                })?),
+                None => None,
+            };
             let settings = &loaded.config.scheduler;
             let found = snapshot(&database, settings.max_processes_per_drone).await?;
-            set_aside(&found.quarantined, self.job);
+            set_aside(&found.quarantined, detail.as_ref());
             let explained = explain(found.rows, settings, SystemClock.now(), self.job);
             if context.output.is_json() {
                 context.output.print_json(&explained)?;
@@ -54,10 +58,14 @@ impl WhyArgs {
     }
 }
 
-/// Says of rows that make no sense that the scheduler leaves them alone; of one job's, or of all.
-fn set_aside(quarantined: &[Quarantined], job: Option<JobId>) {
-    let of_job = |row: &&Quarantined| job.is_none_or(|job| row.table != "afe_jobs" || row.id == i64::from(job.0));
-    for row in quarantined.iter().filter(of_job) {
+/// Says of rows that make no sense that the scheduler leaves them alone: of a job's own, or of all.
+fn set_aside(quarantined: &[Quarantined], detail: Option<&JobDetail>) {
+    let is_of = |row: &Quarantined, detail: &JobDetail| match row.table {
+        "afe_jobs" => row.id == i64::from(detail.job.id),
+        "afe_host_queue_entries" => detail.host_queue_entries.iter().any(|entry| i64::from(entry.id) == row.id),
+        _ => false,
+    };
+    for row in quarantined.iter().filter(|row| detail.is_none_or(|detail| is_of(row, detail))) {
         eprintln!("yardmaster: the scheduler leaves {} {} alone: {}", row.table, row.id, row.why);
     }
 }

@@ -58,7 +58,7 @@ impl Machine {
         change(&mut command);
         let output = command.output().expect("started");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        let status = output.status.code().expect("ended by itself");
+        let status = output.status.code().unwrap_or_else(|| panic!("{line}: {}", output.status));
         Ran { status, out: text(output.stdout), err: text(output.stderr) }
     }
 

@@ -289,6 +289,24 @@ fn status_shows_the_lab_and_why_says_what_would_help() {
 }
 
 #[test]
+fn why_tells_of_rows_that_the_scheduler_leaves_alone() {
+    let machine = Machine::with_lab();
+    machine.ok("user add bob");
+    let control = machine.file("c.py", "x");
+    machine.ok(&format!("job submit --name odd --control {} --label eve --as bob", control.display()));
+    machine.ok(&format!("job submit --name even --control {} --label eve", control.display()));
+    let database = machine.home.path().join(".local/state/yardmaster/yardmaster.db");
+    let changed = rusqlite::Connection::open(database)
+        .and_then(|database| database.execute("UPDATE afe_jobs SET owner = 'gone' WHERE id = 1", []));
+    assert_eq!(changed, Ok(1));
+    let odd = machine.run("why 1");
+    assert_eq!(odd.status, 3, "{}{}", odd.out, odd.err);
+    assert!(odd.err.contains("leaves afe_jobs 1 alone") && odd.err.contains("gone"), "{}", odd.err);
+    assert_eq!(machine.run("why 2").err, "", "another job's trouble");
+    assert!(machine.run("why").err.contains("leaves afe_jobs 1 alone"));
+}
+
+#[test]
 fn a_reader_who_has_had_enough_is_no_mistake() {
     use std::io::Read;
     use std::process::Stdio;
