@@ -140,6 +140,7 @@ pub(super) enum Entries<'a> {
     LiveOnHosts(&'a [u32]),
 }
 
+/// Reads entries. Those of a job that was handed off belong to its runner, whoever it is: they are left alone.
 pub(super) async fn entries(
     transaction: &mut Transaction,
     which: Entries<'_>,
@@ -149,7 +150,8 @@ pub(super) async fn entries(
     let (started, finished) = (dialect.seconds_of("started_on"), dialect.seconds_of("finished_on"));
     let sql = format!(
         "SELECT id, job_id, host_id, meta_host, status, active, complete, aborted, deleted, execution_subdir, {started}, \
-         {finished} FROM afe_host_queue_entries WHERE"
+         {finished} FROM afe_host_queue_entries WHERE \
+         NOT EXISTS (SELECT 1 FROM afe_job_handoffs f WHERE f.job_id = afe_host_queue_entries.job_id) AND"
     );
     let live = "AND deleted = 0 AND (complete = 0 OR active = 1)";
     let rows = match which {

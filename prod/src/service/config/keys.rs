@@ -158,5 +158,4 @@ pub const KEYS: &[Key] = &[
     key("service", "lifetime_hours", Kind::Number, "The service ends by itself after so many hours; 0 = never."),
     key("service", "recover_hosts", Kind::Truth, "At the start, Repair Failed hosts get a Reset."),
     key("service", "standby_seconds", Kind::Whole, "How many seconds a second scheduler waits for the first to go; 0 = not at all, it is refused."),
-    key("service", "restricted_subnets", Kind::Texts, "Parts of the network, as \"10.1.0.0/16\", whose hosts only drones in them may drive."),
 ];

@@ -1,6 +1,6 @@
 //! The configuration: what an operator can set, where a value may come from, and what is said about mistakes.
 //!
-//! * `sections` has the types, with the defaults; `subnet` and `words` the values that are more than a number or a text.
+//! * `sections` has the types, with the defaults; `words` the values that are more than a number or a text.
 //! * `keys` describes every setting once, for people: the commented example, `config show` and the messages read it.
 //! * `layers` reads files, environment and flags; `load` puts them over the defaults and remembers each value's origin.
 //! * `check` looks at what types cannot say: ranges, files, combinations.
@@ -13,7 +13,6 @@ mod layers;
 mod load;
 mod mistake;
 mod sections;
-mod subnet;
 mod words;
 
 pub use example::example;
@@ -25,5 +24,4 @@ pub(crate) use sections::first_line;
 pub use sections::{
     AccessError, Config, DatabaseSection, DronesSection, LogSection, NotifySection, ResultsSection, ServiceSection,
 };
-pub use subnet::{Subnet, SubnetError};
 pub use words::{LogFormat, MailTls};

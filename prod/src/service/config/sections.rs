@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use yardmaster_engine::Settings;
 
-use super::subnet::Subnet;
 use super::words::{LogFormat, MailTls};
 use crate::database::{AddressError, DatabaseAddress};
 use crate::drones::{Commands, DroneSettings, SshOptions};
@@ -118,8 +117,6 @@ pub struct ServiceSection {
     pub recover_hosts: bool,
     /// How many seconds a second scheduler waits for the first to go; 0 = not at all, it is refused.
     pub standby_seconds: u32,
-    /// Parts of the network whose hosts only drones in them may drive.
-    pub restricted_subnets: Vec<Subnet>,
 }
 
 impl Default for DronesSection {
@@ -161,7 +158,7 @@ impl Default for LogSection {
 
 impl Default for ServiceSection {
     fn default() -> Self {
-        ServiceSection { lifetime_hours: 0.0, recover_hosts: false, standby_seconds: 0, restricted_subnets: Vec::new() }
+        ServiceSection { lifetime_hours: 0.0, recover_hosts: false, standby_seconds: 0 }
     }
 }
 
