@@ -22,7 +22,28 @@ in_each_place!(
     an_unknown_owner_is_set_aside_until_they_come,
     without_triggers_changes_are_found_all_the_same,
     what_slips_through_is_found_by_the_comparison,
+    handed_off_jobs_are_left_alone,
 );
+
+/// Also when their runner writes to them.
+async fn handed_off_jobs_are_left_alone(place: Place) {
+    let (database, mut store, _) = store(&place).await;
+    user(&database, "ada").await;
+    let (dut, given, kept) =
+        (host(&database, "dut1").await, job(&database, "ada", None).await, job(&database, "ada", None).await);
+    let (theirs, ours) =
+        (entry(&database, given, Some(dut), None).await, entry(&database, kept, Some(dut), None).await);
+    let hand_off = format!(
+        "INSERT INTO afe_job_handoffs (job_id, created, completed) VALUES (?, {}, 0)",
+        database.dialect().now()
+    );
+    run(&database, &hand_off, vec![given.into()]).await;
+    let rows = store.load().await.expect("it loads");
+    assert_eq!(rows.entries.iter().map(|entry| entry.id.0).collect::<Vec<_>>(), [ours]);
+    let move_on = "UPDATE afe_host_queue_entries SET status = 'Parsing', active = 0 WHERE id = ?";
+    run(&database, move_on, vec![theirs.into()]).await;
+    assert_eq!(poll(&mut store).await, []);
+}
 
 async fn load_tells_what_was_written(place: Place) {
     let (database, mut store, _) = store(&place).await;
