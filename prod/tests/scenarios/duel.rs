@@ -168,7 +168,8 @@ impl Duel {
         for id in live.collect::<Vec<EntryId>>() {
             let (expected, found) = (self.simulated.engine().core().why(id), real.why(id));
             if expected != found {
-                differences.push_str(&format!("\n    entry {id} waits for {found:?}, in the simulator for {expected:?}"));
+                differences
+                    .push_str(&format!("\n    entry {id} waits for {found:?}, in the simulator for {expected:?}"));
             }
         }
         let now = self.simulated.engine_mut().clock_mut().now();
