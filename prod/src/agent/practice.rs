@@ -47,7 +47,10 @@ const TERMINATED: End = End::Ended { status: 1 << 8 | 15, failed_tests: 0 };
 /// How it ends.
 enum End {
     /// With this wait status.
-    Ended { status: i32, failed_tests: u32 },
+    Ended {
+        status: i32,
+        failed_tests: u32,
+    },
     Vanish,
     Corrupt,
 }

@@ -143,9 +143,13 @@ impl RealDrones {
     ) -> Result<(), String> {
         for process in running {
             self.known.entry(process.clone()).or_insert(false);
-            until(|| format!("{process:?} to run"), || self.look(process) == Seen::Runs).await?;
+            until(|| format!("{process:?} to run"), || self.look(process) != Seen::NotThere).await?;
+            if self.look(process) == Seen::Over {
+                return Err(format!("{process:?} is over, and runs in the simulator"));
+            }
         }
-        let ending: Vec<Process> = self.known.iter().filter(|(_, over)| !**over).map(|(known, _)| known.clone()).collect();
+        let ending: Vec<Process> =
+            self.known.iter().filter(|(_, over)| !**over).map(|(known, _)| known.clone()).collect();
         for process in ending.into_iter().filter(|process| !running.contains(process)) {
             until(|| format!("{process:?} to end"), || self.look(&process) == Seen::Over).await?;
             self.known.insert(process, true);
@@ -157,15 +161,18 @@ impl RealDrones {
     pub(crate) async fn reach(&self, fleet: &Fleet, is_silent: impl Fn(DroneId) -> bool) -> Result<(), String> {
         for address in &self.addresses {
             let wanted = if is_silent(address.id) { DroneState::Down } else { DroneState::Up };
-            let state = || fleet.health().into_iter().find(|(known, _)| known.id == address.id).map(|(_, health)| health.state);
-            until(|| format!("drone {} to be {wanted:?}, not {:?}", address.name, state()), || state() == Some(wanted)).await?;
+            let health = || fleet.health().into_iter().find(|(known, _)| known.id == address.id);
+            let state = || health().map(|(_, health)| health.state);
+            let what = || format!("drone {} to be {wanted:?}, not {:?}", address.name, state());
+            until(what, || state() == Some(wanted)).await?;
         }
         Ok(())
     }
 
     /// Tells a process how to end, in the words of the practice driver.
     pub(crate) fn finish(&self, process: &Process, how: &str) {
-        let (file, fresh) = (self.file(process, &format!(".finish.{}", process.kind)), self.file(process, ".finishing"));
+        let (file, fresh) =
+            (self.file(process, &format!(".finish.{}", process.kind)), self.file(process, ".finishing"));
         fs::write(&fresh, how).expect("written");
         fs::rename(fresh, file).expect("renamed");
     }
@@ -189,8 +196,15 @@ impl RealDrones {
         let _ = symlink(AGENT, &self.address(drone).agent);
     }
 
-    /// Kills a drone's agent; another one will be started.
-    pub(crate) fn kill_agent(&self, drone: DroneId) {
+    /// Kills a drone's agent, and waits until that is noticed. Another one will be started.
+    pub(crate) async fn restart_agent(&self, fleet: &Fleet, drone: DroneId) -> Result<(), String> {
+        let health = || fleet.health().into_iter().find(|(known, _)| known.id == drone).map(|(_, health)| health.since);
+        let before = health();
+        self.kill_agent(drone);
+        until(|| format!("the loss of the agent of drone {drone} to be noticed"), || health() != before).await
+    }
+
+    fn kill_agent(&self, drone: DroneId) {
         let results = self.address(drone).results_dir.clone();
         for (pid, line) in commands_below(&results) {
             if line.iter().any(|word| word == "serve") {
@@ -206,7 +220,8 @@ impl RealDrones {
             let mut real: Vec<&str> = text.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
             real.sort_unstable();
             let here = self.known.keys().filter(|process| process.drone == address.id);
-            let mut simulated: Vec<String> = here.map(|process| format!("{} {}", process.path, process.pidfile)).collect();
+            let mut simulated: Vec<String> =
+                here.map(|process| format!("{} {}", process.path, process.pidfile)).collect();
             simulated.sort_unstable();
             if real != simulated {
                 return Err(format!("drone {} ran {real:?}, but in the simulator {simulated:?}", address.name));

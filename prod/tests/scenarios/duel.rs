@@ -168,7 +168,8 @@ impl Duel {
         for id in live.collect::<Vec<EntryId>>() {
             let (expected, found) = (self.simulated.engine().core().why(id), real.why(id));
             if expected != found {
-                differences.push_str(&format!("\n    entry {id} waits for {found:?}, in the simulator for {expected:?}"));
+                differences
+                    .push_str(&format!("\n    entry {id} waits for {found:?}, in the simulator for {expected:?}"));
             }
         }
         let now = self.simulated.engine_mut().clock_mut().now();
@@ -210,7 +211,7 @@ impl Duel {
             Action::DroneUp { drone } => self.drones.reconnect(self.drone(drone)),
             Action::RebootDrone { drone } => {
                 ended.iter().for_each(|process| self.drones.kill(process));
-                self.drones.kill_agent(self.drone(drone));
+                self.drones.restart_agent(&self.fleet, self.drone(drone)).await?;
             }
             Action::LoseReplies { drone, count } => {
                 let drone = self.drone(drone);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use yardmaster::database::{Database, Value, times};
-use yardmaster_engine::{Drone, Entry, Host, Job, SpecialTask, Span, Time};
+use yardmaster_engine::{Drone, Entry, Host, Job, Span, SpecialTask, Time};
 use yardmaster_sim::store::{MemoryStore, Rows};
 
 /// When simulated time begins, on the real clock: databases keep whole seconds since 1970.
