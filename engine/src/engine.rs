@@ -8,7 +8,7 @@ use crate::core::{Core, DroneBatch, Role, TickInput, TickOutput};
 use crate::ids::Term;
 use crate::protocol::{ActReport, Changes, Command, DroneReport, LiveRows, RowChange};
 use crate::settings::Settings;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// Where the time comes from: the system's clock in production, a jumping one in simulations.
 pub trait Clock {
@@ -176,6 +176,20 @@ pub struct Engine<C, D, S> {
     in_doubt: Option<InDoubt>,
     must_reload: bool,
     journal: Option<Box<dyn Journal>>,
+    times: TickTimes,
+}
+
+/// How long the parts of a tick took, by the engine's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TickTimes {
+    /// Polling the store and refreshing the drones, at the same time.
+    pub hear: Span,
+    /// Deciding.
+    pub decide: Span,
+    /// Committing.
+    pub commit: Span,
+    /// Having the drones act.
+    pub act: Span,
 }
 
 impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
@@ -193,8 +207,9 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         let (core, commands) = Core::recover_from(settings, role, rows, now, recover_hosts);
         let acts = drones.act(term, commands).await;
         let input = TickInput { acts, ..TickInput::default() };
-        let (number, in_doubt, must_reload) = (0, None, false);
-        let mut engine = Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload, journal };
+        let (number, in_doubt, must_reload, times) = (0, None, false, TickTimes::default());
+        let mut engine =
+            Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload, journal, times };
         // Recovery comes before whatever people do next. Should it not reach the database, the next tick begins it anew.
         engine.tick().await?;
         Ok(engine)
@@ -213,6 +228,8 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         {
             return Ok(TickReport::Skipped(error));
         }
+        self.times = TickTimes::default();
+        let begun = self.clock.now();
         let (rows, reports) = join(self.store.poll(), self.drones.refresh()).await;
         self.input.drones.extend(reports);
         match rows {
@@ -222,6 +239,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         let input = std::mem::take(&mut self.input);
         let undelivered = input.acts.clone();
         let now = self.clock.now();
+        self.times.hear = now - begun;
         if let Some(journal) = &mut self.journal {
             journal.heard(now, &input);
         }
@@ -233,11 +251,14 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
             return Err(EngineError::Orphans);
         }
         self.number += 1;
+        let decided = self.clock.now();
+        self.times.decide = decided - now;
         let outcome = if output.changes.is_empty() {
             CommitOutcome::Committed
         } else {
             self.store.commit(self.term, self.number, &output.changes).await
         };
+        self.times.commit = self.clock.now() - decided;
         match outcome {
             CommitOutcome::Committed => Ok(self.act(output).await),
             CommitOutcome::Refused(reason) => {
@@ -256,7 +277,9 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
     async fn act(&mut self, mut output: TickOutput) -> TickReport {
         let commands = std::mem::take(&mut output.commands);
         if !commands.is_empty() {
+            let begun = self.clock.now();
             self.input.acts = self.drones.act(self.term, commands).await;
+            self.times.act = self.clock.now() - begun;
         }
         TickReport::Done(Box::new(output))
     }
@@ -308,6 +331,11 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
             }
             self.clock.sleep_until(started + self.core.settings().tick()).await;
         }
+    }
+
+    /// How long the parts of the last tick took.
+    pub fn times(&self) -> TickTimes {
+        self.times
     }
 
     /// The core, for questions.

@@ -36,6 +36,7 @@ mod time;
 pub use core::{BusyHost, Core, DroneBatch, Role, TickInput, TickOutput, TickStats, WaitReason};
 pub use engine::{
     Beginning, Clock, CommitOutcome, DroneBackend, Engine, EngineError, Journal, Setup, Store, StoreError, TickReport,
+    TickTimes,
 };
 pub use ids::{
     AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId,

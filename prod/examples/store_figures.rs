@@ -128,20 +128,14 @@ fn busy_tick(rows: &LiveRows, tick: u64) -> Changes {
         changes.entries.push(EntryUpdate { columns, entry });
     }
     for number in 0..100 {
-        changes.tasks.push(TaskUpdate::Insert(SpecialTask {
-            id: TaskId(rows.next_task + tick as u32 * 100 + number),
-            kind: TaskKind::Reset,
-            host: rows.hosts[first + number as usize].id,
-            entry: Some(entries[number as usize].id),
-            requested_by: Some(UserId(1)),
-            requested_at: now,
-            active: false,
-            complete: false,
-            aborted: false,
-            success: false,
-            started_at: None,
-            finished_at: None,
-        }));
+        changes.tasks.push(TaskUpdate::Insert(SpecialTask::queued(
+            TaskId(rows.next_task + tick as u32 * 100 + number),
+            TaskKind::Reset,
+            rows.hosts[first + number as usize].id,
+            Some(entries[number as usize].id),
+            Some(UserId(1)),
+            now,
+        )));
     }
     changes
 }

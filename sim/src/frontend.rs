@@ -165,20 +165,7 @@ impl MemoryStore {
             return None;
         }
         let id = TaskId(self.tasks.next_id());
-        let task = SpecialTask {
-            id,
-            kind,
-            host,
-            entry: None,
-            requested_by: self.users.iter().next().map(|user| user.id),
-            requested_at: now,
-            active: false,
-            complete: false,
-            aborted: false,
-            success: false,
-            started_at: None,
-            finished_at: None,
-        };
+        let task = SpecialTask::queued(id, kind, host, None, self.users.iter().next().map(|user| user.id), now);
         self.tasks.put(id.0, task.clone());
         self.tell(RowChange::Task(task));
         Some(id)

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use yardmaster_engine::{
-    AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryColumns, EntryId, EntryStatus,
-    ExecutionPath, Host, HostColumns, HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName,
-    RowChange, SpecialTask, Store, StoreError, Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
+    AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryId, EntryStatus, ExecutionPath, Host,
+    HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName, RowChange, SpecialTask, Store,
+    StoreError, Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -130,38 +130,11 @@ impl MemoryStore {
     fn apply(&mut self, changes: &Changes) {
         for update in &changes.hosts {
             let Some(row) = self.hosts.get_mut(update.id.0) else { continue };
-            if update.columns.contains(HostColumns::STATUS) {
-                row.status = update.status;
-            }
-            if update.columns.contains(HostColumns::LEASED) {
-                row.leased = update.leased;
-            }
-            if update.columns.contains(HostColumns::DIRTY) {
-                row.dirty = update.dirty;
-            }
+            update.apply_to(row);
         }
         for update in &changes.entries {
             let Some(row) = self.entries.get_mut(update.entry.id.0) else { continue };
-            let new = &update.entry;
-            if update.columns.contains(EntryColumns::STATUS) {
-                row.status = new.status;
-                row.active = new.active;
-            }
-            if update.columns.contains(EntryColumns::HOST) {
-                row.host = new.host;
-            }
-            if update.columns.contains(EntryColumns::SUBDIR) {
-                row.subdir = new.subdir.clone();
-            }
-            if update.columns.contains(EntryColumns::STARTED) {
-                row.started_on = new.started_on;
-            }
-            if update.columns.contains(EntryColumns::FINISHED) {
-                row.finished_on = new.finished_on;
-            }
-            if update.columns.contains(EntryColumns::ABORTED) {
-                row.aborted = new.aborted;
-            }
+            update.apply_to(row);
         }
         for update in &changes.tasks {
             match update {

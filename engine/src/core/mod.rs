@@ -300,6 +300,18 @@ impl Core {
         &self.settings
     }
 
+    /// How many live entries there are of each status, in the order of the statuses. A pass over all of them.
+    pub fn entries_by_status(&self) -> impl Iterator<Item = (EntryStatus, usize)> {
+        let mut counts = std::collections::BTreeMap::new();
+        self.rows.entries.iter().for_each(|(_, entry)| *counts.entry(entry.row.status).or_default() += 1);
+        EntryStatus::ALL.iter().map(move |status| (*status, counts.get(status).copied().unwrap_or(0)))
+    }
+
+    /// Processes that drone limits count at present on each drone, in the order of the drones' ids.
+    pub fn processes_by_drone(&self) -> impl Iterator<Item = (&Drone, u32)> {
+        self.drones.by_id.values().map(|state| (&state.row, state.active))
+    }
+
     /// Processes that drone limits count at present, over all drones.
     pub fn active_processes(&self) -> u32 {
         self.drones.by_id.values().map(|drone| drone.active).sum()

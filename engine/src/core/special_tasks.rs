@@ -30,20 +30,7 @@ impl Core {
         entry: Option<EntryId>,
         requested_by: Option<UserId>,
     ) {
-        let row = SpecialTask {
-            id: self.free_task_id(),
-            kind,
-            host,
-            entry,
-            requested_by,
-            requested_at: self.now,
-            active: false,
-            complete: false,
-            aborted: false,
-            success: false,
-            started_at: None,
-            finished_at: None,
-        };
+        let row = SpecialTask::queued(self.free_task_id(), kind, host, entry, requested_by, self.now);
         if let Some(entry) = entry {
             self.hear_history(entry, host, kind, 1);
         }

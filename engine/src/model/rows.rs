@@ -210,6 +210,31 @@ pub struct SpecialTask {
 }
 
 impl SpecialTask {
+    /// A new task, as whoever asks for one writes it.
+    pub fn queued(
+        id: TaskId,
+        kind: TaskKind,
+        host: HostId,
+        entry: Option<EntryId>,
+        requested_by: Option<UserId>,
+        requested_at: Time,
+    ) -> SpecialTask {
+        SpecialTask {
+            id,
+            kind,
+            host,
+            entry,
+            requested_by,
+            requested_at,
+            active: false,
+            complete: false,
+            aborted: false,
+            success: false,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
     /// Neither started nor ended.
     pub fn is_queued(&self) -> bool {
         !self.active && !self.complete

@@ -137,6 +137,21 @@ pub struct HostUpdate {
     pub dirty: bool,
 }
 
+impl HostUpdate {
+    /// Does to a row what the update says, as a database does.
+    pub fn apply_to(&self, row: &mut Host) {
+        if self.columns.contains(HostColumns::STATUS) {
+            row.status = self.status;
+        }
+        if self.columns.contains(HostColumns::LEASED) {
+            row.leased = self.leased;
+        }
+        if self.columns.contains(HostColumns::DIRTY) {
+            row.dirty = self.dirty;
+        }
+    }
+}
+
 /// New values of some columns of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryUpdate {
@@ -144,6 +159,31 @@ pub struct EntryUpdate {
     pub columns: EntryColumns,
     /// The entry as it is now.
     pub entry: Entry,
+}
+
+impl EntryUpdate {
+    /// Does to a row what the update says, as a database does.
+    pub fn apply_to(&self, row: &mut Entry) {
+        let new = &self.entry;
+        if self.columns.contains(EntryColumns::STATUS) {
+            (row.status, row.active) = (new.status, new.active);
+        }
+        if self.columns.contains(EntryColumns::HOST) {
+            row.host = new.host;
+        }
+        if self.columns.contains(EntryColumns::SUBDIR) {
+            row.subdir = new.subdir.clone();
+        }
+        if self.columns.contains(EntryColumns::STARTED) {
+            row.started_on = new.started_on;
+        }
+        if self.columns.contains(EntryColumns::FINISHED) {
+            row.finished_on = new.finished_on;
+        }
+        if self.columns.contains(EntryColumns::ABORTED) {
+            row.aborted = new.aborted;
+        }
+    }
 }
 
 /// What is to become of the row of a special task.

@@ -4,7 +4,8 @@
 //! What it does is said by lines `key = value`: for a test in its control file, for anything else in
 //! `RESULTS/.practice/KIND.HOST` or `RESULTS/.practice/KIND`, KIND being verify, cleanup, reset, repair, provision, gather or
 //! parse. Keys: `seconds` (0.1 unless told), `exit` (an exit code), `failed_tests`, and `wait = true`: then it goes on until
-//! there is a file `.finish` (or `.finish.KIND`) in its results path, which says `EXIT FAILED_TESTS`, `vanish` or `corrupt`.
+//! there is a file `.finish` (or `.finish.KIND`) in its results path, which says `EXIT FAILED_TESTS`, `status WAIT_STATUS
+//! FAILED_TESTS`, `vanish` or `corrupt`. On SIGTERM it writes down, as autoserv does, that it was killed.
 //!
 //! Every run leaves a line `PATH NAME PID` in `RESULTS/.practice/marks`: nothing ran twice if no path and name is there twice.
 
@@ -14,6 +15,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::claim::replace_file;
 
@@ -38,9 +41,16 @@ struct Course {
     wait: bool,
 }
 
+/// What autoserv writes when SIGTERM ends it: exit code 1, and the signal.
+const TERMINATED: End = End::Ended { status: 1 << 8 | 15, failed_tests: 0 };
+
 /// How it ends.
 enum End {
-    Exit { code: i32, failed_tests: u32 },
+    /// With this wait status.
+    Ended {
+        status: i32,
+        failed_tests: u32,
+    },
     Vanish,
     Corrupt,
 }
@@ -125,13 +135,22 @@ impl Course {
 }
 
 impl End {
+    fn exit(code: i32, failed_tests: u32) -> End {
+        End::Ended { status: (code & 0xff) << 8, failed_tests }
+    }
+
     fn read(text: &str) -> Option<End> {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
             ["vanish"] => Some(End::Vanish),
             ["corrupt"] => Some(End::Corrupt),
-            [code] => Some(End::Exit { code: code.parse().ok()?, failed_tests: 0 }),
-            [code, failed] => Some(End::Exit { code: code.parse().ok()?, failed_tests: failed.parse().ok()? }),
+            // Of these three words, two may be there before the third.
+            ["status"] | ["status", _] => None,
+            ["status", status, failed] => {
+                Some(End::Ended { status: status.parse().ok()?, failed_tests: failed.parse().ok()? })
+            }
+            [code] => Some(End::exit(code.parse().ok()?, 0)),
+            [code, failed] => Some(End::exit(code.parse().ok()?, failed.parse().ok()?)),
             // It is still being written.
             _ => None,
         }
@@ -149,39 +168,51 @@ pub(super) fn run(arguments: &[OsString]) -> Result<ExitCode, anyhow::Error> {
     let course = line.course(&root);
     fs::create_dir_all(&line.results)?;
     leave_mark(&root, &line)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Listened to before anybody can know the pid.
+    let mut terminate = {
+        let _runtime = runtime.enter();
+        signal(SignalKind::terminate())?
+    };
     let pidfile = line.results.join(line.pidfile());
     let pid = std::process::id();
     replace_file(&pidfile, format!("{pid}\n").as_bytes())?;
     note(&line, "START", "job started")?;
-    let end = if course.wait { wait_for_finish(&line) } else { work(&course) };
+    let end = runtime.block_on(async {
+        let course = async { if course.wait { wait_for_finish(&line).await } else { work(&course).await } };
+        tokio::select! {
+            _ = terminate.recv() => TERMINATED,
+            end = course => end,
+        }
+    });
     match end {
         End::Vanish => Ok(ExitCode::FAILURE),
         End::Corrupt => {
             replace_file(&pidfile, b"this is\nno pidfile\nat\nall\n")?;
             Ok(ExitCode::FAILURE)
         }
-        End::Exit { code, failed_tests } => {
-            let (word, text) = if code == 0 { ("END GOOD", "completed") } else { ("END FAIL", "failed") };
+        End::Ended { status, failed_tests } => {
+            let (word, text) = if status == 0 { ("END GOOD", "completed") } else { ("END FAIL", "failed") };
             note(&line, word, text)?;
-            replace_file(&pidfile, format!("{pid}\n{}\n{failed_tests}\n", (code & 0xff) << 8).as_bytes())?;
-            Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)))
+            replace_file(&pidfile, format!("{pid}\n{status}\n{failed_tests}\n").as_bytes())?;
+            Ok(ExitCode::from(u8::try_from(status >> 8 & 0xff).unwrap_or(1)))
         }
     }
 }
 
-fn work(course: &Course) -> End {
-    std::thread::sleep(Duration::try_from_secs_f64(course.seconds).unwrap_or_default());
-    End::Exit { code: course.exit, failed_tests: course.failed_tests }
+async fn work(course: &Course) -> End {
+    tokio::time::sleep(Duration::try_from_secs_f64(course.seconds).unwrap_or_default()).await;
+    End::exit(course.exit, course.failed_tests)
 }
 
-fn wait_for_finish(line: &Line) -> End {
+async fn wait_for_finish(line: &Line) -> End {
     let files = [line.results.join(format!(".finish.{}", line.kind)), line.results.join(".finish")];
     loop {
         let texts = files.iter().filter_map(|file| fs::read_to_string(file).ok());
         if let Some(end) = texts.filter_map(|text| End::read(&text)).next() {
             return end;
         }
-        std::thread::sleep(PACE);
+        tokio::time::sleep(PACE).await;
     }
 }
 

@@ -1,7 +1,8 @@
 //! The service: one scheduler on one database, from its start to its end.
 //!
 //! * [`serve`] is that story: connect, begin a term, recover, tick, stop. Signals, the lifetime and systemd are here.
-//! * [`config`] is what an operator can set; [`logging`] and `announce` say what happens, `mail` says it to people.
+//! * [`config`] is what an operator can set; [`logging`] and `announce` say what happens, `mail` says it to people,
+//!   `metrics` to Prometheus.
 //! * `roster` knows how drones are reached, `briefings` what their processes need to know; both ask the database.
 
 mod announce;
@@ -11,6 +12,7 @@ pub mod config;
 mod holder;
 pub mod logging;
 mod mail;
+mod metrics;
 mod program;
 mod roster;
 mod serve;

@@ -14,6 +14,7 @@ use super::briefings::SqlBriefings;
 use super::config::{Config, Sources, load};
 use super::holder;
 use super::mail::{Mailer, News};
+use super::metrics::Metrics;
 use super::roster::Roster;
 use super::{SystemClock, logging};
 use crate::database::{Database, DatabaseAddress, schema};
@@ -73,12 +74,21 @@ struct Service {
     database: Database,
     holder: String,
     mailer: Option<Mailer>,
+    metrics: Metrics,
 }
 
 impl Service {
     fn new(sources: Sources, config: Config, options: ServeOptions, database: Database) -> anyhow::Result<Service> {
         let mailer = Mailer::start(&config, database.clone())?;
-        Ok(Service { sources, config, options, database, holder: holder::this_process(), mailer })
+        Ok(Service {
+            sources,
+            config,
+            options,
+            database,
+            holder: holder::this_process(),
+            mailer,
+            metrics: Metrics::new(),
+        })
     }
 
     async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<Ending> {
@@ -89,6 +99,9 @@ impl Service {
             started = self.start() => started?,
             () = signals.stop() => return Ok(Ending::Asked("a signal")),
         };
+        if let Some(address) = self.config.service.metrics_address {
+            self.metrics.serve(address).await?;
+        }
         let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         info!("scheduling");
@@ -128,6 +141,7 @@ impl Service {
                 );
             }
             self.tell(&report, engine);
+            self.metrics.note(&report, engine.times(), engine.core(), engine.drones().fleet(), clock.now());
             if renewed + RENEW_EVERY <= clock.now() {
                 renewed = clock.now();
                 match engine.store_mut().renew_term().await {

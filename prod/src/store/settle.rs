@@ -1,6 +1,6 @@
 //! What was committed becomes part of what the engine knows.
 
-use yardmaster_engine::{Changes, EntryColumns, HostColumns, SpecialTask, Subdir, TaskUpdate, UserId};
+use yardmaster_engine::{Changes, SpecialTask, Subdir, TaskUpdate, UserId};
 
 use super::shadow::Shadow;
 use crate::database::times::to_the_second;
@@ -55,45 +55,21 @@ impl Shadow {
     fn settle_hosts(&mut self, changes: &Changes) {
         for update in &changes.hosts {
             let Some(row) = self.hosts.get_mut(&update.id) else { continue };
-            if update.columns.contains(HostColumns::STATUS) {
-                row.status = update.status;
-            }
-            if update.columns.contains(HostColumns::LEASED) {
-                row.leased = update.leased;
-            }
-            if update.columns.contains(HostColumns::DIRTY) {
-                row.dirty = update.dirty;
-            }
+            update.apply_to(row);
         }
     }
 
     fn settle_entries(&mut self, changes: &Changes) {
         for update in &changes.entries {
-            let (columns, new) = (update.columns, &update.entry);
-            let Some(row) = self.entries.get_mut(&new.id) else { continue };
-            if columns.contains(EntryColumns::STATUS) {
-                (row.status, row.active) = (new.status, new.active);
-            }
-            if columns.contains(EntryColumns::HOST) {
-                row.host = new.host;
-            }
-            if columns.contains(EntryColumns::SUBDIR) {
-                row.subdir = new.subdir.clone();
-                if let (Subdir::Group(number), Some(job)) = (&row.subdir, self.jobs.get_mut(&row.job)) {
-                    job.next_group = number.saturating_add(1).max(job.next_group);
-                }
-            }
-            if columns.contains(EntryColumns::STARTED) {
-                row.started_on = new.started_on.map(to_the_second);
-            }
-            if columns.contains(EntryColumns::FINISHED) {
-                row.finished_on = new.finished_on.map(to_the_second);
-            }
-            if columns.contains(EntryColumns::ABORTED) {
-                row.aborted = new.aborted;
+            let Some(row) = self.entries.get_mut(&update.entry.id) else { continue };
+            update.apply_to(row);
+            row.started_on = row.started_on.map(to_the_second);
+            row.finished_on = row.finished_on.map(to_the_second);
+            if let (Subdir::Group(number), Some(job)) = (&row.subdir, self.jobs.get_mut(&row.job)) {
+                job.next_group = number.saturating_add(1).max(job.next_group);
             }
             if row.status.is_complete() && !row.active {
-                self.remove_entry(new.id);
+                self.remove_entry(update.entry.id);
             }
         }
     }

@@ -163,20 +163,7 @@ fn any_changes(dice: &mut Dice, rows: &LiveRows, next_task: u32) -> Changes {
 }
 
 fn new_task(id: u32, host: HostId, kind: TaskKind) -> SpecialTask {
-    SpecialTask {
-        id: TaskId(id),
-        kind,
-        host,
-        entry: None,
-        requested_by: Some(UserId(1)),
-        requested_at: Time::from_seconds(1_790_000_000),
-        active: false,
-        complete: false,
-        aborted: false,
-        success: false,
-        started_at: None,
-        finished_at: None,
-    }
+    SpecialTask::queued(TaskId(id), kind, host, None, Some(UserId(1)), Time::from_seconds(1_790_000_000))
 }
 
 async fn changes_land_as_in_memory(place: Place) {

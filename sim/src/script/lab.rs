@@ -15,7 +15,17 @@ use crate::store::MemoryStore;
 const EVERYONE: &str = "everyone";
 pub(super) const SYSTEM_USER: &str = "autotest_system";
 
-pub(super) fn set_up_lab(store: &mut MemoryStore, script: &Script) -> Result<(), Problem> {
+/// The tables of a scenario's lab, as they are before any scheduler works on them: for whoever plays it elsewhere.
+///
+/// # Errors
+/// If the lab makes no sense.
+pub fn tables(script: &Script) -> Result<MemoryStore, Problem> {
+    let mut store = MemoryStore::default();
+    set_up_lab(&mut store, script)?;
+    Ok(store)
+}
+
+fn set_up_lab(store: &mut MemoryStore, script: &Script) -> Result<(), Problem> {
     let everyone = store.ensure_acl_group(EVERYONE);
     for label in &script.label {
         let id = store.ensure_label(&label.name);

@@ -15,5 +15,6 @@ pub use format::{
     Action, Expect, FormatError, LoadedScript, Script, ScriptDrone, ScriptHost, ScriptLabel, ScriptUser, Step, Submit,
     load, parse_lines, parse_toml,
 };
+pub use lab::tables;
 pub(crate) use lab::{default_job, poll_now};
 pub use player::{FakeEngine, Player, Problem, play};

@@ -9,7 +9,7 @@ use yardmaster_engine::{
 
 use super::expect::{Difference, expand};
 use super::format::{Script, Step};
-use super::lab::{poll_now, set_up_lab, start_engine};
+use super::lab::{poll_now, start_engine, tables};
 use super::view::{EntryNames, View, process_name};
 use crate::clock::VirtualClock;
 use crate::drones::{FakeDrones, ProcessKey, UntilTold};
@@ -82,8 +82,7 @@ impl Player {
 
     fn begin(script: &Script, trace: bool, journals: Option<Journals>) -> Result<Player, Problem> {
         let clock = VirtualClock::new(Time(0));
-        let mut store = MemoryStore::default();
-        set_up_lab(&mut store, script)?;
+        let store = tables(script)?;
         let drones: Vec<DroneId> = store.drones.iter().map(|drone| drone.id).collect();
         let drones = FakeDrones::new(clock.clone(), drones, UntilTold, true);
         let journal = journals.as_ref().map(|journals| journals());

@@ -158,4 +158,5 @@ pub const KEYS: &[Key] = &[
     key("service", "lifetime_hours", Kind::Number, "The service ends by itself after so many hours; 0 = never."),
     key("service", "recover_hosts", Kind::Truth, "At the start, Repair Failed hosts get a Reset."),
     key("service", "standby_seconds", Kind::Whole, "How many seconds a second scheduler waits for the first to go; 0 = not at all, it is refused."),
+    unset("service", "metrics_address", Kind::Text, "Where figures for Prometheus are served, over HTTP at /metrics. Without it: nowhere.", "\"127.0.0.1:9473\""),
 ];

@@ -1,5 +1,6 @@
 //! The sections of `yardmaster.toml` as types, with the defaults. Secrets are never in here, only the files that hold them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -117,6 +118,8 @@ pub struct ServiceSection {
     pub recover_hosts: bool,
     /// How many seconds a second scheduler waits for the first to go; 0 = not at all, it is refused.
     pub standby_seconds: u32,
+    /// Where figures for Prometheus are served; nowhere if none.
+    pub metrics_address: Option<SocketAddr>,
 }
 
 impl Default for DronesSection {
@@ -158,7 +161,7 @@ impl Default for LogSection {
 
 impl Default for ServiceSection {
     fn default() -> Self {
-        ServiceSection { lifetime_hours: 0.0, recover_hosts: false, standby_seconds: 0 }
+        ServiceSection { lifetime_hours: 0.0, recover_hosts: false, standby_seconds: 0, metrics_address: None }
     }
 }
 
