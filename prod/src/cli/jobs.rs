@@ -218,7 +218,10 @@ impl SubmitArgs {
         };
         context.with_database(async |database, _| {
             let submitted = submit(&database, &request).await?;
-            context.output.one(&submitted, || format!("job {}: {} entries", submitted.job, submitted.entries.len()))
+            context.output.one(&submitted, || {
+                let entries = submitted.entries.len();
+                format!("job {}: {entries} {}", submitted.job, if entries == 1 { "entry" } else { "entries" })
+            })
         })
     }
 }

@@ -180,16 +180,10 @@ impl Drop for Service {
 }
 
 fn invitation(config: &Path, results: &Path) -> String {
-    let config = config.display();
-    format!(
-        "To look around:\n  \
-         yardmaster --config {config} job list\n  \
-         yardmaster --config {config} job show 1\n  \
-         yardmaster --config {config} host list\n  \
-         ls {}\n\
-         To go on with this lab:\n  \
-         yardmaster --config {config} serve\n  \
-         yardmaster --config {config} status --watch",
-        results.display()
-    )
+    let program = std::env::args().next().unwrap_or_else(|| "yardmaster".to_owned());
+    let (config, results) = (config.display(), results.display());
+    let line = |command: &str| format!("  {program} --config {config} {command}\n");
+    let look: String = ["job list", "job show 1", "host list"].map(line).concat();
+    let go_on: String = ["serve", "status --watch"].map(line).concat();
+    format!("To look around:\n{look}  ls {results}\nTo go on with this lab:\n{go_on}")
 }

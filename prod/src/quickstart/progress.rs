@@ -41,6 +41,9 @@ impl Standing {
     }
 
     fn processes_in_words(&self) -> String {
+        if self.processes.is_empty() {
+            return "none at this moment".to_owned();
+        }
         let some: Vec<&str> = self.processes.iter().take(3).map(String::as_str).collect();
         let more = if self.processes.len() > some.len() { ", …" } else { "" };
         format!("{} ({}{more})", self.processes.len(), some.join(", "))
