@@ -21,14 +21,26 @@ pub(crate) struct Service {
 impl Service {
     /// Starts one; its log lines are added to a file.
     pub(crate) fn start(config: &Path, log: &Path, arguments: &[&str]) -> Service {
+        Service::start_as("serve", config, log, arguments, &[])
+    }
+
+    /// The same, for either of the schedulers, with variables in its environment.
+    pub(crate) fn start_as(
+        command: &str,
+        config: &Path,
+        log: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Service {
         let out = OpenOptions::new().create(true).append(true).open(log).expect("the log");
         let from = fs::read(log).map_or(0, |text| text.len());
         let child = Command::new(env!("CARGO_BIN_EXE_yardmaster"))
             .env_remove("YARDMASTER_CONFIG")
+            .envs(environment.iter().copied())
             .arg("--config")
             .arg(config)
+            .arg(command)
             .args(arguments)
-            .arg("serve")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(out)
