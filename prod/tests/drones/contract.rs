@@ -8,7 +8,7 @@ use yardmaster_engine::{
     PidfileName, ResultNote, TaskId, TaskKind, Term, Time, Work, WorkKind,
 };
 
-use super::lab::{Backend, Kind, Lab, RUNNING, ended, kill, path, run, start, start_as, watch, work};
+use super::lab::{Backend, Kind, Lab, RUNNING, TERMINATED, ended, kill, path, run, start, start_as, watch, work};
 
 /// Each test on drones of both kinds.
 macro_rules! on_both {
@@ -84,7 +84,7 @@ async fn kills(kind: Kind) {
     backend.until_last(1, 1, &RUNNING).await;
     backend.until_last(1, 2, &RUNNING).await;
     backend.act_surely(1, 1, vec![kill(1), kill(1)]).await;
-    backend.until_last(1, 1, &PidfileEvent::Vanished).await;
+    backend.until_last(1, 1, &TERMINATED).await;
     assert_eq!(backend.of(1, 2).last(), Some(&RUNNING));
 }
 

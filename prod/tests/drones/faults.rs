@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use yardmaster::drones::DroneState;
 use yardmaster_engine::{ActOutcome, DroneBackend, DroneBatch, DroneId, PidfileEvent, Term};
 
-use super::lab::{Kind, Lab, PATIENCE, RUNNING, ended, kill, run, start, start_as, watch};
+use super::lab::{Kind, Lab, PATIENCE, RUNNING, TERMINATED, ended, kill, run, start, start_as, watch};
 
 /// Pauses of uneven length, the same in every run.
 fn pauses() -> impl Iterator<Item = Duration> {
@@ -165,7 +165,7 @@ fn sshd_killed_and_started_again() {
         assert_eq!(backend.of(2, 2).iter().filter(|event| **event == RUNNING).count(), 1);
         backend.act_surely(1, 1, vec![start(5), kill(11)]).await;
         backend.until_last(1, 5, &RUNNING).await;
-        backend.until_last(1, 11, &PidfileEvent::Vanished).await;
+        backend.until_last(1, 11, &TERMINATED).await;
         assert_eq!(lab.marks(1).len(), 3);
     });
 }

@@ -267,6 +267,10 @@ pub(crate) fn ended(exit_status: i32, tests_failed: u32) -> PidfileEvent {
     PidfileEvent::Changed(PidfileContents::Ended { exit_status, tests_failed })
 }
 
+/// Ended by SIGTERM, as the practice driver, like autoserv, writes it down: exit code 1, and the signal.
+pub(crate) const TERMINATED: PidfileEvent =
+    PidfileEvent::Changed(PidfileContents::Ended { exit_status: 1 << 8 | 15, tests_failed: 0 });
+
 pub(crate) const RUNNING: PidfileEvent = PidfileEvent::Changed(PidfileContents::Running);
 
 /// The backend with what it has said so far.

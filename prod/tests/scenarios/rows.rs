@@ -96,13 +96,24 @@ async fn read(database: &Database, sql: &str, lines: &mut Lines, line: impl Fn(&
 /// The rows of a database.
 pub(crate) async fn of_database(database: &Database) -> Lines {
     let mut lines = Lines::new();
+    entries(database, &mut lines).await;
+    hosts(database, &mut lines).await;
+    tasks(database, &mut lines).await;
+    let sql = "SELECT job_id, host_id FROM afe_ineligible_host_queues";
+    read(database, sql, &mut lines, |row| format!("ineligible: job {} host {}", row.id(), row.id())).await;
+    let sql = "SELECT path, pidfile, drone_id FROM yardmaster_kills";
+    read(database, sql, &mut lines, |row| format!("kill {} {} on {:?}", row.text(), row.text(), row.number())).await;
+    lines
+}
+
+async fn entries(database: &Database, lines: &mut Lines) {
     let moment = |column: &str| database.dialect().seconds_of(column);
     let sql = format!(
         "SELECT id, status, active, complete, aborted, host_id, execution_subdir, {}, {} FROM afe_host_queue_entries",
         moment("started_on"),
         moment("finished_on")
     );
-    read(database, &sql, &mut lines, |row| {
+    read(database, &sql, lines, |row| {
         format!(
             "entry {}: {}, active {}, complete {}, aborted {}, host {:?}, subdir {:?}, started {:?}, finished {:?}",
             row.id(),
@@ -117,8 +128,11 @@ pub(crate) async fn of_database(database: &Database) -> Lines {
         )
     })
     .await;
+}
+
+async fn hosts(database: &Database, lines: &mut Lines) {
     let sql = "SELECT id, status, locked, leased, dirty, invalid FROM afe_hosts";
-    read(database, sql, &mut lines, |row| {
+    read(database, sql, lines, |row| {
         format!(
             "host {}: {}, locked {}, leased {}, dirty {}, invalid {}",
             row.id(),
@@ -130,6 +144,10 @@ pub(crate) async fn of_database(database: &Database) -> Lines {
         )
     })
     .await;
+}
+
+async fn tasks(database: &Database, lines: &mut Lines) {
+    let moment = |column: &str| database.dialect().seconds_of(column);
     let sql = format!(
         "SELECT id, task, host_id, queue_entry_id, is_active, is_complete, is_aborted, success, {}, {}, {} \
          FROM afe_special_tasks",
@@ -137,7 +155,7 @@ pub(crate) async fn of_database(database: &Database) -> Lines {
         moment("time_started"),
         moment("time_finished")
     );
-    read(database, &sql, &mut lines, |row| {
+    read(database, &sql, lines, |row| {
         format!(
             "task {}: {} of host {} for entry {:?}, active {}, complete {}, aborted {}, success {}, requested {:?}, started \
              {:?}, finished {:?}",
@@ -155,11 +173,6 @@ pub(crate) async fn of_database(database: &Database) -> Lines {
         )
     })
     .await;
-    let sql = "SELECT job_id, host_id FROM afe_ineligible_host_queues";
-    read(database, sql, &mut lines, |row| format!("ineligible: job {} host {}", row.id(), row.id())).await;
-    let sql = "SELECT path, pidfile, drone_id FROM yardmaster_kills";
-    read(database, sql, &mut lines, |row| format!("kill {} {} on {:?}", row.text(), row.text(), row.number())).await;
-    lines
 }
 
 /// What differs, a line each; empty if nothing does.
