@@ -71,7 +71,8 @@ fn write_temporary(file: &Path, contents: &[u8]) -> Result<PathBuf, AgentError> 
         open.write_all(contents)?;
         open.sync_all()
     };
-    write().during("write", &temporary).inspect_err(|_| {
+    // Named after the file that was to be: the same trouble has the same words, and is told once.
+    write().during("write", file).inspect_err(|_| {
         // A full disk should not keep the torn half as well.
         let _ = fs::remove_file(&temporary);
     })?;

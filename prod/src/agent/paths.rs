@@ -78,6 +78,16 @@ impl Results {
         self.root.join(OURS).join(name)
     }
 
+    /// Whether anything can be written here. On a full disk nothing can be started, and every task that is sent here would
+    /// fail: a drone that says so at each refresh gets none, until it has room again.
+    ///
+    /// # Errors
+    /// If it cannot, with the reason.
+    pub(super) fn check_room(&self) -> Result<(), AgentError> {
+        let probe = self.ours("probe");
+        fs::write(&probe, [0; 4096]).during("write", &probe)
+    }
+
     /// Checks a results path. It need not exist. Symlinks must not lead out of the results directory.
     ///
     /// # Errors

@@ -154,6 +154,7 @@ impl Agent {
 
     fn refresh(&self, term: u64, unclaimed: bool) -> Result<AgentNews, AgentError> {
         fence::enter(&self.results, term)?;
+        self.results.check_room()?;
         // Those that have ended are no more in the process table once they have been waited for.
         lock(&self.children).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         let mut watches = lock(&self.watches);

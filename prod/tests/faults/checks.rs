@@ -142,7 +142,10 @@ impl Lab {
                 "afe_host_queue_entries WHERE started_on IS NOT NULL AND finished_on IS NULL",
             ),
             ("complete tasks that are active", "afe_special_tasks WHERE is_complete <> 0 AND is_active <> 0"),
-            ("tasks without an end", "afe_special_tasks WHERE time_finished IS NULL"),
+            (
+                "started tasks without an end",
+                "afe_special_tasks WHERE time_started IS NOT NULL AND time_finished IS NULL",
+            ),
         ] {
             assert_eq!(self.number(&format!("SELECT COUNT(*) FROM {sql}"), Vec::new()).await, 0, "{what}");
         }

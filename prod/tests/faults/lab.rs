@@ -26,7 +26,7 @@ use super::sshd::Sshd;
 use super::work::{BOARD, Fate, OWNER, mixed};
 
 /// The agent's program.
-const AGENT: &str = env!("CARGO_BIN_EXE_yardmaster-drone");
+pub(crate) const AGENT: &str = env!("CARGO_BIN_EXE_yardmaster-drone");
 /// How long everything around a test takes, in seconds.
 const AROUND: [(&str, f64); 7] = [
     ("verify", 0.2),
