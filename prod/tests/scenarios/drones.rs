@@ -143,7 +143,10 @@ impl RealDrones {
     ) -> Result<(), String> {
         for process in running {
             self.known.entry(process.clone()).or_insert(false);
-            until(|| format!("{process:?} to run"), || self.look(process) == Seen::Runs).await?;
+            until(|| format!("{process:?} to run"), || self.look(process) != Seen::NotThere).await?;
+            if self.look(process) == Seen::Over {
+                return Err(format!("{process:?} is over, and runs in the simulator"));
+            }
         }
         let ending: Vec<Process> =
             self.known.iter().filter(|(_, over)| !**over).map(|(known, _)| known.clone()).collect();
@@ -158,10 +161,10 @@ impl RealDrones {
     pub(crate) async fn reach(&self, fleet: &Fleet, is_silent: impl Fn(DroneId) -> bool) -> Result<(), String> {
         for address in &self.addresses {
             let wanted = if is_silent(address.id) { DroneState::Down } else { DroneState::Up };
-            let state =
-                || fleet.health().into_iter().find(|(known, _)| known.id == address.id).map(|(_, health)| health.state);
-            until(|| format!("drone {} to be {wanted:?}, not {:?}", address.name, state()), || state() == Some(wanted))
-                .await?;
+            let health = || fleet.health().into_iter().find(|(known, _)| known.id == address.id);
+            let state = || health().map(|(_, health)| health.state);
+            let what = || format!("drone {} to be {wanted:?}, not {:?}", address.name, state());
+            until(what, || state() == Some(wanted)).await?;
         }
         Ok(())
     }
@@ -193,8 +196,15 @@ impl RealDrones {
         let _ = symlink(AGENT, &self.address(drone).agent);
     }
 
-    /// Kills a drone's agent; another one will be started.
-    pub(crate) fn kill_agent(&self, drone: DroneId) {
+    /// Kills a drone's agent, and waits until that is noticed. Another one will be started.
+    pub(crate) async fn restart_agent(&self, fleet: &Fleet, drone: DroneId) -> Result<(), String> {
+        let health = || fleet.health().into_iter().find(|(known, _)| known.id == drone).map(|(_, health)| health.since);
+        let before = health();
+        self.kill_agent(drone);
+        until(|| format!("the loss of the agent of drone {drone} to be noticed"), || health() != before).await
+    }
+
+    fn kill_agent(&self, drone: DroneId) {
         let results = self.address(drone).results_dir.clone();
         for (pid, line) in commands_below(&results) {
             if line.iter().any(|word| word == "serve") {

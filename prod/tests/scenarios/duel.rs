@@ -211,7 +211,7 @@ impl Duel {
             Action::DroneUp { drone } => self.drones.reconnect(self.drone(drone)),
             Action::RebootDrone { drone } => {
                 ended.iter().for_each(|process| self.drones.kill(process));
-                self.drones.kill_agent(self.drone(drone));
+                self.drones.restart_agent(&self.fleet, self.drone(drone)).await?;
             }
             Action::LoseReplies { drone, count } => {
                 let drone = self.drone(drone);

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 use yardmaster::database::schema::migrate;
 use yardmaster::database::{Database, DatabaseAddress};
 use yardmaster_sim::replay::{JournalWriter, replay};
-use yardmaster_sim::script::{LoadedScript, load};
+use yardmaster_sim::script::{LoadedScript, Script, load};
 
 use super::duel::play;
-use super::excused::{EXCUSED, is_possible, mistakes};
+use super::excused::{DIFFERENT, EXCUSED, is_possible, mistakes};
 use super::mariadb::MariaDb;
 
 /// More players than processors: they wait for processes most of the time.
@@ -32,8 +32,15 @@ impl Place {
         Place::Sqlite(Arc::new(TempDir::new().expect("a directory")))
     }
 
+    /// On a server that does not wait for the disk: no test here lets it die.
     fn mariadb() -> Place {
-        Place::MariaDb(MariaDb::shared())
+        let server = MariaDb::shared();
+        let hurry = async {
+            let sql = "SET GLOBAL innodb_flush_log_at_trx_commit = 0";
+            server.administrator().await.execute(sql, Vec::new()).await.expect("root may do that");
+        };
+        runtime().block_on(hurry);
+        Place::MariaDb(server)
     }
 
     /// A new database with all tables.
@@ -111,8 +118,16 @@ fn play_all(place: &Place, scripts: Vec<LoadedScript>, at_least: usize) {
     assert!(scenarios >= at_least, "only {scenarios} scenarios were played");
 }
 
-fn possible(scripts: Vec<LoadedScript>) -> Vec<LoadedScript> {
-    scripts.into_iter().filter(|loaded| is_possible(&loaded.script)).collect()
+/// All that can be played and is to show the same.
+fn comparable() -> Vec<LoadedScript> {
+    let differs = |name: &str| DIFFERENT.iter().any(|(different, ..)| *different == name);
+    let is_comparable = |loaded: &LoadedScript| is_possible(&loaded.script) && !differs(&loaded.script.name);
+    library().into_iter().filter(is_comparable).collect()
+}
+
+fn of_name<'a>(scripts: &'a [LoadedScript], name: &str) -> &'a Script {
+    let named = scripts.iter().find(|loaded| loaded.script.name == name);
+    &named.unwrap_or_else(|| panic!("{name} is not in the library")).script
 }
 
 #[test]
@@ -125,13 +140,26 @@ fn what_is_excused_cannot_be_played_and_all_else_can() {
 }
 
 #[test]
+fn what_is_known_to_differ_still_does() {
+    let scripts = library();
+    let runtime = runtime();
+    let place = Place::sqlite();
+    let database = runtime.block_on(place.database(0));
+    for (name, step, why) in DIFFERENT {
+        let played = runtime.block_on(play(of_name(&scripts, name), database.clone(), None));
+        let problem = played.expect_err(&format!("{name} shows the same now, although {why}"));
+        assert!(problem.starts_with(&format!("step {step} ")), "{name}: {problem}");
+    }
+}
+
+#[test]
 fn the_library_shows_the_same_on_sqlite() {
-    play_all(&Place::sqlite(), possible(library()), 100);
+    play_all(&Place::sqlite(), comparable(), 100);
 }
 
 #[test]
 fn half_of_the_library_shows_the_same_on_mariadb() {
-    let half = possible(library()).into_iter().step_by(2).collect();
+    let half = comparable().into_iter().step_by(2).collect();
     play_all(&Place::mariadb(), half, 50);
 }
 
@@ -149,12 +177,12 @@ fn recordings_of_the_original_show_the_same_on_mariadb() {
 #[test]
 fn what_real_schedulers_decided_is_decided_again_from_their_journal() {
     let scripts = library();
-    let restarts = ["recovery-of-jobs", "kills-survive-a-restart", "refused-commit"];
+    let restarts = ["recovery-of-jobs", "recovery-of-pre-job-work", "refused-commit"];
     let runtime = runtime();
     let place = Place::sqlite();
     let database = runtime.block_on(place.database(0));
     for name in restarts {
-        let script = &scripts.iter().find(|loaded| loaded.script.name == name).expect("it is in the library").script;
+        let script = of_name(&scripts, name);
         let writer = JournalWriter::new(Vec::new());
         let shared = writer.clone();
         let journals = Box::new(move || Box::new(shared.clone()) as Box<dyn yardmaster_engine::Journal>);

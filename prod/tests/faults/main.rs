@@ -1,0 +1,27 @@
+//! Faults on real parts: the service, agents, sshd, processes, databases and disks break while jobs run. Afterwards every job
+//! has ended, everything has run exactly once, no host is held and nothing lives on.
+//!
+//! * `lab` builds a lab with real drones and a database; `work` is what it is given to do; `service` is the scheduler's process.
+//! * `checks` is what must hold after every fault.
+//! * `schedulers`, `handover`, `agents`, `silence`, `disks` and `databases` are the faults.
+//!
+//! `YARDMASTER_FAULTS=full` takes much longer. `YARDMASTER_SEED` repeats a run whose seed a failure has told, as far as real
+//! parts can be made to repeat anything. `YARDMASTER_KEEP=1` leaves the folder of a failed test.
+
+#[path = "../support/mariadb.rs"]
+mod mariadb;
+#[path = "../support/sshd.rs"]
+mod sshd;
+
+mod agents;
+mod checks;
+mod databases;
+mod dice;
+mod disks;
+mod handover;
+mod lab;
+mod processes;
+mod schedulers;
+mod service;
+mod silence;
+mod work;
