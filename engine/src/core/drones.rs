@@ -13,7 +13,8 @@ pub(super) struct DroneState {
     pub(super) row: Drone,
     /// Processes that run there or were started since, each counted as its task counts it.
     pub(super) active: u32,
-    /// Whether it answered the last refresh. One that was never heard of counts as answering.
+    /// Whether it answered the last refresh. At recovery it counts as answering until it is heard of, and recovered agents
+    /// wait for it; one that is added later counts as silent until then: it may not even be there.
     pub(super) answers: bool,
     /// Commands for the end of this tick.
     pub(super) outbox: Vec<Command>,
@@ -52,11 +53,12 @@ pub(super) struct Drones {
 }
 
 impl Drones {
-    pub(super) fn upsert(&mut self, row: Drone) {
+    /// A drone came or changed. `answers` is what is taken for granted of a new one.
+    pub(super) fn upsert(&mut self, row: Drone, answers: bool) {
         match self.by_id.get_mut(&row.id) {
             Some(state) => state.row = row,
             None => {
-                self.by_id.insert(row.id, DroneState { row, active: 0, answers: true, outbox: Vec::new() });
+                self.by_id.insert(row.id, DroneState { row, active: 0, answers, outbox: Vec::new() });
             }
         }
     }

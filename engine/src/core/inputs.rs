@@ -24,7 +24,7 @@ impl Core {
                 RowChange::Label(label) => self.hear_label(label),
                 RowChange::User(user) => self.hear_user(user),
                 RowChange::Drone(drone) => {
-                    self.drones.upsert(drone);
+                    self.drones.upsert(drone, false);
                     self.agents.retry = true;
                 }
                 RowChange::DroneGone(drone) => self.hear_drone_gone(drone),

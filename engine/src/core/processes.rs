@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Core;
-use super::agents::{AgentKey, AgentState, AgentTask};
+use super::agents::{AgentKey, AgentState};
 use super::table::Table;
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{
@@ -242,6 +242,14 @@ impl Core {
         }
     }
 
+    /// Kills a process as soon as it shows. No order is kept in the database: it would name the path of the process that is
+    /// started in its place, and kill that one after a restart.
+    pub(super) fn doom_process(&mut self, pidfile: PidfileId) {
+        if let Some(process) = self.processes.by_pidfile.get_mut(pidfile) {
+            process.doomed = true;
+        }
+    }
+
     fn send_kill(&mut self, pidfile: PidfileId, drone: DroneId) {
         self.record_kill(pidfile);
         self.drones.send(drone, Command::Kill { pidfile });
@@ -388,14 +396,16 @@ impl Core {
                 ProcessState::Ended { exit_status, tests_failed }
             }
             PidfileEvent::Changed(PidfileContents::Corrupt(what)) => {
-                let path = process.agent.and_then(|agent| self.agent_path(agent));
+                let path = Some(process.path.clone());
                 self.notices.push(Notice::CorruptPidfile { path, drone, what });
                 self.send_kill(pidfile, drone);
                 ProcessState::Lost { trace: true }
             }
             PidfileEvent::Vanished => {
-                let path = process.agent.and_then(|agent| self.agent_path(agent));
-                self.notices.push(Notice::LostProcess { path, drone });
+                // One that was killed may go without a word.
+                if !process.kill_ordered {
+                    self.notices.push(Notice::LostProcess { path: Some(process.path.clone()), drone });
+                }
                 self.close_kill_order(pidfile);
                 ProcessState::Lost { trace: true }
             }
@@ -478,23 +488,12 @@ impl Core {
         process.state = ProcessState::Lost { trace: false };
         let (agent, drone, weight) = (process.agent, process.drone, process.weight);
         if let Some(drone) = drone {
-            let path = agent.and_then(|agent| self.agent_path(agent));
+            let path = Some(process.path.clone());
             self.free_room(drone, weight);
             self.send_kill(pidfile, drone);
             self.notices.push(Notice::LostProcess { path, drone });
         }
         self.agents.news.extend(agent);
-    }
-
-    /// Where an agent's process works, for people.
-    fn agent_path(&self, key: AgentKey) -> Option<ExecutionPath> {
-        match self.agents.get(key)?.task {
-            AgentTask::Special(id) => self.task_path(&self.rows.tasks.get(id)?.row),
-            AgentTask::Test(group)
-            | AgentTask::HostlessTest(group)
-            | AgentTask::Gather(group)
-            | AgentTask::Parse(group) => Some(self.group_path(group)),
-        }
     }
 
     /// Keeps what a drone did not carry out for certain, to be sent again before anything else. Not so what has been

@@ -110,7 +110,7 @@ impl Core {
     fn load(&mut self, rows: LiveRows) {
         rows.drones.into_iter().for_each(|drone| {
             self.unheard.insert(drone.id);
-            self.drones.upsert(drone);
+            self.drones.upsert(drone, true);
         });
         self.rows.drone_sets = rows.drone_sets.into_iter().map(|set| (set.id, set)).collect();
         rows.labels.into_iter().for_each(|label| self.hear_label(label));
@@ -308,7 +308,7 @@ impl Core {
                 self.agents.set_state(*key, AgentState::Waiting);
                 if self.silence_is_over {
                     // It will be started anew: should a drone that kept silent have it after all, it must go.
-                    self.kill_process(*pidfile);
+                    self.doom_process(*pidfile);
                 }
                 let is_test = matches!(
                     self.agents.get(*key).map(|agent| agent.task),

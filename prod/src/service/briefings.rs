@@ -33,7 +33,7 @@ impl SqlBriefings {
         Ok(rows)
     }
 
-    async fn jobs(&self, ids: &[u32]) -> Result<BTreeMap<JobId, JobBrief>, DatabaseError> {
+    async fn jobs(&self, ids: &[u32]) -> Result<BTreeMap<JobId, Result<JobBrief, String>>, DatabaseError> {
         let created_on = self.database.dialect().seconds_of("created_on");
         let sql = format!(
             "SELECT id, COALESCE(name, ''), COALESCE(owner, ''), COALESCE(control_file, ''), COALESCE(control_type, 1), \
@@ -41,19 +41,21 @@ impl SqlBriefings {
         );
         let mut jobs = BTreeMap::new();
         for row in self.by_ids(&sql, ids).await? {
-            let job = read_job(&row)?;
-            jobs.insert(job.id, job);
+            // A row that makes no sense is that job's trouble, and no other's.
+            if let Ok(id) = row.get::<u32>(0) {
+                jobs.insert(JobId(id), read_job(&row).map_err(|error| format!("job {id}: {error}")));
+            }
         }
         let sql = "SELECT job_id, `key`, value FROM afe_job_keyvals WHERE job_id IN ({ids}) ORDER BY id";
         for row in self.by_ids(sql, ids).await? {
-            if let Some(job) = jobs.get_mut(&JobId(row.get(0)?)) {
+            if let Some(Ok(job)) = jobs.get_mut(&JobId(row.get(0)?)) {
                 job.keyvals.push((row.get(1)?, row.get(2)?));
             }
         }
-        let sql = "SELECT d.job_id, l.name FROM afe_jobs_dependency_labels d JOIN afe_labels l ON l.id = d.label_id \
+        let sql = "SELECT d.job_id, COALESCE(l.name, '') FROM afe_jobs_dependency_labels d JOIN afe_labels l ON l.id = d.label_id \
                    WHERE d.job_id IN ({ids}) ORDER BY l.name";
         for row in self.by_ids(sql, ids).await? {
-            if let Some(job) = jobs.get_mut(&JobId(row.get(0)?)) {
+            if let Some(Ok(job)) = jobs.get_mut(&JobId(row.get(0)?)) {
                 job.labels.push(row.get(1)?);
             }
         }
@@ -71,7 +73,7 @@ impl SqlBriefings {
             let host = HostBrief { id, name: row.get(1)?, platform: None, labels: Vec::new(), protection };
             hosts.insert(id, host);
         }
-        let sql = "SELECT hl.host_id, l.name, COALESCE(l.platform, 0) FROM afe_hosts_labels hl \
+        let sql = "SELECT hl.host_id, COALESCE(l.name, ''), COALESCE(l.platform, 0) FROM afe_hosts_labels hl \
                    JOIN afe_labels l ON l.id = hl.label_id WHERE hl.host_id IN ({ids}) AND l.invalid = 0 ORDER BY l.name";
         for row in self.by_ids(sql, ids).await? {
             let Some(host) = hosts.get_mut(&HostId(row.get(0)?)) else { continue };
@@ -90,7 +92,7 @@ impl SqlBriefings {
         let jobs = self.jobs(&Vec::from_iter(jobs)).await?;
         let hosts = self.hosts(&Vec::from_iter(hosts)).await?;
         let brief = |work: &&Work| {
-            let job = work.job.map(|id| jobs.get(&id).cloned().ok_or_else(|| format!("job {id} was deleted")));
+            let job = work.job.map(|id| jobs.get(&id).cloned().unwrap_or_else(|| Err(format!("job {id} was deleted"))));
             let host = |id: &HostId| hosts.get(id).cloned().ok_or_else(|| format!("host {id} was deleted"));
             Ok(Brief { job: job.transpose()?, hosts: work.hosts.iter().map(host).collect::<Result<_, String>>()? })
         };
@@ -120,7 +122,8 @@ fn read_job(row: &Row) -> Result<JobBrief, DatabaseError> {
         control_file: row.get(3)?,
         control_type,
         keyvals: Vec::new(),
-        test_retry: row.get(5)?,
+        // Less than no second attempt is none.
+        test_retry: u32::try_from(row.get::<i64>(5)?).unwrap_or(0),
         require_ssp: row.get(6)?,
         parent: row.get::<Option<u32>>(7)?.map(JobId),
         created_on: times::from_seconds(row.get::<Option<i64>>(8)?.unwrap_or(0)),

@@ -198,7 +198,9 @@ impl Office {
         while let Some(letter) = self.letters.front() {
             match self.transport.send(letter.clone()).await {
                 Ok(_) => info!(to = ?letter.envelope().to(), "mail sent"),
-                Err(cause) if cause.is_permanent() => warn!(%cause, "the mail server refuses a letter: it is dropped"),
+                Err(cause) if cause.is_permanent() || cause.is_client() => {
+                    warn!(%cause, "the mail server refuses a letter: it is dropped")
+                }
                 Err(cause) => {
                     warn!(%cause, waiting = self.letters.len(), "mail waits: the mail server does not take it");
                     return false;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, Term, TickReport, Time};
 use yardmaster_sim::replay::JournalWriter;
@@ -22,7 +23,7 @@ use crate::drones::{Drones, Fleet};
 use crate::store::{SqlStore, StoreOptions, TermError, TermRole};
 
 /// A term is renewed so often; it lasts for 30 s.
-const RENEW_EVERY: Span = Span::from_seconds(5);
+const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// A standby looks so often whether its turn has come.
 const STANDBY_LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// First and longest pause between two attempts to reach a database that is down.
@@ -52,6 +53,15 @@ pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<En
         () = signals.stop() => return Ok(Ending::Asked("a signal")),
     };
     schema::require(&database).await?;
+    if options.host_scheduler && config.scheduler.inline_host_acquisition {
+        bail!(
+            "a host scheduler of its own needs scheduler.inline_host_acquisition = false, for the dispatcher too: two that \
+             give hosts to jobs would give one host twice"
+        );
+    }
+    let repository = config.results_repository();
+    std::fs::create_dir_all(&repository)
+        .with_context(|| format!("the results repository {} cannot be made", repository.display()))?;
     let mut service = Service::new(sources, config, options, database)?;
     let outcome = service.run(&mut signals).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -120,9 +130,9 @@ impl Service {
         ends: Option<Time>,
     ) -> anyhow::Result<Ending> {
         let clock = SystemClock;
-        let mut renewed = clock.now();
+        let mut renewed = Instant::now();
         loop {
-            let started = clock.now();
+            let started = Instant::now();
             if let Some(roster) = &mut roster {
                 roster.keep_up(engine).await;
             }
@@ -142,8 +152,8 @@ impl Service {
             }
             self.tell(&report, engine);
             self.metrics.note(&report, engine.times(), engine.core(), engine.drones().fleet(), clock.now());
-            if renewed + RENEW_EVERY <= clock.now() {
-                renewed = clock.now();
+            if renewed.elapsed() >= RENEW_EVERY {
+                renewed = Instant::now();
                 match engine.store_mut().renew_term().await {
                     Ok(()) => {}
                     Err(TermError::Ended { .. }) => return Ok(Ending::Superseded),
@@ -153,7 +163,8 @@ impl Service {
                 }
             }
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-            let wake = started + engine.core().settings().tick();
+            // The wall clock may be set; how long a pause is must not depend on it.
+            let wake = started + Duration::from_micros(engine.core().settings().tick().0.unsigned_abs());
             if let Some(why) = self.pause(engine, signals, wake, ends).await {
                 return Ok(Ending::Asked(why));
             }
@@ -165,16 +176,15 @@ impl Service {
         &mut self,
         engine: &mut Scheduler,
         signals: &mut Signals,
-        wake: Time,
+        wake: Instant,
         ends: Option<Time>,
     ) -> Option<&'static str> {
-        let mut clock = SystemClock;
-        if ends.is_some_and(|ends| ends <= clock.now()) {
+        if ends.is_some_and(|ends| ends <= SystemClock.now()) {
             return Some("its lifetime is over");
         }
         loop {
             tokio::select! {
-                () = clock.sleep_until(wake) => return None,
+                () = tokio::time::sleep_until(wake) => return None,
                 heard = signals.heard() => match heard {
                     Heard::Stop => return Some("a signal"),
                     Heard::Reload => self.reload(engine),
@@ -187,14 +197,18 @@ impl Service {
     fn reload(&mut self, engine: &mut Scheduler) {
         match load(&self.sources) {
             Ok(loaded) => {
-                engine.set_settings(loaded.config.scheduler.clone());
-                let Config { database, results, notify, service, .. } = &self.config;
-                let same = (database, results, notify, service)
-                    == (&loaded.config.database, &loaded.config.results, &loaded.config.notify, &loaded.config.service);
-                if !same {
-                    warn!("changes of [database], [results], [notify] and [service] count from the next start");
+                let mut new = loaded.config;
+                if new.scheduler.inline_host_acquisition != self.config.scheduler.inline_host_acquisition {
+                    warn!("scheduler.inline_host_acquisition counts from the next start");
+                    new.scheduler.inline_host_acquisition = self.config.scheduler.inline_host_acquisition;
                 }
-                self.config.scheduler = loaded.config.scheduler;
+                engine.set_settings(new.scheduler.clone());
+                engine.drones_mut().set_commands(new.commands.clone());
+                self.config.scheduler = new.scheduler.clone();
+                self.config.commands = new.commands.clone();
+                if new != self.config {
+                    warn!("changes outside of [scheduler] and [commands] count from the next start");
+                }
                 info!("settings read again");
             }
             Err(cause) => error!("the settings stay as they are: {cause:#}"),
@@ -248,6 +262,11 @@ impl Service {
                     info!(term = term.0, "this scheduler's term begins");
                     return Ok((store, term));
                 }
+                // Its own: the reply to its beginning was lost, or what followed failed.
+                Err(TermError::Held { holder, .. }) if holder == self.holder => {
+                    store.end_term_of(&holder).await?;
+                    continue;
+                }
                 Err(TermError::Held { holder, .. }) if holder::has_ended(&holder) => {
                     warn!(holder, "the scheduler before this one has ended without a word: taking over");
                     store.end_term_of(&holder).await?;
@@ -258,7 +277,7 @@ impl Service {
                         info!(%cause, "standing by");
                     }
                 }
-                Err(TermError::Database(cause)) if cause.is_lost() => warn!(%cause, "the database does not answer"),
+                Err(TermError::Database(cause)) if cause.is_outage() => warn!(%cause, "the database does not answer"),
                 Err(cause) => return Err(cause.into()),
             }
             tokio::time::sleep(STANDBY_LOOKS_EVERY).await;
@@ -307,7 +326,7 @@ async fn open(address: &DatabaseAddress) -> anyhow::Result<Database> {
     loop {
         match Database::open(address).await {
             Ok(database) => return Ok(database),
-            Err(cause) if cause.is_lost() => warn!(%cause, "the database does not answer: trying again"),
+            Err(cause) if cause.is_outage() => warn!(%cause, "the database does not answer: trying again"),
             Err(cause) => return Err(cause).with_context(|| format!("cannot use the database {address}")),
         }
         tokio::time::sleep(pause).await;

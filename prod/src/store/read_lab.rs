@@ -98,7 +98,11 @@ pub(super) async fn users(
     }))
 }
 
-/// A drone that has no row of ours is enabled and has the usual room.
+/// What is wrong with rows of ours beside drones.
+const DRONE_ROWS: &str = "yardmaster_drones";
+
+/// A drone that has no row of ours is enabled and has the usual room. One whose row makes no sense is disabled, and not left
+/// out: recovery must ask every drone for what runs there.
 pub(super) async fn drones(
     transaction: &mut Transaction,
     which: Which<'_>,
@@ -109,16 +113,27 @@ pub(super) async fn drones(
     let sql = "SELECT d.id, d.hostname, y.enabled, y.max_processes, y.users FROM afe_drones d \
                LEFT JOIN yardmaster_drones y ON y.drone_id = d.id";
     let rows = select(transaction, sql, which, "d.id", "1 = 1").await?;
-    Ok(keep(&rows, "afe_drones", quarantine, |row, id| {
-        let users: Option<String> = row.get(4, "users")?;
-        Ok(Drone {
-            id: DroneId(id),
-            name: row.get::<String>(1, "hostname")?.into(),
-            enabled: row.flag(2, "enabled", true)?,
-            max_processes: row.get::<Option<u32>>(3, "max_processes")?.unwrap_or(usual_room),
-            users: allowed_users(users.as_deref().unwrap_or(""), logins)?,
-        })
-    }))
+    let mut wrong = Vec::new();
+    let drones = keep(&rows, "afe_drones", quarantine, |row, id| {
+        let name = row.get::<String>(1, "hostname")?.into();
+        let limits = || {
+            let users: Option<String> = row.get(4, "users")?;
+            let users = allowed_users(users.as_deref().unwrap_or(""), logins)?;
+            let room = row.get::<Option<u32>>(3, "max_processes")?.unwrap_or(usual_room);
+            Ok((row.flag(2, "enabled", true)?, room, users))
+        };
+        let limits: Result<_, String> = limits();
+        wrong.push((id, limits.as_ref().err().cloned()));
+        let (enabled, max_processes, users) = limits.unwrap_or((false, 0, Vec::new()));
+        Ok(Drone { id: DroneId(id), name, enabled, max_processes, users })
+    });
+    for (id, why) in wrong {
+        match why {
+            Some(why) => quarantine.put(DRONE_ROWS, i64::from(id), format!("{why}; the drone counts as disabled")),
+            None => quarantine.mended(DRONE_ROWS, id),
+        }
+    }
+    Ok(drones)
 }
 
 /// Nobody is left out by mistake: a drone whose only user is unknown would else be everybody's.
