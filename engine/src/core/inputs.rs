@@ -485,9 +485,10 @@ impl Core {
         }
     }
 
-    /// Somebody else ended or deleted the task: an active one counts as aborted, a queued one is just gone.
+    /// Somebody else ended or deleted the task: an active one counts as aborted, a queued one is just gone. To a host scheduler
+    /// that somebody is the dispatcher, who has done all that there is to do about it.
     fn end_task_from_outside(&mut self, id: TaskId, active: bool) {
-        if active {
+        if active && self.role != Role::HostScheduler {
             self.rows.tasks_to_abort.insert(id);
             return;
         }
