@@ -25,8 +25,9 @@ async fn host_scheduler_of_its_own(place: Place) {
             host_scheduler.kill();
             continue;
         }
-        lab.all_is_well(dispatcher).await;
+        lab.rest(&mut dispatcher).await;
         host_scheduler.stop().await;
+        lab.all_is_well(dispatcher).await;
         return;
     }
 }
