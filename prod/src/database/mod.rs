@@ -3,6 +3,7 @@
 //! * [`Database`] runs statements and begins a [`Transaction`]; [`DatabaseAddress`] says where it is.
 //! * [`Value`] goes in, [`Row`] comes out; [`DatabaseError`] says what a failure means for whoever asked.
 //! * [`Dialect`] has the few words in which the two kinds of server differ.
+//! * `lists` writes `id IN (…)`.
 //! * [`schema`] makes the tables: Autotest's and ours.
 //! * [`times`] converts between the engine's microseconds and the seconds that databases keep.
 
@@ -10,6 +11,7 @@ mod address;
 mod dialect;
 mod error;
 mod handle;
+mod lists;
 mod mysql;
 mod mysql_values;
 pub mod schema;
@@ -21,5 +23,6 @@ pub use address::{AddressError, DatabaseAddress, MySqlAddress, Tls};
 pub use dialect::Dialect;
 pub use error::DatabaseError;
 pub use handle::{Consumer, Database, Executed, Transaction};
+pub(crate) use lists::{CHUNK, marks, padded};
 pub(crate) use mysql::ConnectionId;
 pub use value::{FromValue, Row, Value};

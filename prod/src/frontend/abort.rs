@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use yardmaster_engine::{EntryId, JobId};
+use yardmaster_engine::{EntryId, JobId, UserId};
 
-use super::transaction::{CHUNK, marks, transact};
+use super::transaction::{CHUNK, transact};
 use super::{FrontendError, Thing, lookup};
-use crate::database::{Database, Transaction, Value};
+use crate::database::{Database, Transaction, Value, marks};
+use crate::store::record_aborts;
 
 /// What is to be aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,28 +85,10 @@ async fn mark(
             let sql = format!("UPDATE afe_host_queue_entries SET aborted = 1 WHERE id IN ({})", marks(entries.len()));
             transaction.execute(&sql, values(entries)).await?;
         }
-        record(transaction, &entries, user).await?;
+        record_aborts(transaction, &entries, UserId(user)).await?;
         marked.extend(entries);
     }
     Ok(jobs)
-}
-
-/// Writes down who did it, and when. A record of an earlier abort is kept.
-async fn record(transaction: &mut Transaction, entries: &[u32], user: u32) -> Result<(), FrontendError> {
-    let dialect = transaction.dialect();
-    for chunk in entries.chunks(CHUNK) {
-        let sql = format!(
-            "{} afe_aborted_host_queue_entries (queue_entry_id, aborted_by_id, aborted_on) \
-             SELECT id, {}, {} FROM afe_host_queue_entries WHERE id IN ({})",
-            dialect.insert_ignore(),
-            dialect.integer_parameter(),
-            dialect.now(),
-            marks(chunk.len()),
-        );
-        let parameters = std::iter::once(user.into()).chain(values(chunk)).collect();
-        transaction.execute(&sql, parameters).await?;
-    }
-    Ok(())
 }
 
 async fn children(transaction: &mut Transaction, jobs: &BTreeSet<u32>) -> Result<BTreeSet<u32>, FrontendError> {

@@ -2,9 +2,9 @@
 
 use yardmaster_engine::{AclGroupId, HostId};
 
-use super::transaction::{CHUNK, insert_rows, marks, transact};
+use super::transaction::{CHUNK, insert_rows, transact};
 use super::{FrontendError, Thing, lookup};
-use crate::database::{Database, Transaction, Value};
+use crate::database::{Database, Transaction, Value, marks};
 
 /// The group of all users, and of all hosts that belong to no other.
 pub const EVERYONE: &str = "Everyone";

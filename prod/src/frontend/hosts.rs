@@ -3,9 +3,9 @@
 use yardmaster_engine::{HostId, HostStatus, Protection};
 
 use super::jobs::code;
-use super::transaction::{CHUNK, insert_rows, marks, new_id, transact};
+use super::transaction::{CHUNK, insert_rows, new_id, transact};
 use super::{FrontendError, Thing, acls, lookup};
-use crate::database::{Database, Transaction, Value};
+use crate::database::{Database, Transaction, Value, marks};
 
 /// Hosts that are to be added to a lab.
 #[derive(Debug, Clone, PartialEq, Eq)]

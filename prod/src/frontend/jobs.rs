@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use yardmaster_engine::{EntryId, JobId, RebootAfter, RebootBefore};
 
-use super::transaction::{insert_rows, marks, new_id, transact};
+use super::transaction::{insert_rows, new_id, transact};
 use super::words::{ControlType, MetaHost, Priority};
 use super::{FrontendError, lookup};
-use crate::database::{Database, Transaction, Value};
+use crate::database::{Database, Transaction, Value, marks};
 
 /// What somebody wants to have run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use yardmaster_engine::{AclGroupId, DroneSetId, HostId, LabelId, UserId};
 
-use super::transaction::{CHUNK, marks};
+use super::transaction::CHUNK;
 use super::{FrontendError, Thing};
-use crate::database::{DatabaseError, Transaction, Value};
+use crate::database::{DatabaseError, Transaction, Value, marks};
 use crate::suggestion::nearest;
 
 /// Names looked through for a suggestion; more would take longer than it is worth.

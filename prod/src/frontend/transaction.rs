@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::FrontendError;
-use crate::database::{Executed, Transaction, Value};
+use crate::database::{Executed, Transaction, Value, marks};
 
 /// How often a transaction is tried before the database counts as too busy.
 const ATTEMPTS: u32 = 6;
@@ -50,11 +50,6 @@ pub(super) async fn try_again(error: &FrontendError, attempt: u32) -> bool {
 pub(super) fn new_id(inserted: Executed) -> Result<u32, FrontendError> {
     let why = |_| FrontendError::Senseless(format!("the database numbered a new row {}", inserted.last_id));
     u32::try_from(inserted.last_id).map_err(why)
-}
-
-/// `?, ?, ?`
-pub(super) fn marks(count: usize) -> String {
-    vec!["?"; count].join(", ")
 }
 
 /// Inserts rows of equal shape: `INSERT INTO table (columns) VALUES …`. With `ignore`, rows that are there are left alone.

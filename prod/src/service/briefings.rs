@@ -4,11 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use yardmaster_engine::{EntryId, HostId, JobId, Protection, Work};
 
-use crate::database::{Database, DatabaseError, Row, Value, times};
+use crate::database::{CHUNK, Database, DatabaseError, Row, marks, padded, times};
 use crate::drones::{Abort, Brief, BriefingError, Briefings, ControlType, HostBrief, JobBrief};
-
-/// Ids asked for in one statement.
-const CHUNK: usize = 500;
 
 /// Briefings out of Autotest's tables.
 #[derive(Debug, Clone)]
@@ -26,9 +23,8 @@ impl SqlBriefings {
     async fn by_ids(&self, sql: &str, ids: &[u32]) -> Result<Vec<Row>, DatabaseError> {
         let mut rows = Vec::new();
         for chunk in ids.chunks(CHUNK) {
-            let places = vec!["?"; chunk.len()].join(",");
-            let parameters = chunk.iter().copied().map(Value::from).collect();
-            rows.extend(self.database.query(&sql.replace("{ids}", &places), parameters).await?);
+            let ids = padded(chunk);
+            rows.extend(self.database.query(&sql.replace("{ids}", &marks(ids.len())), ids).await?);
         }
         Ok(rows)
     }

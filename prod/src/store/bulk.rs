@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::read::{CHUNK, marks, padded};
-use crate::database::{DatabaseError, Dialect, Transaction, Value};
+use crate::database::{CHUNK, DatabaseError, Dialect, Transaction, Value, marks, padded};
 
 /// A column that is written, and how its parameter is made into it.
 #[derive(Debug, Clone, Copy)]

@@ -8,10 +8,10 @@ use yardmaster_engine::{
 };
 
 use super::bulk::{self, Column, insert, integer, moment, text, update};
-use super::read::{by_ids, marks, padded};
+use super::read::by_ids;
 use super::settle::as_kept;
 use super::term::TermRole;
-use crate::database::{DatabaseError, Transaction, Value, times};
+use crate::database::{CHUNK, DatabaseError, Transaction, Value, marks, padded, times};
 
 /// Why a transaction must not go on.
 #[derive(Debug)]
@@ -155,8 +155,20 @@ async fn aborts(transaction: &mut Transaction, updates: &[EntryUpdate], system: 
     let aborted =
         updates.iter().filter(|update| update.columns.contains(EntryColumns::ABORTED) && update.entry.aborted);
     let ids: Vec<u32> = aborted.map(|update| update.entry.id.0).collect();
+    record_aborts(transaction, &ids, system).await
+}
+
+/// Writes down who aborted entries, and when: now. The record of an earlier abort stays.
+///
+/// # Errors
+/// As the database has it.
+pub(crate) async fn record_aborts(
+    transaction: &mut Transaction,
+    entries: &[u32],
+    user: UserId,
+) -> Result<(), DatabaseError> {
     let dialect = transaction.dialect();
-    for chunk in ids.chunks(super::read::CHUNK) {
+    for chunk in entries.chunks(CHUNK) {
         let ids = padded(chunk);
         let sql = format!(
             "{} afe_aborted_host_queue_entries (queue_entry_id, aborted_by_id, aborted_on) \
@@ -166,7 +178,7 @@ async fn aborts(transaction: &mut Transaction, updates: &[EntryUpdate], system: 
             dialect.now(),
             marks(ids.len())
         );
-        let parameters = std::iter::once(Value::from(system.0)).chain(ids).collect();
+        let parameters = std::iter::once(Value::from(user.0)).chain(ids).collect();
         transaction.execute(&sql, parameters).await?;
     }
     Ok(())

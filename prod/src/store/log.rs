@@ -2,10 +2,9 @@
 
 use yardmaster_engine::{HostId, Ineligible, JobId};
 
-use super::read::marks;
 use super::wanted::Wanted;
 use crate::database::schema::ChangeKind;
-use crate::database::{Consumer, Database, DatabaseError, Dialect, Row, Transaction, Value};
+use crate::database::{Consumer, Database, DatabaseError, Dialect, Row, Transaction, Value, marks};
 
 /// How many rows of the log one poll takes at most: more wait for the next.
 const TAKEN: u32 = 4096;

@@ -27,6 +27,7 @@ mod sql_store;
 mod term;
 mod wanted;
 
+pub(crate) use commit::record_aborts;
 pub use load::{Snapshot, snapshot};
 pub use quarantine::Quarantined;
 pub use sql_store::{SqlStore, StoreOptions};

@@ -1,9 +1,6 @@
 //! Reading rows by their ids, in bulk.
 
-use crate::database::{DatabaseError, Row, Transaction, Value};
-
-/// How many ids one statement names.
-pub(super) const CHUNK: usize = 1024;
+use crate::database::{CHUNK, DatabaseError, Row, Transaction, marks, padded};
 
 /// Which rows to read.
 #[derive(Debug, Clone, Copy)]
@@ -12,23 +9,6 @@ pub(super) enum Which<'a> {
     All,
     /// These.
     Ids(&'a [u32]),
-}
-
-/// `?, ?, …`, `count` of them.
-pub(super) fn marks(count: usize) -> String {
-    let mut marks = "?, ".repeat(count);
-    marks.truncate(marks.len().saturating_sub(2));
-    marks
-}
-
-/// A chunk of ids as parameters, its last one repeated up to a power of two: so that there are few different statements,
-/// each prepared once.
-pub(super) fn padded(ids: &[u32]) -> Vec<Value> {
-    let mut values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
-    if let Some(last) = values.last().cloned() {
-        values.resize(values.len().next_power_of_two(), last);
-    }
-    values
 }
 
 /// The rows whose column is one of the ids. `sql` ends where the condition goes, `more` follows it.

@@ -59,12 +59,7 @@ pub struct UserView {
 pub async fn users(database: &Database) -> Result<Vec<UserView>, DatabaseError> {
     let sql = "SELECT gu.user_id, g.name FROM afe_acl_groups_users gu JOIN afe_acl_groups g ON g.id = gu.aclgroup_id \
                ORDER BY g.name";
-    let mut groups: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for row in database.query(sql, Vec::new()).await? {
-        if let (Some(user), Some(name)) = (row.get::<Option<u32>>(0)?, row.get::<Option<String>>(1)?) {
-            groups.entry(user).or_default().push(name);
-        }
-    }
+    let mut groups = members(database, sql).await?;
     let sql = "SELECT u.id, u.login, u.access_level, s.name FROM afe_users u \
                LEFT JOIN afe_drone_sets s ON s.id = u.drone_set_id ORDER BY u.login, u.id";
     let mut users = Vec::new();
@@ -120,6 +115,7 @@ pub async fn acls(database: &Database) -> Result<Vec<AclView>, DatabaseError> {
     Ok(groups)
 }
 
+/// Names by the first id of each pair.
 async fn members(database: &Database, sql: &str) -> Result<BTreeMap<u32, Vec<String>>, DatabaseError> {
     let mut members: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for row in database.query(sql, Vec::new()).await? {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use yardmaster_engine::{EntryStatus, JobId};
 
 use super::Moment;
-use crate::database::{Database, DatabaseError, Row, Value};
+use crate::database::{Database, DatabaseError, Row, Value, marks};
 use crate::frontend::Priority;
 
 /// A job in a list.
@@ -68,7 +68,7 @@ impl JobFilter {
             put(&format!("j.created_on >= {}", database.dialect().datetime_of("?")), vec![since.0.into()]);
         }
         if !self.statuses.is_empty() {
-            let places = vec!["?"; self.statuses.len()].join(", ");
+            let places = marks(self.statuses.len());
             let words = self.statuses.iter().map(|status| status.as_str().into()).collect();
             put(&format!("{entries} WHERE e.job_id = j.id AND e.status IN ({places}))"), words);
         }
@@ -104,7 +104,7 @@ pub async fn jobs(database: &Database, filter: &JobFilter) -> Result<Vec<JobView
     let mut jobs: Vec<JobView> =
         database.query(&sql, parameters).await?.iter().map(view).collect::<Result<_, DatabaseError>>()?;
     for chunk in jobs.chunks_mut(500) {
-        let places = vec!["?"; chunk.len()].join(", ");
+        let places = marks(chunk.len());
         let sql = format!(
             "SELECT job_id, status, COUNT(*) FROM afe_host_queue_entries WHERE job_id IN ({places}) \
              GROUP BY job_id, status"

@@ -6,7 +6,7 @@ use serde::Serialize;
 use yardmaster_engine::TaskKind;
 
 use super::Moment;
-use crate::database::{Database, DatabaseError, Row, Value};
+use crate::database::{Database, DatabaseError, Row, Value, marks};
 
 /// A special task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,7 +60,7 @@ pub async fn tasks(database: &Database, filter: &TaskFilter) -> Result<Vec<TaskV
         parameters.push(kind.as_str().into());
     }
     if !filter.hosts.is_empty() {
-        conditions.push(format!("h.hostname IN ({})", vec!["?"; filter.hosts.len()].join(", ")));
+        conditions.push(format!("h.hostname IN ({})", marks(filter.hosts.len())));
         parameters.extend(filter.hosts.iter().map(Value::from));
     }
     let sql = format!(
