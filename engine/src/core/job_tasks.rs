@@ -119,7 +119,7 @@ impl Core {
         let refused = entries.iter().copied().find(|entry| !self.may_start(*entry));
         if let Some(entry) = refused {
             let row = &self.rows.entries[entry].row;
-            let host_status = row.host.and_then(|host| self.host_status(host));
+            let host_status = row.host.and_then(|host| self.host(host)).map(|host| host.status);
             self.notices.push(Notice::StartRefused { entry, status: row.status, host_status });
             self.request_abort(self.rows.group(key).job);
             return false;
@@ -143,7 +143,8 @@ impl Core {
     fn may_start(&self, entry: EntryId) -> bool {
         let row = &self.rows.entries[entry].row;
         let status_fits = matches!(row.status, EntryStatus::Starting | EntryStatus::Running);
-        let host_fits = |host| matches!(self.host_status(host), Some(HostStatus::Pending | HostStatus::Running));
+        let host_fits =
+            |host| self.host(host).is_some_and(|host| matches!(host.status, HostStatus::Pending | HostStatus::Running));
         status_fits && row.host.is_none_or(host_fits)
     }
 

@@ -332,11 +332,6 @@ impl Core {
         self.drones.by_id.values().map(|drone| &drone.row)
     }
 
-    /// A host's status in the working set.
-    pub fn host_status(&self, host: HostId) -> Option<crate::model::HostStatus> {
-        Some(self.rows.hosts.get(host)?.row.status)
-    }
-
     /// Checks that everything derived still agrees with the rows: for tests, after every tick.
     ///
     /// # Errors

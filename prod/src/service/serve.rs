@@ -1,5 +1,6 @@
 //! The service itself: one scheduler on one database, from its start to its end.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,12 +85,15 @@ struct Service {
     database: Database,
     holder: String,
     mailer: Option<Mailer>,
-    metrics: Metrics,
+    /// Where an address for them is set.
+    metrics: Option<Metrics>,
+    journal: Option<JournalWriter<File>>,
 }
 
 impl Service {
     fn new(sources: Sources, config: Config, options: ServeOptions, database: Database) -> anyhow::Result<Service> {
         let mailer = Mailer::start(&config, database.clone())?;
+        let journal = options.record.as_deref().map(open_journal).transpose()?;
         Ok(Service {
             sources,
             config,
@@ -97,7 +101,8 @@ impl Service {
             database,
             holder: holder::this_process(),
             mailer,
-            metrics: Metrics::new(),
+            metrics: None,
+            journal,
         })
     }
 
@@ -110,7 +115,9 @@ impl Service {
             () = signals.stop() => return Ok(Ending::Asked("a signal")),
         };
         if let Some(address) = self.config.service.metrics_address {
-            self.metrics.serve(address).await?;
+            let metrics = Metrics::new();
+            metrics.serve(address).await?;
+            self.metrics = Some(metrics);
         }
         let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -151,7 +158,13 @@ impl Service {
                 );
             }
             self.tell(&report, engine);
-            self.metrics.note(&report, engine.times(), engine.core(), engine.drones().fleet(), clock.now());
+            if let Some(metrics) = &mut self.metrics {
+                metrics.note(&report, engine.times(), engine.core(), engine.drones().fleet(), clock.now());
+            }
+            if let Some(cause) = self.journal.as_ref().and_then(JournalWriter::failure) {
+                error!(cause, "nothing more is recorded: the file cannot be written");
+                self.journal = None;
+            }
             if renewed.elapsed() >= RENEW_EVERY {
                 renewed = Instant::now();
                 match engine.store_mut().renew_term().await {
@@ -217,7 +230,6 @@ impl Service {
 
     /// Begins a term and recovers; a database that fails meanwhile is waited for. `None`: another scheduler was quicker.
     async fn start(&self) -> anyhow::Result<Option<(Scheduler, Option<Roster>)>> {
-        let journal = self.options.record.as_deref().map(open_journal).transpose()?;
         let role = role_of(&self.config, &self.options);
         let mut pause = RETRY.0;
         loop {
@@ -227,7 +239,7 @@ impl Service {
                 role,
                 term,
                 recover_hosts: self.config.service.recover_hosts,
-                journal: journal.as_ref().map(|journal| Box::new(journal.clone()) as Box<dyn Journal>),
+                journal: self.journal.as_ref().map(|journal| Box::new(journal.clone()) as Box<dyn Journal>),
             };
             // A host scheduler of its own has nothing to do with drones.
             let mut roster = (role != Role::HostScheduler).then(|| Roster::new(self.database.clone(), &self.config));
@@ -253,8 +265,7 @@ impl Service {
         let usual_room = self.config.scheduler.max_processes_per_drone;
         let mut store =
             SqlStore::new(self.database.clone(), StoreOptions { role, usual_room, ..StoreOptions::default() });
-        let clock = SystemClock;
-        let patience = clock.now() + Span::from_seconds(self.config.service.standby_seconds.into());
+        let patience = Instant::now() + Duration::from_secs(self.config.service.standby_seconds.into());
         let mut told = false;
         loop {
             match store.begin_term(&self.holder).await {
@@ -272,7 +283,7 @@ impl Service {
                     store.end_term_of(&holder).await?;
                     continue;
                 }
-                Err(cause @ TermError::Held { .. }) if clock.now() < patience => {
+                Err(cause @ TermError::Held { .. }) if Instant::now() < patience => {
                     if !std::mem::replace(&mut told, true) {
                         info!(%cause, "standing by");
                     }
@@ -334,8 +345,8 @@ async fn open(address: &DatabaseAddress) -> anyhow::Result<Database> {
     }
 }
 
-fn open_journal(path: &Path) -> anyhow::Result<JournalWriter<std::fs::File>> {
-    let file = std::fs::File::create(path).with_context(|| format!("cannot record to {}", path.display()))?;
+fn open_journal(path: &Path) -> anyhow::Result<JournalWriter<File>> {
+    let file = File::create(path).with_context(|| format!("cannot record to {}", path.display()))?;
     Ok(JournalWriter::new(file))
 }
 
