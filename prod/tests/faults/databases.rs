@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use yardmaster::database::{Database, DatabaseAddress};
 
+use super::cutter::{Cut, cut_at_commits};
 use super::dice::is_full;
 use super::lab::{Kind, Lab, Place, Plan};
 use super::mariadb::MariaDb;
@@ -73,72 +72,29 @@ async fn connections_killed() {
     lab.all_is_well(service).await;
 }
 
-/// Cuts every so many connections at a COMMIT, in turn before and after the server has done it; tells how many it has cut.
-struct Cutter {
-    every: u32,
-    commits: AtomicU32,
-    cut: AtomicU32,
-}
-
-impl Cutter {
-    /// Stands between the service and the server. Returns its port.
-    async fn listen(self: Arc<Cutter>, server: u16) -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let cutter = Arc::clone(&self);
-                tokio::spawn(async move {
-                    if let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await {
-                        cutter.carry(client, server).await;
-                    }
-                });
-            }
-        });
-        port
-    }
-
-    async fn carry(&self, mut client: TcpStream, mut server: TcpStream) {
-        let (mut from_client, mut from_server) = (vec![0; 65536], vec![0; 65536]);
-        loop {
-            tokio::select! {
-                read = client.read(&mut from_client) => {
-                    let Ok(length @ 1..) = read else { return };
-                    let bytes = &from_client[..length];
-                    // A packet's head, the word for a text query, and the query.
-                    let is_commit = bytes.len() == 11 && bytes[4] == 3 && &bytes[5..] == b"COMMIT";
-                    if is_commit && self.commits.fetch_add(1, Ordering::SeqCst) % self.every == self.every - 1 {
-                        if self.cut.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
-                            let _ = server.write_all(bytes).await;
-                            // The server has done it once it answers.
-                            let _ = server.read(&mut from_server).await;
-                        }
-                        return;
-                    }
-                    if server.write_all(bytes).await.is_err() { return }
-                }
-                read = server.read(&mut from_server) => {
-                    let Ok(length @ 1..) = read else { return };
-                    if client.write_all(&from_server[..length]).await.is_err() { return }
-                }
-            }
-        }
-    }
-}
-
+/// Every fourth COMMIT is cut, in turn after and before the server has done it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_cut_in_the_middle_of_commits() {
     let mut lab = Lab::new(Place::mariadb().await, PLAN).await;
-    let cutter = Arc::new(Cutter { every: 4, commits: AtomicU32::new(0), cut: AtomicU32::new(0) });
-    let port = cutter.clone().listen(lab.server.as_ref().expect("a server").port()).await;
-    let DatabaseAddress::MySql(address) = &lab.address else { panic!("a server's address") };
-    let through = DatabaseAddress::MySql(yardmaster::database::MySqlAddress { port, ..address.clone() });
+    let cuts = Arc::new(AtomicU32::new(0));
+    let (counter, mut commits) = (Arc::clone(&cuts), 0);
+    let through = cut_at_commits(&lab.address, move || {
+        commits += 1;
+        match (commits % 4, counter.load(Ordering::SeqCst)) {
+            (0, cut) => {
+                counter.store(cut + 1, Ordering::SeqCst);
+                if cut.is_multiple_of(2) { Cut::After } else { Cut::Before }
+            }
+            _ => Cut::Not,
+        }
+    })
+    .await;
     lab.config.database.address = Some(through.to_string());
     lab.write_configuration();
     let mut service = lab.serve();
     lab.submit_mixed(if is_full() { 200 } else { 24 }).await;
     lab.rest(&mut service).await;
-    let cut = cutter.cut.load(Ordering::SeqCst);
+    let cut = cuts.load(Ordering::SeqCst);
     assert!(cut >= 10, "only {cut} were cut");
     lab.all_is_well(service).await;
 }

@@ -9,6 +9,8 @@
 //! `YARDMASTER_FAULTS=full` takes much longer. `YARDMASTER_SEED` repeats a run whose seed a failure has told, as far as real
 //! parts can be made to repeat anything. `YARDMASTER_KEEP=1` leaves the folder of a failed test.
 
+#[path = "../support/cutter.rs"]
+mod cutter;
 #[path = "../support/mariadb.rs"]
 mod mariadb;
 #[path = "../support/sshd.rs"]

@@ -1,17 +1,15 @@
 //! Faults of real parts: replies to COMMIT that are lost, locks that others hold, a server that dies, writers that race.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use yardmaster::database::schema::migrate;
 use yardmaster::database::{Database, DatabaseAddress};
 use yardmaster::store::{SqlStore, StoreOptions, snapshot};
 use yardmaster_engine::{CommitOutcome, HostStatus, Store};
 
 use crate::committing::{Dice, host_change, lab, status_of};
+use crate::cutter::{Cut, cut_at_commits};
 use crate::hearing::until_equal;
 use crate::lab::{ENTRY, JOB, Model, TASK, host, poll, store};
 use crate::mariadb::MariaDb;
@@ -23,96 +21,33 @@ in_each_place!(
     the_change_log_hurts_no_stranger,
 );
 
-/// When the proxy cuts a connection.
-const NEVER: u8 = 0;
-const BEFORE_COMMIT: u8 = 1;
-const AFTER_COMMIT: u8 = 2;
-/// Before the server reads it, and without telling the server that the client is gone.
-const SILENTLY: u8 = 3;
-
-/// Stands between client and server, and cuts the connection at a COMMIT. Returns its port.
-async fn proxy(server: u16, mode: Arc<AtomicU8>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let mode = mode.clone();
-            tokio::spawn(async move {
-                let server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server");
-                carry(client, server, mode).await;
-            });
-        }
-    });
-    port
+/// A store on another way to the database, on which COMMITs go as is set at the moment.
+async fn store_through(address: &DatabaseAddress) -> (SqlStore, Arc<Mutex<Cut>>) {
+    let mode = Arc::new(Mutex::new(Cut::Not));
+    let now = Arc::clone(&mode);
+    let way = cut_at_commits(address, move || *now.lock().expect("no panic in here")).await;
+    let through = Database::open(&way).await.expect("it opens");
+    (SqlStore::new(through, StoreOptions::default()), mode)
 }
 
-async fn carry(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU8>) {
-    let (mut from_client, mut from_server) = (vec![0; 65536], vec![0; 65536]);
-    loop {
-        tokio::select! {
-            read = client.read(&mut from_client) => {
-                let Ok(length @ 1..) = read else { return };
-                let bytes = &from_client[..length];
-                // A packet's head, the word for a text query, and the query.
-                let is_commit = bytes.len() == 11 && bytes[4] == 3 && &bytes[5..] == b"COMMIT";
-                match mode.load(Ordering::SeqCst) {
-                    BEFORE_COMMIT if is_commit => return,
-                    AFTER_COMMIT if is_commit => {
-                        let _ = server.write_all(bytes).await;
-                        // The server has done it once it answers.
-                        let _ = server.read(&mut from_server).await;
-                        return;
-                    }
-                    SILENTLY if is_commit => {
-                        drop(client);
-                        tokio::time::sleep(Duration::from_secs(600)).await;
-                        return;
-                    }
-                    _ => {}
-                }
-                if server.write_all(bytes).await.is_err() { return }
-            }
-            read = server.read(&mut from_server) => {
-                let Ok(length @ 1..) = read else { return };
-                if client.write_all(&from_server[..length]).await.is_err() { return }
-            }
-        }
-    }
+fn set(mode: &Mutex<Cut>, cut: Cut) {
+    *mode.lock().expect("no panic in here") = cut;
 }
 
-fn port_of(address: &DatabaseAddress) -> u16 {
-    match address {
-        DatabaseAddress::MySql(address) => address.port,
-        DatabaseAddress::Sqlite(_) => panic!("a server's address"),
-    }
-}
-
-fn at_port(address: &DatabaseAddress, port: u16) -> DatabaseAddress {
-    match address {
-        DatabaseAddress::MySql(address) => {
-            DatabaseAddress::MySql(yardmaster::database::MySqlAddress { port, ..address.clone() })
-        }
-        DatabaseAddress::Sqlite(_) => panic!("a server's address"),
-    }
-}
-
-async fn lost_reply(cut: u8, landed: bool) {
+async fn lost_reply(cut: Cut, landed: bool) {
     let place = Place::mariadb().await;
     let database = place.open().await;
     migrate(&database).await.expect("it migrates");
     let dut = host(&database, "dut").await;
-    let mode = Arc::new(AtomicU8::new(NEVER));
-    let port = proxy(port_of(&place.address), mode.clone()).await;
-    let through = Database::open(&at_port(&place.address, port)).await.expect("it opens");
-    let mut store = SqlStore::new(through, StoreOptions::default());
+    let (mut store, mode) = store_through(&place.address).await;
     let term = store.begin_term("the test").await.expect("a term");
     store.load().await.expect("it loads");
     assert_eq!(store.commit(term, 1, &host_change(dut, HostStatus::Pending)).await, CommitOutcome::Committed);
 
-    mode.store(cut, Ordering::SeqCst);
+    set(&mode, cut);
     let outcome = store.commit(term, 2, &host_change(dut, HostStatus::Running)).await;
     assert!(matches!(outcome, CommitOutcome::Unknown(_)), "{outcome:?}");
-    mode.store(NEVER, Ordering::SeqCst);
+    set(&mode, Cut::Not);
     let (last, status, other) =
         if landed { (2, "Running", HostStatus::Running) } else { (1, "Pending", HostStatus::Pending) };
     assert_eq!(store.last_commit(term).await, Ok(Some(last)));
@@ -128,17 +63,17 @@ async fn lost_reply(cut: u8, landed: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_cut_before_the_server_did_not_land() {
-    lost_reply(BEFORE_COMMIT, false).await;
+    lost_reply(Cut::Before, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_cut_after_the_server_landed() {
-    lost_reply(AFTER_COMMIT, true).await;
+    lost_reply(Cut::After, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_the_server_still_holds_is_ended() {
-    lost_reply(SILENTLY, false).await;
+    lost_reply(Cut::Silently, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,17 +81,14 @@ async fn a_landed_commit_that_is_settled_is_not_told() {
     let place = Place::mariadb().await;
     let (database, _, _) = store(&place).await;
     let dut = host(&database, "dut").await;
-    let mode = Arc::new(AtomicU8::new(NEVER));
-    let port = proxy(port_of(&place.address), mode.clone()).await;
-    let through = Database::open(&at_port(&place.address, port)).await.expect("it opens");
+    let (mut store, mode) = store_through(&place.address).await;
     crate::lab::run(&database, "UPDATE yardmaster_terms SET held = 0", vec![]).await;
-    let mut store = SqlStore::new(through, StoreOptions::default());
     let term = store.begin_term("the test").await.expect("a term");
     store.load().await.expect("it loads");
-    mode.store(AFTER_COMMIT, Ordering::SeqCst);
+    set(&mode, Cut::After);
     let outcome = store.commit(term, 1, &host_change(dut, HostStatus::Running)).await;
     assert!(matches!(outcome, CommitOutcome::Unknown(_)), "{outcome:?}");
-    mode.store(NEVER, Ordering::SeqCst);
+    set(&mode, Cut::Not);
     assert_eq!(store.last_commit(term).await, Ok(Some(1)));
     // The engine goes on without loading: so does the store.
     assert_eq!(poll(&mut store).await, []);

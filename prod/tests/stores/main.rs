@@ -1,5 +1,7 @@
 //! The engine's store on SQLite and on a real MariaDB: what it loads, hears and commits, and how it fails.
 
+#[path = "../support/cutter.rs"]
+mod cutter;
 #[path = "../support/mariadb.rs"]
 mod mariadb;
 

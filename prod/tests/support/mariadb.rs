@@ -98,12 +98,6 @@ impl MariaDb {
         self.directory.path().join("socket")
     }
 
-    /// The port that it listens on, on loopback.
-    #[allow(dead_code, reason = "each test is a crate of its own and uses a part of this")]
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// The address of a database there.
     pub(crate) fn address(&self, database: &str) -> DatabaseAddress {
         let address = format!("mysql://root@127.0.0.1:{}/{database}", self.port);
