@@ -38,14 +38,16 @@ impl MariaDb {
     pub(crate) fn private() -> MariaDb {
         let directory =
             tempfile::Builder::new().prefix("yardmaster-mariadb-").tempdir().expect("a temporary directory");
+        std::fs::create_dir(directory.path().join("tmp")).expect("a directory");
         if is_root() {
-            let owned = Command::new("chown").arg("mysql:").arg(directory.path()).status();
+            let owned = Command::new("chown").args(["-R", "mysql:"]).arg(directory.path()).status();
             assert!(owned.is_ok_and(|status| status.success()), "chown to mysql");
         }
         let installed = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(user())
             .arg(format!("--datadir={}", directory.path().join("data").display()))
+            .arg(format!("--tmpdir={}", directory.path().join("tmp").display()))
             .stdin(Stdio::null())
             .output()
             .expect("mariadb-install-db: install the package mariadb-server");
@@ -64,6 +66,8 @@ impl MariaDb {
             .arg("--no-defaults")
             .args(user())
             .arg(format!("--datadir={}", data.display()))
+            // A server that starts deletes what it finds of temporary tables: in /tmp it would find another server's.
+            .arg(format!("--tmpdir={}", self.directory.path().join("tmp").display()))
             .arg(format!("--socket={}", self.socket().display()))
             .arg(format!("--pid-file={}", data.join("server.pid").display()))
             .arg(format!("--log-error={}", data.join("server.log").display()))
