@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::PROGRAM;
 use super::claim::{Claim, KillMark, create_file};
 use super::error::{AgentError, During};
 use super::fence;
@@ -59,6 +60,8 @@ pub(super) fn start(results: &Results, order: &LaunchOrder) -> Result<(Outcome, 
     }
     let launch = |error: io::Error| AgentError::Launch(format!("the launcher did not run: {error}"));
     let mut child = Command::new(own_program().map_err(launch)?)
+        // The main program is the agent only under the agent's name, and `/proc/self/exe` is another.
+        .arg0(PROGRAM)
         .arg("launch")
         .arg("--results")
         .arg(results.root())

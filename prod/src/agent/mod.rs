@@ -32,3 +32,6 @@ pub use cli::main;
 pub use error::AgentError;
 pub use paths::{Place, Results};
 pub(crate) use processes::ProcessIdentity;
+
+/// The name of the agent's program. The main program is the agent, too, when it is started under this name.
+pub const PROGRAM: &str = "yardmaster-drone";

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// The file name by which this program knows that it is to be the agent.
-const AGENT: &str = "yardmaster-drone";
+use crate::agent::PROGRAM;
 
 /// The agent's program: beside this one, where both were installed; else this very program under the agent's name, in a
 /// folder of the caller's. (`cargo run` builds only the program that it runs.)
@@ -15,11 +14,11 @@ const AGENT: &str = "yardmaster-drone";
 /// If the folder cannot be written to.
 pub fn agent_program(folder: &Path) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("this program does not know where it is")?;
-    let beside = own.with_file_name(AGENT);
+    let beside = own.with_file_name(PROGRAM);
     if beside.is_file() {
         return Ok(beside);
     }
-    let there = folder.join(AGENT);
+    let there = folder.join(PROGRAM);
     if there.exists() {
         fs::remove_file(&there).with_context(|| format!("cannot replace {}", there.display()))?;
     }
