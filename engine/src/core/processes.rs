@@ -237,6 +237,7 @@ impl Core {
             (None, None) => {
                 process.doomed = true;
                 self.record_kill(pidfile);
+                self.drones.send_after_watch(pidfile, &Command::Kill { pidfile });
             }
             (Some(_), _) => {}
         }
