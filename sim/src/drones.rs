@@ -4,6 +4,8 @@
 //! its processes are gone without an exit status; show pidfiles late; show a corrupt pidfile; carry out a batch and lose the
 //! reply. It never: starts a process twice for the same path and pidfile, invents an exit status, forgets a pidfile that is
 //! being watched, or carries out a command of an older term than it has seen.
+//!
+//! A drone that answers again is first told what to watch, and shows that in its first refresh: so do real ones.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -130,6 +132,26 @@ struct FakeDrone {
     late_pidfiles: bool,
     lose_replies: u32,
     news: Vec<(PidfileId, PidfileEvent)>,
+    /// What it was to watch while it did not answer.
+    missed_watches: Vec<(PidfileId, ExecutionPath, PidfileName)>,
+}
+
+impl FakeDrone {
+    fn miss(&mut self, commands: &[Command]) {
+        for command in commands {
+            match command {
+                Command::Watch { pidfile, path, name } => {
+                    self.missed_watches.push((*pidfile, path.clone(), *name));
+                }
+                Command::Forget { pidfile } => self.missed_watches.retain(|(watched, ..)| watched != pidfile),
+                Command::Start { .. }
+                | Command::Kill { .. }
+                | Command::CopyOnDrone { .. }
+                | Command::Write { .. }
+                | Command::CopyToRepository { .. } => {}
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -194,7 +216,8 @@ impl<F: Fate> FakeDrones<F> {
 
     /// Whether a refresh would bring news.
     pub fn has_news(&self) -> bool {
-        self.drones.values().any(|drone| !drone.silent && !drone.news.is_empty())
+        let has_news = |drone: &FakeDrone| !drone.news.is_empty() || !drone.missed_watches.is_empty();
+        self.drones.values().any(|drone| !drone.silent && has_news(drone))
     }
 
     /// Ends a process.
@@ -400,7 +423,22 @@ impl<F: Fate> FakeDrones<F> {
     fn forget_numbers(&mut self) {
         self.watched.clear();
         self.processes.values_mut().for_each(|process| process.watched_as = None);
-        self.drones.values_mut().for_each(|drone| drone.news.clear());
+        for drone in self.drones.values_mut() {
+            drone.news.clear();
+            drone.missed_watches.clear();
+        }
+    }
+
+    /// Tells the drones that answer again what they were to watch meanwhile.
+    fn catch_up(&mut self) {
+        let answers = self.drones.iter_mut().filter(|(_, drone)| !drone.silent);
+        let missed = answers.map(|(id, drone)| (*id, std::mem::take(&mut drone.missed_watches)));
+        let missed: Vec<_> = missed.filter(|(_, watches)| !watches.is_empty()).collect();
+        for (drone, watches) in missed {
+            for (pidfile, path, name) in watches {
+                self.watch(drone, pidfile, path, name);
+            }
+        }
     }
 
     /// Pidfiles that nobody watches any more need not be kept: no path is ever used for a second execution.
@@ -420,6 +458,7 @@ impl<F: Fate> FakeDrones<F> {
 impl<F: Fate> DroneBackend for FakeDrones<F> {
     async fn refresh(&mut self) -> Vec<DroneReport> {
         self.pass_time();
+        self.catch_up();
         let report = |(id, drone): (&DroneId, &mut FakeDrone)| {
             let answer = if drone.silent {
                 DroneAnswer::Silent { reason: "no answer in time".to_owned() }
@@ -447,11 +486,13 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
             self.forget_numbers();
         }
         for DroneBatch { drone, commands } in batches {
-            let Some(state) = self.drones.get_mut(&drone).filter(|state| !state.silent) else {
+            let state = self.drones.entry(drone).or_default();
+            if state.silent {
+                state.miss(&commands);
                 let outcome = ActOutcome::NotDone("no answer in time".to_owned());
                 reports.push(ActReport { drone, outcome, undelivered: commands });
                 continue;
-            };
+            }
             let lost = state.lose_replies > 0;
             state.lose_replies = state.lose_replies.saturating_sub(1);
             let undelivered = if lost { commands.clone() } else { Vec::new() };

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::ids::{DroneId, PidfileId, UserId};
+use crate::ids::{DroneId, UserId};
 use crate::model::Drone;
 use crate::protocol::Command;
 
@@ -71,14 +71,6 @@ impl Drones {
 
     pub(super) fn send_all(&mut self, command: &Command) {
         for state in self.by_id.values_mut() {
-            state.outbox.push(command.clone());
-        }
-    }
-
-    /// Sends a command to those drones that are to begin to watch a pidfile in this tick.
-    pub(super) fn send_after_watch(&mut self, watched: PidfileId, command: &Command) {
-        let is_it = |sent: &Command| matches!(sent, Command::Watch { pidfile, .. } if *pidfile == watched);
-        for state in self.by_id.values_mut().filter(|state| state.outbox.iter().any(is_it)) {
             state.outbox.push(command.clone());
         }
     }

@@ -237,7 +237,6 @@ impl Core {
             (None, None) => {
                 process.doomed = true;
                 self.record_kill(pidfile);
-                self.drones.send_after_watch(pidfile, &Command::Kill { pidfile });
             }
             (Some(_), _) => {}
         }

@@ -1,4 +1,4 @@
-//! Scenarios that are about something that real parts do not have, or that real parts show otherwise.
+//! Scenarios that are about something that real parts do not have.
 
 use yardmaster_sim::script::{Action, Script};
 
@@ -11,14 +11,6 @@ pub(crate) const EXCUSED: &[(&str, &str)] = &[
     ),
     ("pidfile-timeout", "the same, until the time limit"),
 ];
-
-/// Scenarios that real parts play otherwise than the simulator: their names, the step in which that shows, and why.
-pub(crate) const DIFFERENT: &[(&str, usize, &str)] =
-    &[("abort-while-a-recovered-drone-is-silent", 4, SOONER), ("kills-survive-a-restart", 4, SOONER)];
-
-const SOONER: &str = "a drone was silent when the scheduler began, so that no watch reached it. A real one that answers again \
-     is told what to watch before its first refresh, and that refresh shows its processes; a simulated one shows them a tick \
-     later, once the engine has sent its watches again";
 
 /// Whether everything that happens in a scenario can happen to real parts.
 pub(crate) fn is_possible(script: &Script) -> bool {

@@ -11,7 +11,7 @@ use yardmaster_sim::replay::{JournalWriter, replay};
 use yardmaster_sim::script::{LoadedScript, Script, load};
 
 use super::duel::play;
-use super::excused::{DIFFERENT, EXCUSED, is_possible, mistakes};
+use super::excused::{EXCUSED, is_possible, mistakes};
 use super::mariadb::MariaDb;
 
 /// More players than processors: they wait for processes most of the time.
@@ -118,11 +118,9 @@ fn play_all(place: &Place, scripts: Vec<LoadedScript>, at_least: usize) {
     assert!(scenarios >= at_least, "only {scenarios} scenarios were played");
 }
 
-/// All that can be played and is to show the same.
+/// All of the library that can be played.
 fn comparable() -> Vec<LoadedScript> {
-    let differs = |name: &str| DIFFERENT.iter().any(|(different, ..)| *different == name);
-    let is_comparable = |loaded: &LoadedScript| is_possible(&loaded.script) && !differs(&loaded.script.name);
-    library().into_iter().filter(is_comparable).collect()
+    library().into_iter().filter(|loaded| is_possible(&loaded.script)).collect()
 }
 
 fn of_name<'a>(scripts: &'a [LoadedScript], name: &str) -> &'a Script {
@@ -137,19 +135,6 @@ fn what_is_excused_cannot_be_played_and_all_else_can() {
     let names: Vec<&str> = scripts.iter().map(|loaded| loaded.script.name.as_str()).collect();
     let unknown: Vec<_> = EXCUSED.iter().filter(|(name, _)| !names.contains(name)).collect();
     assert!(unknown.is_empty(), "excused and not in the library: {unknown:?}");
-}
-
-#[test]
-fn what_is_known_to_differ_still_does() {
-    let scripts = library();
-    let runtime = runtime();
-    let place = Place::sqlite();
-    let database = runtime.block_on(place.database(0));
-    for (name, step, why) in DIFFERENT {
-        let played = runtime.block_on(play(of_name(&scripts, name), database.clone(), None));
-        let problem = played.expect_err(&format!("{name} shows the same now, although {why}"));
-        assert!(problem.starts_with(&format!("step {step} ")), "{name}: {problem}");
-    }
 }
 
 #[test]
