@@ -33,6 +33,7 @@ pub mod frontend;
 pub mod history;
 pub mod host_list;
 pub mod output;
+pub mod planning;
 pub mod recording;
 pub mod replay;
 mod run;

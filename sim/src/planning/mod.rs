@@ -1,0 +1,2 @@
+//! planning
+pub mod statistics;
