@@ -18,6 +18,7 @@ const EPOCH_HOUR_OF_WEEK: i64 = 3 * 24;
 const RATE_MAX: f64 = 1e9;
 
 /// An arrival process, checked.
+#[derive(Debug)]
 pub(super) enum Arrivals {
     /// At random, so many an hour.
     Poisson { per_hour: f64 },

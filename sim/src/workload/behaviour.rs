@@ -56,31 +56,17 @@ struct Habit {
 }
 
 /// How processes of one kind go.
-struct Habits {
+#[derive(Debug)]
+pub(super) struct Habits {
     /// Where nothing else is said.
     usual: Habit,
     /// On hosts of these kinds.
     by_host_kind: FxHashMap<Arc<str>, Habit>,
 }
 
-/// The behaviour of a workload scenario.
-pub(super) struct WorkloadBehaviour {
-    habits: Vec<Habits>,
-    tests: Vec<TestRun>,
-    startup: Concern,
-    runtime: Concern,
-    outcome: Concern,
-}
-
-impl WorkloadBehaviour {
-    /// Checks `[processes]`; `tests` says of each job of the plan what is known of it.
-    pub(super) fn new(
-        source: &Source,
-        spec: &ProcessesSpec,
-        lab: &Lab,
-        tests: Vec<TestRun>,
-        seed: u64,
-    ) -> Result<WorkloadBehaviour, ScenarioError> {
+impl Habits {
+    /// Checks `[processes]`: the habits of every kind of process, in the order of [`KINDS`].
+    pub(super) fn checked(source: &Source, spec: &ProcessesSpec, lab: &Lab) -> Result<Arc<[Habits]>, ScenarioError> {
         let startup = Distribution::optional(source, "processes.startup", spec.startup.as_ref())?
             .unwrap_or(Distribution::Constant(0.0));
         let specs = [
@@ -93,23 +79,14 @@ impl WorkloadBehaviour {
             &spec.gather,
             &spec.parse,
         ];
-        let mut habits = Vec::with_capacity(KINDS.len());
-        for (spec, (_, name, seconds)) in specs.into_iter().zip(KINDS) {
+        let of_kind = |(spec, (_, name, seconds))| {
             let untold =
                 Habit { startup: startup.clone(), runtime: Distribution::Constant(seconds), failure: 0.0, crash: 0.0 };
-            habits.push(Habits::new(source, &format!("processes.{name}"), spec, lab, untold)?);
-        }
-        Ok(WorkloadBehaviour {
-            habits,
-            tests,
-            startup: Concern::new(seed, "startup"),
-            runtime: Concern::new(seed, "runtime"),
-            outcome: Concern::new(seed, "outcome"),
-        })
+            Habits::new(source, &format!("processes.{name}"), spec, lab, untold)
+        };
+        specs.into_iter().zip(KINDS).map(of_kind).collect()
     }
-}
 
-impl Habits {
     fn new(source: &Source, key: &str, spec: &ProcessSpec, lab: &Lab, untold: Habit) -> Result<Habits, ScenarioError> {
         let usual =
             untold.with(source, key, [spec.runtime.as_ref(), spec.startup.as_ref()], [spec.failure, spec.crash])?;
@@ -146,6 +123,28 @@ impl Habit {
             return Err(source.wrong(key, "failure and crash together must not exceed 1"));
         }
         Ok(habit)
+    }
+}
+
+/// The behaviour of a workload scenario under one seed.
+pub(super) struct WorkloadBehaviour {
+    habits: Arc<[Habits]>,
+    tests: Vec<TestRun>,
+    startup: Concern,
+    runtime: Concern,
+    outcome: Concern,
+}
+
+impl WorkloadBehaviour {
+    /// `tests` says of each job of the plan what is known of it.
+    pub(super) fn new(habits: Arc<[Habits]>, tests: Vec<TestRun>, seed: u64) -> WorkloadBehaviour {
+        WorkloadBehaviour {
+            habits,
+            tests,
+            startup: Concern::new(seed, "startup"),
+            runtime: Concern::new(seed, "runtime"),
+            outcome: Concern::new(seed, "outcome"),
+        }
     }
 }
 

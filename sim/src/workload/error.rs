@@ -24,12 +24,12 @@ pub enum ScenarioError {
 
 /// A key of a scenario file, or its value, is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {}{problem}{}", .file.display(), KeyPrefix(.key), Suggested(.suggestion))]
+#[error("{}:{} {}{problem}{}", .file.display(), LineSuffix(*.line), KeyPrefix(.key), Suggested(.suggestion))]
 pub struct KeyError {
     /// The scenario file.
     pub file: PathBuf,
-    /// Its line, from 1.
-    pub line: usize,
+    /// Its line, from 1; `None` where the scenario is a table that a program has changed, and has no lines.
+    pub line: Option<usize>,
     /// The dotted key, as `workload.trace.columns.submit`; lists count from 0, as `host[0].name`. Empty where the file
     /// as a whole is meant.
     pub key: String,
@@ -55,6 +55,14 @@ pub struct ValueError {
     pub problem: String,
     /// A name that may have been meant.
     pub suggestion: Option<String>,
+}
+
+struct LineSuffix(Option<usize>);
+
+impl fmt::Display for LineSuffix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |line| write!(f, "{line}:"))
+    }
 }
 
 struct KeyPrefix<'a>(&'a str);
@@ -103,7 +111,7 @@ mod tests {
     fn messages_name_file_line_key_and_suggestion() {
         let error = ScenarioError::Scenario(Box::new(KeyError {
             file: "scenarios/x.toml".into(),
-            line: 12,
+            line: Some(12),
             key: "workload.trace.columns.submit".to_owned(),
             problem: "no column \"submitt\" in scenarios/data/cip.csv.gz".to_owned(),
             suggestion: Some("submit".to_owned()),

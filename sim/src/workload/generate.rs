@@ -18,11 +18,10 @@ use super::trace::EXIT_1;
 use crate::host_list::host_list;
 
 /// What a generator needs to know of the rest of the scenario.
-pub(super) struct Generating<'a> {
+pub(super) struct Surroundings<'a> {
     pub(super) source: &'a Source,
     pub(super) defaults: &'a JobDefaults,
     pub(super) lab: &'a Lab,
-    pub(super) seed: u64,
     /// Where arrivals begin, unless the generator says otherwise.
     pub(super) start: Time,
     /// Where they end, unless the generator says otherwise.
@@ -30,6 +29,7 @@ pub(super) struct Generating<'a> {
 }
 
 /// A job type, checked.
+#[derive(Debug)]
 struct JobType {
     profile: Arc<str>,
     weight: f64,
@@ -42,6 +42,7 @@ struct JobType {
 }
 
 /// The children of a job type.
+#[derive(Debug)]
 struct Suite {
     /// Index of the job type of the children.
     child: usize,
@@ -50,33 +51,90 @@ struct Suite {
     min_hosts: u32,
 }
 
-impl Generating<'_> {
-    /// Appends the jobs of the generator at `workload.generate[index]`.
-    pub(super) fn append(
-        &self,
+/// A `[[workload.generate]]`, checked.
+#[derive(Debug)]
+pub(super) struct Generator {
+    /// Where it stands.
+    key: String,
+    name: Arc<str>,
+    arrivals: Arrivals,
+    extent: Extent,
+    /// At least one has a weight.
+    types: Vec<JobType>,
+}
+
+impl Generator {
+    /// Checks the generator at `workload.generate[index]`.
+    pub(super) fn checked(
+        surroundings: &Surroundings<'_>,
         index: usize,
         spec: &GenerateSpec,
-        drafts: &mut Vec<Draft>,
-    ) -> Result<(), ScenarioError> {
+    ) -> Result<Generator, ScenarioError> {
         let key = format!("workload.generate[{index}]");
-        let arrivals = Arrivals::checked(self.source, &format!("{key}.arrivals"), &spec.arrivals)?;
-        let extent = self.extent(&key, spec)?;
-        let types = self.types(&key, spec)?;
-        let mut stream = Concern::new(self.seed, &format!("arrivals {}", spec.name)).stream([0; 3]);
-        let times = arrivals
-            .times(extent, &mut stream)
-            .map_err(|problem| self.source.wrong(&format!("{key}.arrivals"), problem))?;
-        let concern = Concern::new(self.seed, &format!("jobs {}", spec.name));
-        let mix = Mix { workload: spec.name.as_str().into(), types, concern };
+        Ok(Generator {
+            arrivals: Arrivals::checked(surroundings.source, &format!("{key}.arrivals"), &spec.arrivals)?,
+            extent: surroundings.extent(&key, spec)?,
+            types: surroundings.types(&key, spec)?,
+            name: spec.name.as_str().into(),
+            key,
+        })
+    }
+
+    /// Appends the jobs of this seed.
+    ///
+    /// # Errors
+    /// There are more than a scenario may have.
+    pub(super) fn append(&self, source: &Source, seed: u64, drafts: &mut Vec<Draft>) -> Result<(), ScenarioError> {
+        let mut stream = Concern::new(seed, &format!("arrivals {}", self.name)).stream([0; 3]);
+        let times = self
+            .arrivals
+            .times(self.extent, &mut stream)
+            .map_err(|problem| source.wrong(&format!("{}.arrivals", self.key), problem))?;
+        let concern = Concern::new(seed, &format!("jobs {}", self.name));
         for (number, submit) in (0..).zip(times) {
-            mix.append(number, submit, drafts);
+            self.append_arrival(&concern, number, submit, drafts);
             if drafts.len() > JOBS_MAX {
-                return Err(self.source.wrong(&key, format_args!("comes to more than {JOBS_MAX} jobs")));
+                return Err(source.wrong(&self.key, format_args!("comes to more than {JOBS_MAX} jobs")));
             }
         }
         Ok(())
     }
 
+    /// The job that arrives as the `number`-th, and, if it is a suite, its children.
+    fn append_arrival(&self, concern: &Concern, number: u64, submit: Time, drafts: &mut Vec<Draft>) {
+        let mut stream = concern.stream([number, 0, 0]);
+        let Some(chosen) = self.pick(stream.unit()) else { return };
+        let parent = u32::try_from(drafts.len()).ok();
+        drafts.push(chosen.draft(submit, &self.name, &mut stream));
+        let Some(suite) = &chosen.suite else { return };
+        for child in 0..suite.children.next_count(&mut stream) {
+            let mut stream = concern.stream([number, 1, child.into()]);
+            let submit = submit + suite.delay.next_span(&mut stream);
+            let mut draft = self.types[suite.child].draft(submit, &self.name, &mut stream);
+            draft.job.parent = parent;
+            drafts.push(draft);
+            if drafts.len() > JOBS_MAX {
+                return;
+            }
+        }
+    }
+
+    /// The job type at this share, within (0, 1), of the summed weights.
+    fn pick(&self, share: f64) -> Option<&JobType> {
+        let mut point = share * self.types.iter().map(|one| one.weight).sum::<f64>();
+        let mut chosen = None;
+        for one in self.types.iter().filter(|one| one.weight > 0.0) {
+            chosen = Some(one);
+            if point < one.weight {
+                break;
+            }
+            point -= one.weight;
+        }
+        chosen
+    }
+}
+
+impl Surroundings<'_> {
     fn extent(&self, key: &str, spec: &GenerateSpec) -> Result<Extent, ScenarioError> {
         let from = spec.from.map_or(self.start, |from| from.time);
         let to = match spec.hours {
@@ -190,48 +248,6 @@ impl Generating<'_> {
                 .unwrap_or(Distribution::Constant(0.0)),
             min_hosts: suite.min_duts,
         })
-    }
-}
-
-/// The job types of a generator; at least one has a weight.
-struct Mix {
-    workload: Arc<str>,
-    types: Vec<JobType>,
-    concern: Concern,
-}
-
-impl Mix {
-    /// The job that arrives as the `number`-th, and, if it is a suite, its children.
-    fn append(&self, number: u64, submit: Time, drafts: &mut Vec<Draft>) {
-        let mut stream = self.concern.stream([number, 0, 0]);
-        let Some(chosen) = self.pick(stream.unit()) else { return };
-        let parent = u32::try_from(drafts.len()).ok();
-        drafts.push(chosen.draft(submit, &self.workload, &mut stream));
-        let Some(suite) = &chosen.suite else { return };
-        for child in 0..suite.children.next_count(&mut stream) {
-            let mut stream = self.concern.stream([number, 1, child.into()]);
-            let submit = submit + suite.delay.next_span(&mut stream);
-            let mut draft = self.types[suite.child].draft(submit, &self.workload, &mut stream);
-            draft.job.parent = parent;
-            drafts.push(draft);
-            if drafts.len() > JOBS_MAX {
-                return;
-            }
-        }
-    }
-
-    /// The job type at this share, within (0, 1), of the summed weights.
-    fn pick(&self, share: f64) -> Option<&JobType> {
-        let mut point = share * self.types.iter().map(|one| one.weight).sum::<f64>();
-        let mut chosen = None;
-        for one in self.types.iter().filter(|one| one.weight > 0.0) {
-            chosen = Some(one);
-            if point < one.weight {
-                break;
-            }
-            point -= one.weight;
-        }
-        chosen
     }
 }
 

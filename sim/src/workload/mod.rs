@@ -42,7 +42,8 @@
 //! One file is read in one direction, each step handing checked values to the next:
 //!
 //! * `source`: the file's text, and from a dotted key back to its line; `error`: what is said when something is wrong.
-//! * `file`: keys and types as they are written. `load`: the steps, in order.
+//! * `file`: keys and types as they are written. `load`: the steps, in order. `scenario`: what they come to, [`Scenario`];
+//!   a seed makes a plan of it.
 //! * `lab`: hosts and drones. `jobs`: what all jobs have in common.
 //! * `trace`: recorded jobs, as `csv_trace` (with `columns`) or `swf` read them; `background`: those that a trace does
 //!   not show.
@@ -72,6 +73,7 @@ mod normal;
 mod outages;
 mod plan;
 mod random;
+mod scenario;
 mod source;
 mod swf;
 mod trace;
@@ -80,4 +82,5 @@ pub use error::{KeyError, ScenarioError, ValueError};
 pub use load::load;
 pub use plan::{Behaviour, DronePlan, Ending, HostPlan, JobPlan, Outage, OutageEffect, Placement, Plan, ProcessStart};
 pub use random::{Concern, Stream};
+pub use scenario::Scenario;
 pub(crate) use source::meant;

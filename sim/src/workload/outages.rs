@@ -6,10 +6,10 @@ use yardmaster_engine::{Span, Time};
 
 use super::distribution::Distribution;
 use super::error::ScenarioError;
-use super::file::{AvailabilitySpec, EffectSpec, OutageSpec};
+use super::file::{AvailabilitySpec, EffectSpec, File, OutageSpec};
 use super::lab::Lab;
 use super::plan::{Outage, OutageEffect};
-use super::random::Concern;
+use super::random::{Concern, Stream};
 use super::source::Source;
 use super::trace::{TraceData, TraceJob};
 use crate::host_list::host_list;
@@ -18,7 +18,7 @@ use crate::host_list::host_list;
 const OUTAGES_MAX: usize = 5_000_000;
 
 /// Outages as they are collected: for each effect and host the times between which it is out, in any order.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Outages {
     spans: BTreeMap<(OutageEffect, u32), Vec<(Time, Time)>>,
     count: usize,
@@ -56,54 +56,6 @@ impl Outages {
         list
     }
 
-    /// The outages of `[[outage]]` at this index, up to the horizon.
-    pub(super) fn add_listed(
-        &mut self,
-        source: &Source,
-        index: usize,
-        spec: &OutageSpec,
-        lab: &Lab,
-        seed: u64,
-        [start, horizon]: [Time; 2],
-    ) -> Result<(), ScenarioError> {
-        let key = format!("outage[{index}]");
-        let hosts = listed_hosts(source, &key, spec, lab)?;
-        let effect = match spec.effect {
-            None | Some(EffectSpec::Broken) => OutageEffect::Fails,
-            Some(EffectSpec::Offline) => OutageEffect::Locked,
-        };
-        let lasting = Distribution::checked(source, &format!("{key}.hours_lasting"), &spec.hours_lasting)?;
-        let between = Distribution::optional(source, &format!("{key}.hours_between"), spec.hours_between.as_ref())?;
-        let concern = Concern::new(seed, &format!("outage {index}"));
-        for host in hosts {
-            let mut stream = concern.stream([host.into(), 0, 0]);
-            match (&between, spec.at) {
-                (None, Some(at)) => self.add(effect, host, at.time, at.time + hours(&lasting, stream.unit())),
-                (Some(between), None) => {
-                    let mut from = start;
-                    loop {
-                        from += hours(between, stream.unit());
-                        if from >= horizon {
-                            break;
-                        }
-                        if self.count >= OUTAGES_MAX {
-                            return Err(source.wrong(&key, format_args!("comes to more than {OUTAGES_MAX} outages")));
-                        }
-                        let to = from + hours(&lasting, stream.unit());
-                        self.add(effect, host, from, to);
-                        from = to;
-                    }
-                }
-                _ => {
-                    return Err(
-                        source.wrong(&key, "needs exactly one of hours_between (again and again) and at (once)")
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// What a trace tells of boards out of service, without a look at when any waiting job was started; see
     /// docs/reality.md. A board that is in service gets its health check every few hours, so a board from which nothing
     /// was heard for longer was out from the end of its last job to the submission of its next, as a rule a check. After
@@ -115,7 +67,7 @@ impl Outages {
         spec: &AvailabilitySpec,
         trace: &TraceData,
         lab: &Lab,
-        [start, horizon]: [Time; 2],
+        start: Time,
     ) -> Result<(), ScenarioError> {
         if !(spec.silence_hours > 0.0 && spec.silence_hours <= 1e6) {
             return Err(source.wrong("lab.availability.silence_hours", "must be > 0 and at most 1,000,000"));
@@ -143,10 +95,120 @@ impl Outages {
             }
             let end = trace.window.to.unwrap_or(last_heard);
             if end - last_heard > silence || (failed_check && spec.after_failed_check) {
-                self.add(OutageEffect::Silent, host, last_heard, horizon);
+                self.add(OutageEffect::Silent, host, last_heard, Time::MAX);
             }
         }
         Ok(())
+    }
+}
+
+/// Everything of a scenario that takes hosts out of service.
+#[derive(Debug)]
+pub(super) struct OutagePlan {
+    listed: Vec<ListedOutage>,
+    /// What a trace shows.
+    inferred: Outages,
+}
+
+/// An `[[outage]]`, checked.
+#[derive(Debug)]
+struct ListedOutage {
+    hosts: Vec<u32>,
+    effect: OutageEffect,
+    when: When,
+    hours_lasting: Distribution,
+}
+
+/// When an outage begins.
+#[derive(Debug)]
+enum When {
+    Once(Time),
+    HoursAfterTheLast(Distribution),
+}
+
+impl OutagePlan {
+    /// Checks every `[[outage]]`, and infers from the trace what `[lab.availability]` asks for.
+    pub(super) fn checked(
+        source: &Source,
+        file: &File,
+        lab: &Lab,
+        trace: Option<&TraceData>,
+        start: Time,
+    ) -> Result<OutagePlan, ScenarioError> {
+        let outages = file.outage.iter().enumerate();
+        let listed = outages.map(|(index, spec)| ListedOutage::checked(source, index, spec, lab));
+        let listed = listed.collect::<Result<_, _>>()?;
+        let mut inferred = Outages::default();
+        if let (Some(spec), Some(trace)) = (&file.lab.availability, trace) {
+            if file.workload.trace.as_ref().is_some_and(|spec| spec.compress.is_some_and(|factor| factor != 1.0)) {
+                return Err(source.wrong("lab.availability", "cannot be inferred where time is compressed"));
+            }
+            inferred.add_inferred(source, spec, trace, lab, start)?;
+        }
+        Ok(OutagePlan { listed, inferred })
+    }
+
+    /// The outages of this seed that begin between the two moments.
+    ///
+    /// # Errors
+    /// There are more than a scenario may have.
+    pub(super) fn draw(&self, source: &Source, seed: u64, extent: [Time; 2]) -> Result<Outages, ScenarioError> {
+        let mut outages = self.inferred.clone();
+        for (index, listed) in self.listed.iter().enumerate() {
+            let concern = Concern::new(seed, &format!("outage {index}"));
+            for host in &listed.hosts {
+                listed
+                    .add(*host, concern.stream([(*host).into(), 0, 0]), extent, &mut outages)
+                    .map_err(|problem| source.wrong(&format!("outage[{index}]"), problem))?;
+            }
+        }
+        Ok(outages)
+    }
+}
+
+impl ListedOutage {
+    fn checked(source: &Source, index: usize, spec: &OutageSpec, lab: &Lab) -> Result<ListedOutage, ScenarioError> {
+        let key = format!("outage[{index}]");
+        let hosts = listed_hosts(source, &key, spec, lab)?;
+        let effect = match spec.effect {
+            None | Some(EffectSpec::Broken) => OutageEffect::Fails,
+            Some(EffectSpec::Offline) => OutageEffect::Locked,
+        };
+        let hours_lasting = Distribution::checked(source, &format!("{key}.hours_lasting"), &spec.hours_lasting)?;
+        let between = Distribution::optional(source, &format!("{key}.hours_between"), spec.hours_between.as_ref())?;
+        let when = match (between, spec.at) {
+            (None, Some(at)) => When::Once(at.time),
+            (Some(between), None) => When::HoursAfterTheLast(between),
+            _ => {
+                let problem = "needs exactly one of hours_between (again and again) and at (once)";
+                return Err(source.wrong(&key, problem));
+            }
+        };
+        Ok(ListedOutage { hosts, effect, when, hours_lasting })
+    }
+
+    /// Adds what this stream says of a host.
+    fn add(&self, host: u32, mut stream: Stream, [start, horizon]: [Time; 2], to: &mut Outages) -> Result<(), String> {
+        let between = match &self.when {
+            When::Once(at) => {
+                to.add(self.effect, host, *at, *at + hours(&self.hours_lasting, stream.unit()));
+                return Ok(());
+            }
+            When::HoursAfterTheLast(between) => between,
+        };
+        let mut from = start;
+        loop {
+            from += hours(between, stream.unit());
+            if from >= horizon {
+                return Ok(());
+            }
+            if to.count >= OUTAGES_MAX {
+                return Err(format!("comes to more than {OUTAGES_MAX} outages"));
+            }
+            let end = from + hours(&self.hours_lasting, stream.unit());
+            to.add(self.effect, host, from, end);
+            from = end;
+        }
     }
 }
 

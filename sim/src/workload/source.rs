@@ -16,10 +16,12 @@ const SCENARIO_BYTES_MAX: u64 = 16 << 20;
 /// The largest data file, in bytes after decompression.
 const DATA_BYTES_MAX: u64 = 1 << 30;
 
-/// A scenario file's text. Kept while the file is checked, so that every complaint can name a line.
+/// Where a scenario comes from. Kept with it, so that every complaint can name the file and, where there is one, a line.
+#[derive(Debug)]
 pub(super) struct Source {
     path: PathBuf,
-    text: String,
+    /// `None` where the scenario is a table that a program has made or changed.
+    text: Option<String>,
 }
 
 impl Source {
@@ -28,14 +30,25 @@ impl Source {
         let failed = |problem: String| ScenarioError::Read { file: path.to_owned(), problem };
         let bytes = read_limited(path, SCENARIO_BYTES_MAX).map_err(|error| failed(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8 text".to_owned()))?;
-        Ok(Source { path: path.to_owned(), text })
+        Ok(Source { path: path.to_owned(), text: Some(text) })
+    }
+
+    /// For a table: paths in it are relative to where `path` lies, and complaints name `path`.
+    pub(super) fn of_table(path: &Path) -> Source {
+        Source { path: path.to_owned(), text: None }
     }
 
     /// The file's keys and values, types checked, meaning not.
     pub(super) fn parse(&self) -> Result<File, ScenarioError> {
         let syntax = |error: &toml::de::Error| self.at_offset(error.span(), "", error.message(), None);
-        let deserializer = toml::Deserializer::parse(&self.text).map_err(|error| syntax(&error))?;
+        let text = self.text.as_deref().unwrap_or_default();
+        let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
         serde_path_to_error::deserialize(deserializer).map_err(|error| self.mistyped(error))
+    }
+
+    /// The keys and values of a table, types checked, meaning not.
+    pub(super) fn parse_table(&self, table: toml::Table) -> Result<File, ScenarioError> {
+        serde_path_to_error::deserialize(table).map_err(|error| self.mistyped(error))
     }
 
     fn mistyped(&self, error: serde_path_to_error::Error<toml::de::Error>) -> ScenarioError {
@@ -61,8 +74,7 @@ impl Source {
 
     /// The same with a suggestion.
     pub(super) fn wrong_name(&self, key: &str, problem: impl Display, suggestion: Option<String>) -> ScenarioError {
-        let offset = self.offset_of(key);
-        self.at_offset(Some(offset..offset), key, &problem.to_string(), suggestion)
+        self.at_offset(None, key, &problem.to_string(), suggestion)
     }
 
     fn at_offset(
@@ -72,37 +84,18 @@ impl Source {
         problem: &str,
         suggestion: Option<String>,
     ) -> ScenarioError {
-        let offset = span.map_or_else(|| self.offset_of(key), |span| span.start);
-        let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
+        let line = self.text.as_ref().map(|text| {
+            let offset = span.map_or_else(|| offset_of(text, key), |span| span.start);
+            let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+            1 + before.iter().filter(|byte| **byte == b'\n').count()
+        });
         ScenarioError::Scenario(Box::new(KeyError {
             file: self.path.clone(),
-            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+            line,
             key: key.to_owned(),
             problem: problem.to_owned(),
             suggestion,
         }))
-    }
-
-    /// Where the key stands, or else the nearest of its parents that is there.
-    fn offset_of(&self, key: &str) -> usize {
-        let Ok(document) = DeTable::parse(&self.text) else { return 0 };
-        let root = DeValue::Table(document.into_inner());
-        let (mut offset, mut value) = (0, &root);
-        for segment in key.split(['.', '[']).map(|segment| segment.trim_end_matches(']')) {
-            let next = match value {
-                DeValue::Table(table) => table.get_key_value(segment).map(|(key, value)| (key.span().start, value)),
-                DeValue::Array(array) => segment
-                    .parse()
-                    .ok()
-                    .and_then(|index: usize| array.get(index))
-                    .map(|value| (value.span().start, value)),
-                _ => None,
-            };
-            let Some((start, inner)) = next else { break };
-            offset = start;
-            value = inner.get_ref();
-        }
-        offset
     }
 
     /// A path that the scenario gives, seen from where the scenario lies.
@@ -119,6 +112,26 @@ impl Source {
     }
 }
 
+/// Where the key stands, or else the nearest of its parents that is there.
+fn offset_of(text: &str, key: &str) -> usize {
+    let Ok(document) = DeTable::parse(text) else { return 0 };
+    let root = DeValue::Table(document.into_inner());
+    let (mut offset, mut value) = (0, &root);
+    for segment in key.split(['.', '[']).map(|segment| segment.trim_end_matches(']')) {
+        let next = match value {
+            DeValue::Table(table) => table.get_key_value(segment).map(|(key, value)| (key.span().start, value)),
+            DeValue::Array(array) => {
+                segment.parse().ok().and_then(|index: usize| array.get(index)).map(|value| (value.span().start, value))
+            }
+            _ => None,
+        };
+        let Some((start, inner)) = next else { break };
+        offset = start;
+        value = inner.get_ref();
+    }
+    offset
+}
+
 /// The name that was probably meant, where the message says that a name is unknown and which ones are known. serde quotes
 /// them all in backticks; the scheduler's own vocabularies say `unknown … "word": expected one of A, B`.
 pub(crate) fn meant(message: &str) -> Option<String> {
@@ -131,6 +144,7 @@ pub(crate) fn meant(message: &str) -> Option<String> {
 }
 
 /// A data file that a scenario names, decompressed.
+#[derive(Debug)]
 pub(super) struct DataFile {
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,

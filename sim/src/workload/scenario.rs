@@ -1,0 +1,151 @@
+//! A scenario that has been read and checked: everything about it that needs no luck. A seed makes a plan of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use yardmaster_engine::{Settings, Span, Time};
+
+use super::background::Background;
+use super::behaviour::{Habits, WorkloadBehaviour};
+use super::error::ScenarioError;
+use super::generate::Generator;
+use super::jobs::{Draft, JOBS_MAX, in_order};
+use super::load;
+use super::outages::OutagePlan;
+use super::plan::{DronePlan, HostPlan, JobPlan, Plan};
+use super::source::Source;
+
+/// A workload scenario, read and checked, data files included. Threads may share it, each drawing plans from seeds of
+/// its own: what is drawn depends on the scenario and the seed only.
+#[derive(Debug)]
+pub struct Scenario {
+    pub(super) source: Source,
+    pub(super) name: String,
+    pub(super) about: String,
+    pub(super) settings: Settings,
+    pub(super) start: Time,
+    pub(super) end: Option<Time>,
+    pub(super) unix_time: bool,
+    pub(super) hosts: Vec<HostPlan>,
+    pub(super) drones: Vec<DronePlan>,
+    /// The jobs of a trace.
+    pub(super) recorded: Vec<Draft>,
+    pub(super) background: Option<Background>,
+    pub(super) generators: Vec<Generator>,
+    pub(super) outages: OutagePlan,
+    pub(super) habits: Arc<[Habits]>,
+}
+
+impl Scenario {
+    /// Reads the workload scenario at `path`, and the data files that it names; paths within it are relative to it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or something in it is wrong: the error names the file, the line and the key or column.
+    pub fn read(path: &Path) -> Result<Scenario, ScenarioError> {
+        let source = Source::read(path)?;
+        let file = source.parse()?;
+        load::check(source, file)
+    }
+
+    /// The same for a table that a program has made, or read and changed. `path` is the file that it stands for: paths
+    /// in the table are relative to the folder of that file, which need not exist.
+    ///
+    /// # Errors
+    /// As for [`Scenario::read`]; what is wrong with the table is named by its key, without a line.
+    pub fn from_table(table: toml::Table, path: &Path) -> Result<Scenario, ScenarioError> {
+        let source = Source::of_table(path);
+        let file = source.parse_table(table)?;
+        load::check(source, file)
+    }
+
+    /// The plan of this seed: the same one whenever, wherever and on which thread it is drawn.
+    ///
+    /// # Errors
+    /// The seed's jobs or outages come to more than a scenario may have, or to none at all.
+    pub fn plan(&self, seed: u64) -> Result<Plan, ScenarioError> {
+        let (jobs, tests) = in_order(self.drafts(seed)?);
+        if let Some(first) = jobs.first()
+            && first.submit < self.start
+        {
+            return Err(self.source.wrong("start", "is later than the first submission"));
+        }
+        let horizon = self.end.unwrap_or_else(|| last_moment(&jobs));
+        Ok(Plan {
+            name: self.name.clone(),
+            about: self.about.clone(),
+            settings: self.settings.clone(),
+            start: self.start,
+            end: self.end,
+            unix_time: self.unix_time,
+            hosts: self.hosts.clone(),
+            drones: self.drones.clone(),
+            jobs,
+            behaviour: Box::new(WorkloadBehaviour::new(self.habits.clone(), tests, seed)),
+            outages: self.outages.draw(&self.source, seed, [self.start, horizon])?.into_list([self.start, horizon]),
+        })
+    }
+
+    fn drafts(&self, seed: u64) -> Result<Vec<Draft>, ScenarioError> {
+        let mut drafts = self.recorded.clone();
+        if let Some(background) = &self.background {
+            background.append(seed, &mut drafts);
+        }
+        for generator in &self.generators {
+            generator.append(&self.source, seed, &mut drafts)?;
+        }
+        if drafts.len() > JOBS_MAX {
+            return Err(self.source.wrong("workload", format_args!("comes to more than {JOBS_MAX} jobs")));
+        }
+        if drafts.is_empty() {
+            let problem = "has no jobs: it needs a [workload.trace] or a [[workload.generate]]";
+            return Err(self.source.wrong("workload", problem));
+        }
+        Ok(drafts)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is about, one sentence.
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// The scheduler's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The moment of the first tick.
+    pub fn start(&self) -> Time {
+        self.start
+    }
+
+    /// When a run stops although jobs are left; `None` = it goes on until every job has ended.
+    pub fn end(&self) -> Option<Time> {
+        self.end
+    }
+
+    /// Whether times are Unix time.
+    pub fn unix_time(&self) -> bool {
+        self.unix_time
+    }
+
+    /// The hosts, in the order of [`Plan::hosts`].
+    pub fn hosts(&self) -> &[HostPlan] {
+        &self.hosts
+    }
+
+    /// The drones.
+    pub fn drones(&self) -> &[DronePlan] {
+        &self.drones
+    }
+}
+
+/// When the last job will have run into its time limit: nothing can wait longer.
+fn last_moment(jobs: &[JobPlan]) -> Time {
+    let last = |job: &JobPlan| job.submit + job.timeout + job.max_runtime;
+    jobs.iter().map(last).max().unwrap_or(Time(0)) + Span::from_hours(1)
+}
