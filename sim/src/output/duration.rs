@@ -9,7 +9,7 @@ const DAY: i64 = 24 * HOUR;
 
 /// A duration in microseconds in its two largest units: `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. Below ten seconds
 /// it has one decimal, if that is not zero.
-pub(super) fn readable_duration(microseconds: i64) -> String {
+pub(crate) fn readable_duration(microseconds: i64) -> String {
     let sign = if microseconds < 0 { "−" } else { "" };
     // No duration is as long as an i64 goes, but its absolute value must not overflow.
     let length = microseconds.saturating_abs();

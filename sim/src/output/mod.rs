@@ -29,6 +29,7 @@ mod tests;
 mod write;
 
 pub use decimal::Decimal;
+pub(crate) use duration::readable_duration;
 pub use digest::digest;
 pub use performance::Performance;
 pub use quantiles::Distribution;

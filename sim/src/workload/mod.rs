@@ -83,4 +83,4 @@ pub use load::load;
 pub use plan::{Behaviour, DronePlan, Ending, HostPlan, JobPlan, Outage, OutageEffect, Placement, Plan, ProcessStart};
 pub use random::{Concern, Stream};
 pub use scenario::Scenario;
-pub(crate) use source::meant;
+pub(crate) use source::{Source, meant};

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{KeyError, ScenarioError, ValueError, nearest};
@@ -18,7 +19,7 @@ const DATA_BYTES_MAX: u64 = 1 << 30;
 
 /// Where a scenario comes from. Kept with it, so that every complaint can name the file and, where there is one, a line.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     /// `None` where the scenario is a table that a program has made or changed.
     text: Option<String>,
@@ -26,7 +27,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Reads the file, plain or gzipped.
-    pub(super) fn read(path: &Path) -> Result<Source, ScenarioError> {
+    pub(crate) fn read(path: &Path) -> Result<Source, ScenarioError> {
         let failed = |problem: String| ScenarioError::Read { file: path.to_owned(), problem };
         let bytes = read_limited(path, SCENARIO_BYTES_MAX).map_err(|error| failed(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8 text".to_owned()))?;
@@ -39,7 +40,7 @@ impl Source {
     }
 
     /// The file's keys and values, types checked, meaning not.
-    pub(super) fn parse(&self) -> Result<File, ScenarioError> {
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ScenarioError> {
         let syntax = |error: &toml::de::Error| self.at_offset(error.span(), "", error.message(), None);
         let text = self.text.as_deref().unwrap_or_default();
         let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
@@ -68,7 +69,7 @@ impl Source {
     }
 
     /// A complaint about the value of this key, or, where the file does not have it, about what should have held it.
-    pub(super) fn wrong(&self, key: &str, problem: impl Display) -> ScenarioError {
+    pub(crate) fn wrong(&self, key: &str, problem: impl Display) -> ScenarioError {
         self.wrong_name(key, problem, None)
     }
 
@@ -99,7 +100,7 @@ impl Source {
     }
 
     /// A path that the scenario gives, seen from where the scenario lies.
-    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+    pub(crate) fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
@@ -152,7 +153,7 @@ pub(super) struct DataFile {
 
 impl DataFile {
     /// A complaint about a value.
-    pub(super) fn wrong(&self, line: u64, column: &str, value: &str, problem: impl Display) -> ScenarioError {
+    pub(crate) fn wrong(&self, line: u64, column: &str, value: &str, problem: impl Display) -> ScenarioError {
         self.wrong_name(line, column, value, problem, None)
     }
 

@@ -6,12 +6,28 @@ use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 /// A figure estimated from replications, with a confidence interval around it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The point estimate.
+    /// The point estimate. Infinite: the wait of jobs that never started.
+    #[serde(with = "unbounded")]
     pub value: f64,
     /// Lower end of the interval.
+    #[serde(with = "unbounded")]
     pub low: f64,
     /// Upper end of the interval.
+    #[serde(with = "unbounded")]
     pub high: f64,
+}
+
+/// JSON has no infinity: it is written as null.
+mod unbounded {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.serialize_none() }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
+    }
 }
 
 impl Estimate {
@@ -118,6 +134,10 @@ pub fn difference_of_shares(one: &[(u64, u64)], other: &[(u64, u64)], confidence
 ///
 /// `sections` are the replications' own quantiles; those without jobs are left out by the caller.
 pub fn quantile(pooled: f64, sections: &[f64], confidence: f64) -> Estimate {
+    if pooled.is_infinite() {
+        let low = sections.iter().copied().fold(f64::INFINITY, f64::min);
+        return Estimate { value: pooled, low, high: f64::INFINITY };
+    }
     let squares = sections.iter().map(|section| (section - pooled) * (section - pooled)).sum();
     let estimate = Estimate::around(pooled, half_width(sections.len(), squares, confidence));
     estimate.within(0.0, f64::INFINITY)

@@ -1,0 +1,377 @@
+//! Changes of a scenario, made to its table before it is read: what a plan changes, a person could have written.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use toml::{Table, Value};
+
+use crate::host_list::host_list;
+
+/// Why a scenario cannot be changed so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatchError(String);
+
+impl PatchError {
+    pub(super) fn new(problem: impl Display) -> PatchError {
+        PatchError(problem.to_string())
+    }
+}
+
+fn tables<'a>(scenario: &'a mut Table, key: &str) -> Result<&'a mut Vec<Value>, PatchError> {
+    let list = scenario.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+    list.as_array_mut().ok_or_else(|| PatchError::new(format_args!("{key} is not a list of tables in the scenario")))
+}
+
+fn names(entry: &Table) -> Result<Vec<String>, PatchError> {
+    let text = entry.get("name").and_then(Value::as_str).unwrap_or_default();
+    host_list(text).map_err(|problem| PatchError::new(format_args!("the host list {text:?} {problem}")))
+}
+
+/// The kind of the hosts of an entry, as the scenario's reader has it: given, or the first `board:` or `type:` label.
+fn kind(entry: &Table) -> &str {
+    let labels = entry.get("labels").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let of_label = |label: &'_ str| match label.split_once(':') {
+        Some(("board" | "type", kind)) => Some(kind.len()),
+        _ => None,
+    };
+    let by_label = labels.clone().find_map(|label| of_label(label).map(|length| &label[label.len() - length..]));
+    entry.get("kind").and_then(Value::as_str).or(by_label).unwrap_or("host")
+}
+
+/// Lets there be so many hosts of a kind: more like the last of them, or fewer, the last ones first.
+pub(super) fn set_hosts(scenario: &mut Table, kind_wanted: &str, count: u32) -> Result<(), PatchError> {
+    let entries = tables(scenario, "host")?;
+    let is_of_kind = |value: &Value| value.as_table().is_some_and(|entry| kind(entry) == kind_wanted);
+    let places: Vec<usize> = (0..entries.len()).filter(|place| is_of_kind(&entries[*place])).collect();
+    resize(entries, &places, kind_wanted, count)
+}
+
+/// Lets there be so many drones like this one.
+pub(super) fn set_drones(scenario: &mut Table, drone: &str, count: u32) -> Result<(), PatchError> {
+    let entries = tables(scenario, "drone")?;
+    let is_it = |value: &Value| {
+        value.as_table().and_then(|entry| names(entry).ok()).is_some_and(|names| names.iter().any(|name| name == drone))
+    };
+    let places: Vec<usize> = (0..entries.len()).filter(|place| is_it(&entries[*place])).collect();
+    resize(entries, &places, drone, count)
+}
+
+/// Makes the entries at these places name so many machines in all.
+fn resize(entries: &mut Vec<Value>, places: &[usize], what: &str, count: u32) -> Result<(), PatchError> {
+    let Some(last) = places.last().copied() else {
+        return Err(PatchError::new(format_args!(
+            "the scenario has no [[host]] or [[drone]] {what:?} that could be had more or fewer of"
+        )));
+    };
+    let mut left = count as usize;
+    for place in places {
+        let Some(entry) = entries[*place].as_table_mut() else { continue };
+        let mut kept = names(entry)?;
+        kept.truncate(left);
+        left -= kept.len();
+        entry.insert("name".to_owned(), Value::String(kept.join(",")));
+    }
+    if left > 0
+        && let Some(model) = entries[last].as_table().cloned()
+    {
+        let taken: BTreeSet<String> =
+            entries.iter().filter_map(Value::as_table).filter_map(|entry| names(entry).ok()).flatten().collect();
+        let new = (1..).map(|number| format!("{what}-added{number}")).filter(|name| !taken.contains(name));
+        let mut added = model;
+        added.insert("name".to_owned(), Value::String(new.take(left).collect::<Vec<_>>().join(",")));
+        entries.insert(last + 1, Value::Table(added));
+    }
+    let is_empty = |value: &Value| value.get("name").and_then(Value::as_str) == Some("");
+    entries.retain(|entry| !is_empty(entry));
+    Ok(())
+}
+
+/// Gives a drone, or each, room for so many processes.
+pub(super) fn set_drone_processes(scenario: &mut Table, drone: Option<&str>, count: u32) -> Result<(), PatchError> {
+    let entries = tables(scenario, "drone")?;
+    let mut found = false;
+    for entry in entries.iter_mut().filter_map(Value::as_table_mut) {
+        if drone.is_none_or(|drone| names(entry).is_ok_and(|names| names.iter().any(|name| name == drone))) {
+            entry.insert("max_processes".to_owned(), Value::Integer(i64::from(count)));
+            found = true;
+        }
+    }
+    match (found, drone) {
+        (true, _) => Ok(()),
+        (false, None) => {
+            let drone = [("name", Value::from("drone1")), ("max_processes", Value::from(i64::from(count)))];
+            let drone: Table = drone.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+            entries.push(Value::Table(drone));
+            Ok(())
+        }
+        (false, Some(drone)) => Err(PatchError::new(format_args!("the scenario has no [[drone]] {drone:?}"))),
+    }
+}
+
+/// Lets more or less arrive, of a generator or of shared bursts by name, or of all of them.
+///
+/// Generators that only take part in shared bursts arrive as these do: they are not multiplied a second time.
+pub(super) fn scale_arrivals(scenario: &mut Table, name: Option<&str>, factor: f64) -> Result<(), PatchError> {
+    let Some(workload) = scenario.get_mut("workload").and_then(Value::as_table_mut) else {
+        return Err(PatchError::new("the scenario has no [workload]"));
+    };
+    let mut scaled = false;
+    let is_meant = |entry: &Table| name.is_none_or(|name| entry.get("name").and_then(Value::as_str) == Some(name));
+    for list in ["generate", "bursts"] {
+        let entries = workload.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for entry in entries.filter_map(Value::as_table_mut).filter(|entry| is_meant(entry)) {
+            scaled |= scale_rates(entry, factor);
+        }
+    }
+    if scaled {
+        return Ok(());
+    }
+    Err(PatchError::new(match name {
+        Some(name) => format!("no generator and no bursts called {name:?} have rates (per_hour, minutes, chance)"),
+        None => "a recorded workload cannot be multiplied: fit it first (yardmaster-sim fit)".to_owned(),
+    }))
+}
+
+/// Multiplies the rates of a generator or of bursts.
+fn scale_rates(entry: &mut Table, factor: f64) -> bool {
+    if let Some(rate) = entry.get_mut("per_hour") {
+        scale(rate, factor);
+        return true;
+    }
+    let Some((arrivals, spec)) = entry.get_mut("arrivals").and_then(Value::as_table_mut).and_then(|kinds| kinds.iter_mut().next())
+    else {
+        return false;
+    };
+    match arrivals.as_str() {
+        "every" => match spec.get_mut("minutes") {
+            Some(minutes) => scale(minutes, 1.0 / factor),
+            None => return false,
+        },
+        _ => match spec.get_mut("per_hour") {
+            Some(rate) => scale(rate, factor),
+            None => return false,
+        },
+    }
+    true
+}
+
+/// Multiplies a number, or all of a list.
+fn scale(value: &mut Value, factor: f64) {
+    match value {
+        Value::Integer(number) => *value = Value::Float(*number as f64 * factor),
+        Value::Float(number) => *number *= factor,
+        Value::Array(numbers) => numbers.iter_mut().for_each(|number| scale(number, factor)),
+        Value::String(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Table(_) => {}
+    }
+}
+
+/// Lets processes of a kind take longer or shorter, wherever the scenario says how long they take.
+pub(super) fn scale_runtimes(scenario: &mut Table, kind: &str, factor: f64) -> Result<(), PatchError> {
+    let mut scaled = false;
+    if let Some(process) =
+        scenario.get_mut("processes").and_then(|processes| processes.get_mut(kind)).and_then(Value::as_table_mut)
+    {
+        scaled |= scale_runtime(process, factor)?;
+        let by_kind = process.get_mut("kind").and_then(Value::as_table_mut).into_iter().flat_map(Table::iter_mut);
+        for (_, of_kind) in by_kind {
+            scaled |= of_kind.as_table_mut().map_or(Ok(false), |of_kind| scale_runtime(of_kind, factor))?;
+        }
+    }
+    if kind == "test" {
+        let generators = scenario.get_mut("workload").and_then(|workload| workload.get_mut("generate"));
+        for generator in generators.and_then(Value::as_array_mut).into_iter().flatten() {
+            let mix = generator.get_mut("mix").and_then(Value::as_array_mut).into_iter().flatten();
+            for job_type in mix.filter_map(Value::as_table_mut) {
+                scaled |= scale_runtime(job_type, factor)?;
+            }
+        }
+    }
+    if scaled {
+        return Ok(());
+    }
+    Err(PatchError::new(format_args!("the scenario does not say how long a {kind} takes; give [processes.{kind}] a runtime")))
+}
+
+fn scale_runtime(holder: &mut Table, factor: f64) -> Result<bool, PatchError> {
+    let Some(runtime) = holder.get_mut("runtime") else { return Ok(false) };
+    let Some((kind, spec)) = runtime.as_table_mut().and_then(|kinds| kinds.iter_mut().next()) else {
+        scale(runtime, factor);
+        return Ok(true);
+    };
+    let in_seconds: &[&str] = match kind.as_str() {
+        "exponential" => &["mean", "max"],
+        "lognormal" => &["median", "p95", "max"],
+        "weibull" => &["scale", "max"],
+        "constant" | "uniform" | "quantiles" => {
+            scale(spec, factor);
+            return Ok(true);
+        }
+        other => {
+            return Err(PatchError::new(format_args!(
+                "a runtime of the distribution {other:?} cannot be multiplied; write it as quantiles"
+            )));
+        }
+    };
+    for key in in_seconds {
+        if let Some(value) = spec.get_mut(key) {
+            scale(value, factor);
+        }
+    }
+    Ok(true)
+}
+
+/// Sets a dotted key; `host[0].locked` means one of a list.
+pub(super) fn set_key(scenario: &mut Table, key: &str, value: Value) -> Result<(), PatchError> {
+    let mut segments: Vec<&str> = key.split(['.', '[']).map(|segment| segment.trim_end_matches(']')).collect();
+    let Some(last) = segments.pop().filter(|last| !last.is_empty()) else {
+        return Err(PatchError::new("the key is empty"));
+    };
+    let mut table = scenario;
+    let mut segments = segments.into_iter().peekable();
+    while let Some(segment) = segments.next() {
+        let next = table.entry(segment).or_insert_with(|| Value::Table(Table::new()));
+        let next = match (next, segments.peek().and_then(|index| index.parse::<usize>().ok())) {
+            (Value::Array(list), Some(index)) => {
+                segments.next();
+                list.get_mut(index)
+            }
+            (other, _) => Some(other),
+        };
+        let missing = || PatchError::new(format_args!("the scenario has no table at {segment:?} of {key}"));
+        table = next.and_then(Value::as_table_mut).ok_or_else(missing)?;
+    }
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// What stands at a dotted key.
+pub(super) fn get_key<'a>(scenario: &'a Table, key: &str) -> Option<&'a Value> {
+    let mut segments = key.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
+    let first = scenario.get(segments.next()?)?;
+    segments.try_fold(first, |value, segment| match value {
+        Value::Array(list) => list.get(segment.parse::<usize>().ok()?),
+        Value::Table(table) => table.get(segment),
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => None,
+    })
+}
+
+/// Merges a table: tables become one, lists of tables grow, anything else is replaced.
+pub(super) fn merge(into: &mut Table, from: &Table) {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (Some(Value::Table(present)), Value::Table(new)) => merge(present, new),
+            (Some(Value::Array(present)), Value::Array(new)) if new.iter().all(Value::is_table) => {
+                present.extend(new.iter().cloned());
+            }
+            (Some(present), new) => *present = new.clone(),
+            (None, new) => drop(into.insert(key.clone(), new.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lab() -> Table {
+        r#"
+        name = "lab"
+        settings = { max_parse_processes = 5 }
+        host = [
+          { name = "eve[1-3]", labels = ["pool:a", "board:eve"] },
+          { name = "kevin1", kind = "kevin" },
+          { name = "eve9", kind = "eve", dirty = true },
+        ]
+        drone = [{ name = "d[1-2]", max_processes = 10 }]
+        processes.repair = { runtime = { lognormal = { median = 100, sigma = 1 } }, kind.eve = { runtime = 30 } }
+        [workload]
+        bursts = [{ name = "pushes", per_hour = [1, 2] }]
+        [[workload.generate]]
+        name = "ci"
+        arrivals = { on = { bursts = "pushes", chance = 0.5, size = 3 } }
+        mix = [{ profile = "boot", runtime = { quantiles = [1, 2.5] } }]
+        [[workload.generate]]
+        name = "checks"
+        arrivals = { every = { minutes = 60 } }
+        "#
+        .parse()
+        .expect("TOML")
+    }
+
+    fn machines(lab: &Table, list: &str) -> Vec<String> {
+        let entries = lab[list].as_array().expect("a list");
+        entries.iter().flat_map(|entry| names(entry.as_table().expect("a table")).expect("host lists")).collect()
+    }
+
+    #[test]
+    fn hosts_come_and_go_at_the_end() {
+        let mut more = lab();
+        set_hosts(&mut more, "eve", 6).expect("possible");
+        let expected = ["eve1", "eve2", "eve3", "kevin1", "eve9", "eve-added1", "eve-added2"];
+        assert_eq!(machines(&more, "host"), expected);
+        assert_eq!(more["host"][3]["dirty"], Value::Boolean(true), "as the last of them");
+        let mut fewer = lab();
+        set_hosts(&mut fewer, "eve", 2).expect("possible");
+        assert_eq!(machines(&fewer, "host"), ["eve1", "eve2", "kevin1"]);
+        set_hosts(&mut fewer, "eve", 0).expect("possible");
+        assert_eq!(machines(&fewer, "host"), ["kevin1"]);
+        assert!(set_hosts(&mut fewer, "eve", 1).is_err(), "there is nothing to clone");
+    }
+
+    #[test]
+    fn drones_come_and_have_room() {
+        let mut lab = lab();
+        set_drones(&mut lab, "d2", 4).expect("possible");
+        assert_eq!(machines(&lab, "drone"), ["d1", "d2", "d2-added1", "d2-added2"]);
+        set_drone_processes(&mut lab, None, 7).expect("possible");
+        assert_eq!(lab["drone"][1]["max_processes"], Value::Integer(7));
+        assert!(set_drone_processes(&mut lab, Some("x"), 7).is_err());
+    }
+
+    #[test]
+    fn arrivals_are_multiplied_once() {
+        let mut busier = lab();
+        scale_arrivals(&mut busier, None, 2.0).expect("possible");
+        assert_eq!(busier["workload"]["bursts"][0]["per_hour"], Value::Array(vec![Value::Float(2.0), Value::Float(4.0)]));
+        assert_eq!(busier["workload"]["generate"][0], lab()["workload"]["generate"][0]);
+        assert_eq!(busier["workload"]["generate"][1]["arrivals"]["every"]["minutes"], Value::Float(30.0));
+        assert!(scale_arrivals(&mut busier, Some("nobody"), 2.0).is_err());
+    }
+
+    #[test]
+    fn runtimes_are_multiplied_wherever_they_stand() {
+        let mut slower = lab();
+        scale_runtimes(&mut slower, "repair", 2.0).expect("possible");
+        scale_runtimes(&mut slower, "test", 2.0).expect("possible");
+        let repair = &slower["processes"]["repair"];
+        assert_eq!(repair["runtime"]["lognormal"]["median"], Value::Float(200.0));
+        assert_eq!(repair["runtime"]["lognormal"]["sigma"], Value::Integer(1), "of the logarithm: it stays");
+        assert_eq!(repair["kind"]["eve"]["runtime"], Value::Float(60.0));
+        let test = &slower["workload"]["generate"][0]["mix"][0]["runtime"]["quantiles"];
+        assert_eq!(*test, Value::Array(vec![Value::Float(2.0), Value::Float(5.0)]));
+        assert!(scale_runtimes(&mut slower, "verify", 2.0).is_err());
+    }
+
+    #[test]
+    fn keys_are_set_and_found() {
+        let mut changed = lab();
+        for key in ["settings.max_parse_processes", "host[1].locked", "processes.reset.failure"] {
+            set_key(&mut changed, key, Value::Integer(9)).expect(key);
+            assert_eq!(get_key(&changed, key), Some(&Value::Integer(9)), "{key}");
+        }
+        assert!(set_key(&mut changed, "host[7].locked", Value::Integer(9)).is_err());
+        assert!(set_key(&mut changed, "name.x", Value::Integer(9)).is_err());
+        assert_eq!(get_key(&changed, "name.x"), None);
+    }
+
+    #[test]
+    fn lists_of_tables_grow_when_merged() {
+        let mut merged = lab();
+        let new = "settings = { max_repair_limit = 3 }\nhost = [{ name = \"new1\" }]\nname = \"other\"";
+        merge(&mut merged, &new.parse().expect("TOML"));
+        assert_eq!(merged["host"].as_array().map(Vec::len), Some(4));
+        assert_eq!(merged["settings"].as_table().map(Table::len), Some(2));
+        assert_eq!(merged["name"], Value::from("other"));
+    }
+}

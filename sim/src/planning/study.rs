@@ -1,0 +1,506 @@
+//! A plan, read and checked: what is asked, of which lab.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+use yardmaster_engine::Span;
+
+use super::change::{Change, Lever, Level, Point, Setting};
+use super::error::PlanError;
+use super::file::{ChangeSpec, File, GroupingSpec, ObjectiveSpec, SearchSpec, SimulationSpec};
+use super::objective::{Grouping, ObjectiveRule, Restriction, Target};
+use super::patch;
+use crate::workload::{Scenario, Source};
+
+/// The most levels that a change may have, and the most plans that a grid may have.
+const LEVELS_MAX: usize = 1000;
+const POINTS_MAX: usize = 10_000;
+
+/// Which plans are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Search {
+    /// The cheapest one that meets all objectives is looked for.
+    Cheapest,
+    /// All combinations of all levels.
+    Grid,
+    /// Each level of each change by itself.
+    Single,
+}
+
+/// How long and how often is simulated.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Simulation {
+    /// Length of the time of which jobs count.
+    pub window: Span,
+    /// Length of the time before it; `None`: found by a rule.
+    pub warm_up: Option<Span>,
+    /// Length of the time after it, in which jobs go on arriving and those that count may still start and end.
+    pub drain: Span,
+    /// Replications of a plan at least …
+    pub replications_min: u32,
+    /// … and at most.
+    pub replications_max: u32,
+    /// Of every interval: 0.95.
+    pub confidence: f64,
+    /// No further replication once each interval is this narrow, as half its width: for shares absolute, for times relative.
+    pub precision: f64,
+}
+
+/// A plan, read and checked.
+#[derive(Debug)]
+pub struct Study {
+    /// Its name.
+    pub name: String,
+    /// What it is about, one sentence.
+    pub about: String,
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// The plan's file.
+    pub file: PathBuf,
+    /// The scenario's file.
+    pub scenario_file: PathBuf,
+    /// Which plans are tried.
+    pub search: Search,
+    /// How they are simulated.
+    pub simulation: Simulation,
+    /// What may be different.
+    pub changes: Vec<Change>,
+    /// The two changes of the heat map, if any were named.
+    pub heat_map: Option<[usize; 2]>,
+    /// What costs are counted in.
+    pub unit: String,
+    pub(super) rules: Vec<ObjectiveRule>,
+    /// The scenario as a table, ready to be changed.
+    table: Table,
+}
+
+impl Study {
+    /// Reads the plan at `path`; the scenario's path in it is relative to it.
+    ///
+    /// # Errors
+    /// The plan or the scenario cannot be read, or something in them is wrong: the error names the file, the line and the key.
+    pub fn read(path: &Path) -> Result<Study, PlanError> {
+        let source = Source::read(path)?;
+        let file: File = source.parse()?;
+        let scenario_file = source.beside(&file.scenario);
+        let table = Source::read(&scenario_file)?.parse::<Table>()?;
+        let scenario = Scenario::from_table(table.clone(), &scenario_file)?;
+        let checking = Checking { source: &source, table: &table, scenario: &scenario };
+        let changes = checking.changes(&file)?;
+        let rules = checking.rules(&file.objective)?;
+        let simulation = checking.simulation(&file.simulation)?;
+        let search = match file.search {
+            SearchSpec::Cheapest => Search::Cheapest,
+            SearchSpec::Grid => Search::Grid,
+            SearchSpec::Single => Search::Single,
+        };
+        let index_of = |name: &String| {
+            let found = changes.iter().position(|change| change.name == *name);
+            found.ok_or_else(|| source.wrong("report.heat_map", format_args!("there is no change called {name:?}")))
+        };
+        let heat_map = match &file.report.heat_map {
+            Some([x, y]) => Some([index_of(x)?, index_of(y)?]),
+            None => None,
+        };
+        let study = Study {
+            name: file.name,
+            about: file.about,
+            seed: file.seed,
+            file: path.to_owned(),
+            scenario_file,
+            search,
+            simulation,
+            changes,
+            heat_map,
+            unit: file.report.unit.unwrap_or_else(|| "cost".to_owned()),
+            rules,
+            table,
+        };
+        if search == Search::Grid && study.grid_size().is_none_or(|size| size > POINTS_MAX) {
+            return Err(source.wrong("search", format_args!("a grid of more than {POINTS_MAX} plans")).into());
+        }
+        // A level that makes nonsense of the scenario is found now, not after an hour.
+        for (index, change) in study.changes.iter().enumerate() {
+            for level in [0, change.levels.len() - 1] {
+                let point = study.base().with(index, level);
+                study.scenario(&point).map_err(|error| {
+                    let label = &change.levels[level].label;
+                    source.wrong(&format!("change[{index}]"), format_args!("{} = {label}: {error}", change.name))
+                })?;
+            }
+        }
+        Ok(study)
+    }
+
+    fn grid_size(&self) -> Option<usize> {
+        self.changes.iter().try_fold(1_usize, |size, change| size.checked_mul(change.levels.len()))
+    }
+
+    /// How things are.
+    pub fn base(&self) -> Point {
+        Point(self.changes.iter().map(|change| change.base).collect())
+    }
+
+    /// What a plan costs, compared with how things are.
+    pub fn cost(&self, point: &Point) -> f64 {
+        let cost = |(change, level): (&Change, &usize)| change.levels[*level].cost - change.levels[change.base].cost;
+        self.changes.iter().zip(&point.0).map(cost).sum()
+    }
+
+    /// What is different in a plan, in words; empty for how things are.
+    pub fn differences(&self, point: &Point) -> Vec<String> {
+        let changed = self.changes.iter().zip(&point.0).filter(|(change, level)| change.base != **level);
+        let words = |(change, level): (&Change, &usize)| {
+            let (from, to) = (&change.levels[change.base], &change.levels[*level]);
+            format!("{} {} → {}", change.name, from.label, to.label)
+        };
+        changed.map(words).collect()
+    }
+
+    /// The scenario of a plan, as a table.
+    pub(super) fn table(&self, point: &Point) -> Result<Table, PlanError> {
+        let mut table = self.table.clone();
+        // Alternatives and keys first: what they bring can then be counted and multiplied.
+        let is_coarse = |change: &Change| matches!(change.lever, Lever::Options | Lever::Key(_));
+        let all = || self.changes.iter().zip(point.0.iter().copied());
+        let ordered = all().filter(|(change, _)| is_coarse(change)).chain(all().filter(|(change, _)| !is_coarse(change)));
+        for (change, level) in ordered.filter(|(change, level)| change.base != *level) {
+            let Level { label, setting, .. } = &change.levels[level];
+            change.lever.set(&mut table, setting).map_err(|problem| PlanError::Change {
+                change: change.name.clone(),
+                level: label.clone(),
+                problem,
+            })?;
+        }
+        Ok(table)
+    }
+
+    /// The scenario of a plan.
+    ///
+    /// # Errors
+    /// The changed scenario makes no sense.
+    pub fn scenario(&self, point: &Point) -> Result<Scenario, PlanError> {
+        self.scenario_of(self.table(point)?)
+    }
+
+    pub(super) fn scenario_of(&self, table: Table) -> Result<Scenario, PlanError> {
+        Ok(Scenario::from_table(table, &self.scenario_file)?)
+    }
+}
+
+struct Checking<'a> {
+    source: &'a Source,
+    table: &'a Table,
+    scenario: &'a Scenario,
+}
+
+impl Checking<'_> {
+    fn wrong(&self, key: &str, problem: impl std::fmt::Display) -> PlanError {
+        self.source.wrong(key, problem).into()
+    }
+
+    fn simulation(&self, spec: &SimulationSpec) -> Result<Simulation, PlanError> {
+        let days = |key: &str, value: Option<f64>, least: f64| match value {
+            Some(days) if days >= least && days <= 3660.0 => Ok(Some(Span::from_seconds_f64(days * 86_400.0))),
+            Some(days) => {
+                let problem = format_args!("must be a number of days from {least} to 3660, not {days}").to_string();
+                Err(self.wrong(&format!("simulation.{key}"), problem))
+            }
+            None => Ok(None),
+        };
+        let [least, most] = spec.replications.unwrap_or([8, 40]);
+        if least < 2 || most < least || most > 100_000 {
+            let problem = "must be two numbers, at least and at most so many, from 2 to 100,000";
+            return Err(self.wrong("simulation.replications", problem));
+        }
+        let share = |key: &str, value: Option<f64>, default: f64| match value.unwrap_or(default) {
+            share if share > 0.0 && share < 1.0 => Ok(share),
+            other => Err(self.wrong(&format!("simulation.{key}"), format_args!("must be between 0 and 1, not {other}"))),
+        };
+        Ok(Simulation {
+            window: days("days", spec.days, 0.01)?.unwrap_or(Span::from_hours(28 * 24)),
+            warm_up: days("warm_up_days", spec.warm_up_days, 0.0)?,
+            drain: days("drain_days", spec.drain_days, 0.0)?.unwrap_or(Span::from_hours(48)),
+            replications_min: least,
+            replications_max: most,
+            confidence: share("confidence", spec.confidence, 0.95)?,
+            precision: share("precision", spec.precision, 0.01)?,
+        })
+    }
+
+    fn changes(&self, file: &File) -> Result<Vec<Change>, PlanError> {
+        let mut changes: Vec<Change> = Vec::new();
+        for (index, spec) in file.change.iter().enumerate() {
+            let key = format!("change[{index}]");
+            let change = self.change(&key, spec)?;
+            if changes.iter().any(|other| other.name == change.name) {
+                let problem = format_args!("there is another change called {:?}; give it a name", change.name).to_string();
+                return Err(self.wrong(&key, problem));
+            }
+            changes.push(change);
+        }
+        if changes.is_empty() && file.search != SearchSpec::Single {
+            return Err(self.wrong("change", "there is nothing that may be different: give a [[change]]"));
+        }
+        Ok(changes)
+    }
+
+    fn lever(&self, key: &str, spec: &ChangeSpec) -> Result<(Lever, String), PlanError> {
+        let or_all = |name: &String| (name != "all").then(|| name.clone());
+        let runtimes = |kind: &String| (Lever::Runtimes(kind.clone()), format!("length of {kind}"));
+        let levers = [
+            spec.hosts.as_ref().map(|kind| (Lever::Hosts(kind.clone()), kind.clone())),
+            spec.drone_processes.as_ref().map(|drone| {
+                (Lever::DroneProcesses(or_all(drone)), format!("processes on {drone} {}", if drone == "all" { "drones" } else { "" }).trim().to_owned())
+            }),
+            spec.drones.as_ref().map(|drone| (Lever::Drones(drone.clone()), format!("drones like {drone}"))),
+            spec.arrivals.as_ref().map(|name| (Lever::Arrivals(or_all(name)), format!("arrivals of {name}"))),
+            spec.runtimes.as_ref().map(runtimes),
+            spec.key.as_ref().map(|key| (Lever::Key(key.clone()), key.clone())),
+            (!spec.options.is_empty()).then(|| (Lever::Options, String::new())),
+        ];
+        let mut given = levers.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(lever), None) => Ok(lever),
+            (None, _) | (Some(_), Some(_)) => Err(self.wrong(
+                key,
+                "needs exactly one of hosts, drone_processes, drones, arrivals, runtimes, key and options",
+            )),
+        }
+    }
+
+    fn change(&self, key: &str, spec: &ChangeSpec) -> Result<Change, PlanError> {
+        let (lever, name) = self.lever(key, spec)?;
+        let name = spec.name.clone().unwrap_or(name);
+        if name.is_empty() {
+            return Err(self.wrong(key, "needs a name"));
+        }
+        let (base, mut levels) = match &lever {
+            Lever::Options => self.options(key, spec)?,
+            Lever::Key(path) => self.key_levels(key, path, spec)?,
+            Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) => {
+                let base = self.present_count(key, &lever)?;
+                self.counted(key, base, spec)?
+            }
+            Lever::Arrivals(_) | Lever::Runtimes(_) => self.factors(key, spec)?,
+        };
+        if !levels.contains(&base) {
+            levels.push(base.clone());
+        }
+        // Shorter times are the better ones.
+        let order = |level: &Level| match (&lever, &level.setting) {
+            (Lever::Runtimes(_), Setting::Factor(factor)) => -factor,
+            (_, Setting::Factor(factor)) => *factor,
+            (_, Setting::Count(count)) => f64::from(*count),
+            (_, Setting::AsItIs | Setting::Value(_) | Setting::Merge(_)) => 0.0,
+        };
+        levels.sort_by(|one, other| order(one).total_cmp(&order(other)));
+        levels.dedup();
+        if levels.len() < 2 || levels.len() > LEVELS_MAX {
+            let problem = format_args!("must have 2 to {LEVELS_MAX} values, how things are included; it has {}", levels.len());
+            return Err(self.wrong(key, problem.to_string()));
+        }
+        let base = levels.iter().position(|level| *level == base).unwrap_or_default();
+        Ok(Change { name, levels, base, lever })
+    }
+
+    /// How many there are now.
+    fn present_count(&self, key: &str, lever: &Lever) -> Result<u32, PlanError> {
+        let count = match lever {
+            Lever::Hosts(kind) => self.scenario.hosts().iter().filter(|host| *host.kind == **kind).count(),
+            Lever::Drones(name) => usize::from(self.scenario.drones().iter().any(|drone| *drone.name == **name)),
+            Lever::DroneProcesses(name) => {
+                let mut drones = self.scenario.drones().iter();
+                let is_meant = |drone: &&crate::workload::DronePlan| name.as_ref().is_none_or(|name| **name == *drone.name);
+                drones.find(is_meant).map_or(0, |drone| drone.max_processes as usize)
+            }
+            Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) | Lever::Options => 0,
+        };
+        match lever {
+            Lever::Hosts(kind) if count == 0 => {
+                let kinds: std::collections::BTreeSet<&str> =
+                    self.scenario.hosts().iter().map(|host| &*host.kind).collect();
+                let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+                Err(self.wrong(&format!("{key}.hosts"), format_args!("there is no host of kind {kind:?}; kinds are {kinds}")))
+            }
+            Lever::Drones(name) | Lever::DroneProcesses(Some(name)) if count == 0 => {
+                Err(self.wrong(key, format_args!("there is no drone {name:?}")))
+            }
+            _ => Ok(count as u32),
+        }
+    }
+
+    fn counted(&self, key: &str, base: u32, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
+        let cost = self.cost_by_unit(key, spec)?;
+        let level = |count: u32| Level {
+            label: count.to_string(),
+            cost: cost * (f64::from(count) - f64::from(base)),
+            setting: Setting::Count(count),
+        };
+        let counts: Vec<i64> = match (&spec.values, spec.add) {
+            (Some(values), None) => {
+                let count = |value: &Value| {
+                    value.as_integer().ok_or_else(|| self.wrong(&format!("{key}.values"), format_args!("{value} is no count")))
+                };
+                values.iter().map(count).collect::<Result<_, _>>()?
+            }
+            (None, Some([from, to])) if from <= to && to - from < LEVELS_MAX as i64 => {
+                (from..=to).map(|add| i64::from(base) + add).collect()
+            }
+            (None, Some(_)) => return Err(self.wrong(&format!("{key}.add"), "must be [from, to], from the smaller one")),
+            (None, None) | (Some(_), Some(_)) => return Err(self.wrong(key, "needs either values or add")),
+        };
+        let checked = |count: i64| match u32::try_from(count) {
+            Ok(count) if count <= 1_000_000 => Ok(level(count)),
+            Ok(_) | Err(_) => Err(self.wrong(key, format_args!("{count} is out of the range 0 to 1,000,000"))),
+        };
+        Ok((level(base), counts.into_iter().map(checked).collect::<Result<_, _>>()?))
+    }
+
+    fn factors(&self, key: &str, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
+        let cost = self.cost_by_unit(key, spec)?;
+        let level = |factor: f64| {
+            let percent = ((factor - 1.0) * 1000.0).round() / 10.0;
+            let label = match percent {
+                0.0 => "as it is".to_owned(),
+                less if less < 0.0 => format!("−{} %", -less),
+                more => format!("+{more} %"),
+            };
+            Level { label, cost: cost * (factor - 1.0).abs(), setting: Setting::Factor(factor) }
+        };
+        let number = |value: &Value| {
+            let number = value.as_float().or(value.as_integer().map(|number| number as f64));
+            let number = number.filter(|number| *number > 0.0 && number.is_finite());
+            number.map(level).ok_or_else(|| self.wrong(&format!("{key}.values"), format_args!("{value} is no factor > 0")))
+        };
+        let values = spec.values.as_ref().ok_or_else(|| self.wrong(key, "needs values, as [1.0, 1.3]"))?;
+        Ok((level(1.0), values.iter().map(number).collect::<Result<_, _>>()?))
+    }
+
+    fn key_levels(&self, key: &str, path: &str, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
+        let values = spec.values.as_ref().ok_or_else(|| self.wrong(key, "needs values"))?;
+        let cost = spec.cost.unwrap_or(0.0);
+        let level = |value: &Value| Level { label: value.to_string(), cost, setting: Setting::Value(value.clone()) };
+        let present = patch::get_key(self.table, path).map(|value| Level { cost: 0.0, ..level(value) });
+        let base = present.unwrap_or_else(|| Level { label: "as it is".to_owned(), cost: 0.0, setting: Setting::AsItIs });
+        let others = values.iter().map(level).filter(|level| level.setting != base.setting);
+        let mut levels = vec![base.clone()];
+        levels.extend(others);
+        Ok((base, levels))
+    }
+
+    fn options(&self, key: &str, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
+        if spec.cost.is_some() || spec.values.is_some() || spec.add.is_some() {
+            return Err(self.wrong(key, "options have costs and settings of their own, no values, add or cost beside them"));
+        }
+        let base = Level { label: "as it is".to_owned(), cost: 0.0, setting: Setting::AsItIs };
+        let option = |option: &super::file::OptionSpec| Level {
+            label: option.name.clone(),
+            cost: option.cost,
+            setting: if option.set.is_empty() { Setting::AsItIs } else { Setting::Merge(option.set.clone()) },
+        };
+        let levels: Vec<Level> = spec.options.iter().map(option).collect();
+        let as_it_is = levels.iter().find(|level| level.setting == Setting::AsItIs).cloned();
+        Ok((as_it_is.unwrap_or(base), levels))
+    }
+
+    fn cost_by_unit(&self, key: &str, spec: &ChangeSpec) -> Result<f64, PlanError> {
+        match spec.cost {
+            None => Ok(0.0),
+            Some(cost) if cost >= 0.0 && cost.is_finite() => Ok(cost),
+            Some(cost) => Err(self.wrong(&format!("{key}.cost"), format_args!("must be a number ≥ 0, not {cost}"))),
+        }
+    }
+
+    fn rules(&self, specs: &[ObjectiveSpec]) -> Result<Vec<ObjectiveRule>, PlanError> {
+        if specs.is_empty() {
+            return Err(self.wrong("objective", "nothing is asked for: give an [[objective]]"));
+        }
+        specs.iter().enumerate().map(|(index, spec)| self.rule(&format!("objective[{index}]"), spec)).collect()
+    }
+
+    fn rule(&self, key: &str, spec: &ObjectiveSpec) -> Result<ObjectiveRule, PlanError> {
+        let target = self.target(key, spec)?;
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let restriction = |(grouping, values): (&GroupingSpec, &Vec<Value>)| Restriction {
+            grouping: grouping_of(*grouping),
+            values: values.iter().map(text).collect(),
+        };
+        let of_jobs = !matches!(target, Target::HostUse { .. } | Target::DroneUse { .. });
+        let each = spec.each.map(grouping_of);
+        if !of_jobs && each.is_some_and(|each| each != Grouping::HostKind || matches!(target, Target::DroneUse { .. })) {
+            return Err(self.wrong(&format!("{key}.each"), "hosts are told apart by host_kind, drones not at all"));
+        }
+        Ok(ObjectiveRule {
+            name: spec.name.clone().unwrap_or_default(),
+            target,
+            each,
+            only: spec.only.iter().map(restriction).collect(),
+        })
+    }
+
+    fn target(&self, key: &str, spec: &ObjectiveSpec) -> Result<Target, PlanError> {
+        let seconds = |name: &str, value: f64| {
+            let fine = value > 0.0 && value <= 1e9;
+            if fine {
+                Ok(Span::from_seconds_f64(value))
+            } else {
+                Err(self.wrong(&format!("{key}.{name}"), format_args!("must be a number of seconds > 0, not {value}")))
+            }
+        };
+        let share = |name: &str, value: Option<f64>| match value {
+            Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
+            Some(share) => Err(self.wrong(&format!("{key}.{name}"), format_args!("must be > 0 and at most 1, not {share}"))),
+            None => Err(self.wrong(key, "needs a share, as share = 0.95")),
+        };
+        let percent = || match spec.percentile {
+            Some(percent) if percent > 0.0 && percent < 100.0 => Ok(percent),
+            Some(percent) => {
+                Err(self.wrong(&format!("{key}.percentile"), format_args!("must be between 0 and 100, not {percent}")))
+            }
+            None => Err(self.wrong(key, "needs a percentile, as percentile = 95")),
+        };
+        let mut targets = Vec::new();
+        if let Some(limit) = spec.start_within {
+            targets.push(Target::StartWithin { limit: seconds("start_within", limit)?, share: share("share", spec.share)? });
+        }
+        if let Some(limit) = spec.end_within {
+            targets.push(Target::EndWithin { limit: seconds("end_within", limit)?, share: share("share", spec.share)? });
+        }
+        if let Some(limit) = spec.suites_end_within {
+            let limit = seconds("suites_end_within", limit)?;
+            targets.push(Target::SuitesEndWithin { limit, share: share("share", spec.share)? });
+        }
+        if let Some(limit) = spec.wait_at_most {
+            targets.push(Target::WaitQuantile { percent: percent()?, limit: seconds("wait_at_most", limit)? });
+        }
+        if let Some(limit) = spec.turnaround_at_most {
+            targets.push(Target::TurnaroundQuantile { percent: percent()?, limit: seconds("turnaround_at_most", limit)? });
+        }
+        if spec.host_use_at_most.is_some() {
+            targets.push(Target::HostUse { at_most: share("host_use_at_most", spec.host_use_at_most)? });
+        }
+        if spec.drone_use_at_most.is_some() {
+            targets.push(Target::DroneUse { at_most: share("drone_use_at_most", spec.drone_use_at_most)? });
+        }
+        match targets[..] {
+            [target] => Ok(target),
+            _ => Err(self.wrong(
+                key,
+                "needs exactly one of start_within, end_within, suites_end_within, wait_at_most, turnaround_at_most, \
+                 host_use_at_most and drone_use_at_most",
+            )),
+        }
+    }
+}
+
+fn grouping_of(spec: GroupingSpec) -> Grouping {
+    match spec {
+        GroupingSpec::HostKind => Grouping::HostKind,
+        GroupingSpec::Class => Grouping::Class,
+        GroupingSpec::Priority => Grouping::Priority,
+        GroupingSpec::Profile => Grouping::Profile,
+        GroupingSpec::Workload => Grouping::Workload,
+    }
+}
