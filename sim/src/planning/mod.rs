@@ -1,8 +1,12 @@
 //! planning
+mod cache;
 mod change;
 mod error;
+mod evaluate;
+mod figures;
 mod file;
 mod objective;
+mod observation;
 mod patch;
 pub mod statistics;
 mod study;

@@ -14,6 +14,6 @@ mod waits;
 mod warm_up;
 
 pub use estimate::{Estimate, difference_of_shares, mean, quantile, ratio, share};
-pub use stability::{Growth, growth};
+pub use stability::{Growth, growth, slope};
 pub use waits::Waits;
 pub use warm_up::{WarmUp, warm_up};

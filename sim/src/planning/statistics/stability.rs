@@ -21,34 +21,29 @@ pub struct Growth {
     pub is_unbounded: bool,
 }
 
-/// How the backlog of several replications grows: for each the mean backlog of every day, and how many entries arrived in all.
-/// The slope is fitted by least squares in each replication by itself; replications are the units of observation.
-///
-/// `None` for less than three days or two replications, from which no growth could be told.
-pub fn growth(replications: &[(&[f64], f64)]) -> Option<Growth> {
-    let days = replications.iter().map(|(backlog, _)| backlog.len()).min()?;
-    if days < 3 || replications.len() < 2 {
-        return None;
-    }
-    let slopes: Vec<f64> = replications.iter().map(|(backlog, _)| slope(&backlog[..days])).collect();
-    let arrivals: f64 = replications.iter().map(|(_, arrivals)| arrivals).sum();
-    let arrivals_per_day = arrivals / replications.len() as f64 / days as f64;
-    let per_day = mean(&slopes, CONFIDENCE)?;
+/// How a backlog grows: from its [`slope`] in each replication, and from how many entries arrive a day. Replications are the
+/// units of observation. `None` for less than two, from which no growth could be told.
+pub fn growth(slopes: &[f64], arrivals_per_day: f64) -> Option<Growth> {
+    let per_day = mean(slopes, CONFIDENCE).filter(|_| slopes.len() > 1)?;
     Some(Growth { per_day, arrivals_per_day, is_unbounded: per_day.low > SHARE_OF_ARRIVALS * arrivals_per_day })
 }
 
-/// The slope of the least-squares line through values at 0, 1, 2 …
-fn slope(values: &[f64]) -> f64 {
-    let count = values.len() as f64;
+/// The slope of the least-squares line through the mean backlogs of successive days, in entries a day; `None` for less than
+/// three days.
+pub fn slope(backlog: &[f64]) -> Option<f64> {
+    if backlog.len() < 3 {
+        return None;
+    }
+    let count = backlog.len() as f64;
     let centre = (count - 1.0) / 2.0;
-    let mean = values.iter().sum::<f64>() / count;
+    let mean = backlog.iter().sum::<f64>() / count;
     let (mut over, mut under) = (0.0, 0.0);
-    for (index, value) in values.iter().enumerate() {
+    for (index, value) in backlog.iter().enumerate() {
         let x = index as f64 - centre;
         over += x * (value - mean);
         under += x * x;
     }
-    over / under
+    Some(over / under)
 }
 
 #[cfg(test)]
@@ -69,9 +64,8 @@ mod tests {
     }
 
     fn judge(load: f64) -> Growth {
-        let series: Vec<Vec<f64>> = (0..10).map(|replication| backlogs(load, replication)).collect();
-        let replications: Vec<(&[f64], f64)> = series.iter().map(|days| (&days[..], 2800.0 * load)).collect();
-        growth(&replications).expect("28 days")
+        let slopes = (0..10).filter_map(|replication| slope(&backlogs(load, replication)));
+        growth(&slopes.collect::<Vec<_>>(), 100.0 * load).expect("28 days")
     }
 
     #[test]
@@ -86,8 +80,9 @@ mod tests {
 
     #[test]
     fn too_little_says_nothing() {
-        assert_eq!(growth(&[(&[1.0, 2.0], 3.0), (&[1.0, 2.0], 3.0)]), None);
-        assert_eq!(growth(&[(&[1.0, 2.0, 3.0], 3.0)]), None);
-        assert_eq!(growth(&[]), None);
+        assert_eq!(slope(&[1.0, 2.0]), None);
+        assert_eq!(slope(&[1.0, 2.0, 3.0]), Some(1.0));
+        assert_eq!(growth(&[1.0], 3.0), None);
+        assert_eq!(growth(&[], 3.0), None);
     }
 }

@@ -1,0 +1,319 @@
+//! Plans are tried: replications are simulated on all processors, or found among earlier results, until their number suffices.
+//!
+//! Replication `r` has the same seed in every plan (*common random numbers*): since each random answer is drawn from a stream
+//! named by its question, two plans meet the same jobs and the same luck, and differ by what is different between them. How many
+//! replications a plan gets depends on its results alone, and results are added up in the order of replications: the number of
+//! threads changes nothing.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use toml::{Table, Value};
+use yardmaster_engine::{Span, Time};
+
+use super::cache::{Cache, Key};
+use super::change::Point;
+use super::error::PlanError;
+use super::figures::{Figures, Judgement};
+use super::objective::Objective;
+use super::observation::Observation;
+use super::study::Study;
+use crate::run::{Window, measure};
+use crate::workload::{Concern, Scenario};
+
+/// Replications that are simulated before their results are added up: what is held in memory at once.
+const PORTION: usize = 64;
+
+/// What is asked of a plan and of nothing else about it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+struct Asked {
+    seed: u64,
+    warm_up: Span,
+    window: Span,
+    drain: Span,
+}
+
+/// A replication that is needed and that nobody has simulated.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    /// The plan.
+    pub point: Point,
+    /// Which of its replications.
+    pub replication: u32,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlanProgress {
+    /// Plans that are tried or have been.
+    pub points: usize,
+    /// Replications that are done.
+    pub done: u64,
+    /// Replications that were found among earlier results.
+    pub found: u64,
+    /// Replications that are known to be needed, those included that are done.
+    pub needed: u64,
+}
+
+/// Whether replications may be simulated here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What is missing is simulated.
+    Simulate,
+    /// What is missing is named.
+    Collect,
+}
+
+/// A plan that is being tried.
+struct Trial {
+    table: Table,
+    key: Key,
+    scenario: Option<Scenario>,
+    figures: Figures,
+}
+
+/// Tries plans.
+pub(super) struct Evaluator<'a> {
+    study: &'a Study,
+    cache: Cache,
+    mode: Mode,
+    progress: &'a (dyn Fn(PlanProgress) + Sync),
+    state: PlanProgress,
+    warm_up: Span,
+    objectives: Vec<Objective>,
+    trials: BTreeMap<Point, Trial>,
+    /// Plans in the order in which they were first tried.
+    order: Vec<Point>,
+    /// What would have to be simulated, where that is not done here.
+    missing: Vec<Part>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn new(study: &'a Study, cache: Cache, mode: Mode, progress: &'a (dyn Fn(PlanProgress) + Sync)) -> Self {
+        Evaluator {
+            study,
+            cache,
+            mode,
+            progress,
+            state: PlanProgress::default(),
+            warm_up: study.simulation.warm_up.unwrap_or(Span::ZERO),
+            objectives: Vec::new(),
+            trials: BTreeMap::new(),
+            order: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// From now on so much of each run's beginning is left out. What was tried before is forgotten.
+    pub(super) fn set_warm_up(&mut self, warm_up: Span) {
+        self.warm_up = warm_up;
+        self.trials.clear();
+        self.order.clear();
+    }
+
+    /// From now on these are asked about.
+    pub(super) fn set_objectives(&mut self, objectives: Vec<Objective>) {
+        self.objectives = objectives;
+        self.trials.clear();
+        self.order.clear();
+    }
+
+    pub(super) fn objectives(&self) -> &[Objective] {
+        &self.objectives
+    }
+
+    pub(super) fn warm_up(&self) -> Span {
+        self.warm_up
+    }
+
+    /// All plans that were tried, in the order in which they were.
+    pub(super) fn tried(&self) -> &[Point] {
+        &self.order
+    }
+
+    /// The figures of a plan that was tried.
+    pub(super) fn figures(&self, point: &Point) -> Option<&Figures> {
+        self.trials.get(point).map(|trial| &trial.figures)
+    }
+
+    pub(super) fn missing(self) -> Vec<Part> {
+        self.missing
+    }
+
+    pub(super) fn has_missing(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    /// Tries plans until each has enough replications.
+    pub(super) fn evaluate(&mut self, points: &[Point]) -> Result<(), PlanError> {
+        let simulation = &self.study.simulation;
+        self.evaluate_until(points, simulation.replications_min, simulation.replications_max)
+    }
+
+    /// Tries plans with so many replications.
+    pub(super) fn evaluate_to(&mut self, points: &[Point], replications: u32) -> Result<(), PlanError> {
+        self.evaluate_until(points, replications, replications)
+    }
+
+    fn evaluate_until(&mut self, points: &[Point], least: u32, most: u32) -> Result<(), PlanError> {
+        for point in points {
+            self.begin(point)?;
+        }
+        loop {
+            let mut parts: Vec<Part> = Vec::new();
+            for point in points {
+                let Some(trial) = self.trials.get(point) else { continue };
+                let done = trial.figures.replications();
+                let is_enough = done >= most || (done >= least && self.is_enough(&trial.figures));
+                // More by a half each time: some more than needed at the most.
+                let next = if done < least { least } else { (done + (done / 2).max(2)).min(most) };
+                let wanted = if is_enough { done..done } else { done..next };
+                parts.extend(wanted.map(|replication| Part { point: point.clone(), replication }));
+            }
+            parts.sort();
+            parts.dedup();
+            if parts.is_empty() {
+                return Ok(());
+            }
+            self.state.needed += parts.len() as u64;
+            self.take(parts)?;
+            if self.has_missing() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// No interval is going to change a judgement, or all are as narrow as was asked for.
+    fn is_enough(&self, figures: &Figures) -> bool {
+        let simulation = &self.study.simulation;
+        let is_settled = |(number, objective): (usize, &Objective)| {
+            let Some(estimate) = figures.estimate(number, objective, simulation.confidence) else { return true };
+            let scale = if objective.target.is_share() { 1.0 } else { estimate.value };
+            Judgement::of(objective, estimate) != Judgement::Unclear
+                || estimate.half_width() <= simulation.precision * scale
+        };
+        self.objectives.iter().enumerate().all(is_settled)
+    }
+
+    fn begin(&mut self, point: &Point) -> Result<(), PlanError> {
+        if self.trials.contains_key(point) {
+            return Ok(());
+        }
+        let table = self.timed_table(point)?;
+        let key = Key::of(&table, &self.study.scenario_file, &self.asked())?;
+        let figures = Figures::new(&self.objectives);
+        self.trials.insert(point.clone(), Trial { table, key, scenario: None, figures });
+        self.order.push(point.clone());
+        self.state.points = self.trials.len();
+        Ok(())
+    }
+
+    fn asked(&self) -> Asked {
+        let simulation = &self.study.simulation;
+        let (seed, warm_up) = (self.study.seed, self.warm_up);
+        Asked { seed, warm_up, window: simulation.window, drain: simulation.drain }
+    }
+
+    /// The scenario of a plan, made to last as long as it is looked at.
+    fn timed_table(&self, point: &Point) -> Result<Table, PlanError> {
+        let mut table = self.study.table(point)?;
+        let scenario = self.study.scenario_of(table.clone())?;
+        let simulation = &self.study.simulation;
+        let end = scenario.start() + self.warm_up + simulation.window + simulation.drain;
+        table.insert("end".to_owned(), moment(end, scenario.unix_time()));
+        Ok(table)
+    }
+
+    /// Finds or simulates replications, and adds them up in order.
+    fn take(&mut self, parts: Vec<Part>) -> Result<(), PlanError> {
+        let mut known: BTreeMap<&Point, BTreeMap<u32, Observation>> = BTreeMap::new();
+        for part in &parts {
+            if !known.contains_key(&part.point)
+                && let Some(trial) = self.trials.get(&part.point)
+            {
+                known.insert(&part.point, self.cache.read(&trial.key)?);
+            }
+        }
+        let is_known = |part: &&Part| known.get(&part.point).is_some_and(|of| of.contains_key(&part.replication));
+        let needed: Vec<&Part> = parts.iter().filter(|part| !is_known(part)).collect();
+        if self.mode == Mode::Collect && !needed.is_empty() {
+            self.missing.extend(needed.into_iter().cloned());
+            return Ok(());
+        }
+        for point in needed.iter().map(|part| &part.point) {
+            if let Some(trial) = self.trials.get_mut(point)
+                && trial.scenario.is_none()
+            {
+                trial.scenario = Some(self.study.scenario_of(trial.table.clone())?);
+            }
+        }
+        for portion in parts.chunks(PORTION) {
+            let fresh: Vec<&Part> = portion.iter().filter(|part| !is_known(part)).collect();
+            let state = &self.state;
+            let count = std::sync::atomic::AtomicU64::new(0);
+            let simulated = fresh.par_iter().map(|part| {
+                let observation = self.simulate(part);
+                let done = 1 + count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                (self.progress)(PlanProgress { done: state.done + done, ..*state });
+                observation
+            });
+            let simulated: Vec<Observation> = simulated.collect::<Result<_, _>>()?;
+            self.keep(&fresh, &simulated)?;
+            self.state.done += portion.len() as u64;
+            self.state.found += (portion.len() - fresh.len()) as u64;
+            (self.progress)(self.state);
+            let mut simulated = simulated.into_iter();
+            for part in portion {
+                let observation = match known.get_mut(&part.point).and_then(|of| of.remove(&part.replication)) {
+                    Some(observation) => Some(observation),
+                    None => simulated.next(),
+                };
+                if let (Some(trial), Some(observation)) = (self.trials.get_mut(&part.point), observation) {
+                    trial.figures.add(&observation, &self.objectives);
+                }
+            }
+        }
+        // Scenarios are read again should more be asked for: there may be thousands of plans.
+        parts.iter().for_each(|part| {
+            if let Some(trial) = self.trials.get_mut(&part.point) {
+                trial.scenario = None;
+            }
+        });
+        Ok(())
+    }
+
+    fn keep(&self, parts: &[&Part], observations: &[Observation]) -> Result<(), PlanError> {
+        let mut by_point: BTreeMap<&Point, Vec<(u32, &Observation)>> = BTreeMap::new();
+        for (part, observation) in parts.iter().zip(observations) {
+            by_point.entry(&part.point).or_default().push((part.replication, observation));
+        }
+        for (point, results) in by_point {
+            if let Some(trial) = self.trials.get(point) {
+                self.cache.append(&trial.key, &results)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn simulate(&self, part: &Part) -> Result<Observation, PlanError> {
+        let scenario = self.trials.get(&part.point).and_then(|trial| trial.scenario.as_ref());
+        let scenario = scenario.expect("a plan is read before its replications are simulated");
+        let plan = scenario.plan(replication_seed(self.study.seed, part.replication))?;
+        let from = plan.start + self.warm_up;
+        let window = Window { from, to: from + self.study.simulation.window };
+        Ok(Observation::of(&plan, &measure(&plan, window)?))
+    }
+}
+
+/// The seed of a replication, the same in every plan.
+pub(super) fn replication_seed(seed: u64, replication: u32) -> u64 {
+    Concern::new(seed, "replication").stream([u64::from(replication), 0, 0]).bits()
+}
+
+/// A moment as a scenario writes it.
+fn moment(time: Time, is_unix_time: bool) -> Value {
+    match jiff::Timestamp::from_microsecond(time.0) {
+        Ok(timestamp) if is_unix_time => Value::String(timestamp.to_string()),
+        Ok(_) | Err(_) => Value::Integer(time.0.div_euclid(1_000_000)),
+    }
+}

@@ -1,0 +1,305 @@
+//! What is known of a plan: replications added up, and the estimates that they give.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::objective::{Grouping, JobGroup, Objective, Target};
+use super::observation::{JobTimes, KindObservation, Observation, Week};
+use super::statistics::{self, Estimate, Growth, Waits};
+use crate::run::HostUse;
+
+/// The percentiles that are told of every set of jobs.
+pub(super) const PERCENTS: [f64; 4] = [50.0, 90.0, 95.0, 99.0];
+
+/// Whether an objective is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// The whole interval is on the right side of the bound.
+    Met,
+    /// The bound lies within the interval: not shown to be met, and not shown to be missed.
+    Unclear,
+    /// The whole interval is on the wrong side.
+    Missed,
+}
+
+impl Judgement {
+    /// What an estimate says of an objective.
+    pub fn of(objective: &Objective, estimate: Estimate) -> Judgement {
+        let bound = objective.target.bound();
+        let (worse, better) = if objective.target.is_floor() {
+            (estimate.high < bound, estimate.low >= bound)
+        } else {
+            (estimate.low > bound, estimate.high <= bound)
+        };
+        match (better, worse) {
+            (true, _) => Judgement::Met,
+            (false, true) => Judgement::Missed,
+            (false, false) => Judgement::Unclear,
+        }
+    }
+}
+
+/// What the replications say of one objective.
+#[derive(Debug, Clone, Default)]
+struct Samples {
+    /// How many of how many, by replication: jobs on time. For the use of machines: seconds in use and seconds there were.
+    shares: Vec<(f64, f64)>,
+    /// The quantile of each replication that had jobs, in seconds.
+    quantiles: Vec<f64>,
+    /// All jobs together, where a quantile is asked for.
+    pooled: Waits,
+}
+
+/// A set of jobs whose waits are told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum JobSet {
+    /// All jobs.
+    All,
+    /// Those of one value of a grouping.
+    Of(Grouping, String),
+}
+
+/// Waits of a set of jobs.
+#[derive(Debug, Clone, Default)]
+struct SetTimes {
+    waits: Waits,
+    /// By percentile, of each replication that had jobs.
+    sections: [Vec<f64>; PERCENTS.len()],
+}
+
+/// Use of a kind of host.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KindFigures {
+    pub(super) hosts: u32,
+    /// Seconds in use and seconds there were, by replication.
+    pub(super) used: Vec<(f64, f64)>,
+    /// Host · seconds by use, all replications together.
+    pub(super) spent: Vec<f64>,
+    arrived: u64,
+    days: u64,
+    slopes: Vec<f64>,
+}
+
+/// Everything that is known of a plan.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Figures {
+    replications: u32,
+    samples: Vec<Samples>,
+    sets: BTreeMap<JobSet, SetTimes>,
+    kinds: BTreeMap<String, KindFigures>,
+    groups: std::collections::BTreeSet<JobGroup>,
+    drones: Vec<(f64, f64)>,
+    pub(super) processes_peak: u32,
+    pub(super) parsers_peak: u32,
+    pub(super) week: Week,
+}
+
+/// Waits of a set of jobs, estimated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WaitFigures {
+    /// Which jobs.
+    pub jobs: JobSet,
+    /// How many there are in one replication, on average.
+    pub count: f64,
+    /// The share of them that never came to a test.
+    pub never: f64,
+    /// Mean wait of the others, in seconds.
+    pub mean: Option<f64>,
+    /// p50, p90, p95, p99 in seconds.
+    pub percentiles: [Option<Estimate>; PERCENTS.len()],
+    /// How many jobs of all replications waited so many seconds, ascending; three significant digits.
+    pub distribution: Vec<(u64, u64)>,
+}
+
+impl Figures {
+    pub(super) fn new(objectives: &[Objective]) -> Figures {
+        Figures { samples: vec![Samples::default(); objectives.len()], ..Figures::default() }
+    }
+
+    pub(super) fn replications(&self) -> u32 {
+        self.replications
+    }
+
+    /// The groups of jobs that occurred.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &JobGroup> {
+        self.groups.iter()
+    }
+
+    pub(super) fn kinds(&self) -> &BTreeMap<String, KindFigures> {
+        &self.kinds
+    }
+
+    /// Adds the next replication.
+    pub(super) fn add(&mut self, observation: &Observation, objectives: &[Objective]) {
+        self.replications += 1;
+        for (samples, objective) in self.samples.iter_mut().zip(objectives) {
+            samples.add(objective, observation);
+        }
+        let mut sets: BTreeMap<JobSet, Waits> = BTreeMap::new();
+        for (group, times) in &observation.groups {
+            if !self.groups.contains(group) {
+                self.groups.insert(group.clone());
+            }
+            let mut names = vec![JobSet::All];
+            for grouping in [Grouping::HostKind, Grouping::Class, Grouping::Priority] {
+                names.push(JobSet::Of(grouping, group.value(grouping)));
+            }
+            names.into_iter().for_each(|name| sets.entry(name).or_default().merge(&times.waits));
+        }
+        for (name, waits) in sets {
+            let set = self.sets.entry(name).or_default();
+            for (sections, percent) in set.sections.iter_mut().zip(PERCENTS) {
+                sections.extend(waits.quantile(percent));
+            }
+            set.waits.merge(&waits);
+        }
+        for kind in &observation.kinds {
+            self.kinds.entry(kind.name.clone()).or_default().add(kind);
+        }
+        self.drones.push(observation.drones.into());
+        self.processes_peak = self.processes_peak.max(observation.processes_peak);
+        self.parsers_peak = self.parsers_peak.max(observation.parsers_peak);
+        self.week.merge(&observation.week);
+    }
+
+    /// What the replications say of the objective of this number; `None` if it speaks of nothing that was seen.
+    pub(super) fn estimate(&self, number: usize, objective: &Objective, confidence: f64) -> Option<Estimate> {
+        let samples = self.samples.get(number)?;
+        match objective.target {
+            Target::StartWithin { .. } | Target::EndWithin { .. } | Target::SuitesEndWithin { .. } => {
+                statistics::share(&samples.hits(), confidence)
+            }
+            Target::WaitQuantile { percent, .. } | Target::TurnaroundQuantile { percent, .. } => {
+                let pooled = samples.pooled.quantile(percent)?;
+                Some(statistics::quantile(pooled, &samples.quantiles, confidence))
+            }
+            Target::HostUse { .. } | Target::DroneUse { .. } => statistics::ratio(&samples.shares, confidence),
+        }
+    }
+
+    /// Jobs on time over all objectives that count jobs, by replication.
+    pub(super) fn on_time(&self, objectives: &[Objective]) -> Vec<(u64, u64)> {
+        let mut sums = vec![(0, 0); self.replications as usize];
+        let counting = self.samples.iter().zip(objectives).filter(|(_, objective)| objective.target.is_floor());
+        for (samples, _) in counting {
+            for (sum, (hits, of)) in sums.iter_mut().zip(samples.hits()) {
+                *sum = (sum.0 + hits, sum.1 + of);
+            }
+        }
+        sums
+    }
+
+    /// Jobs on time of one objective, by replication.
+    pub(super) fn hits(&self, number: usize) -> Vec<(u64, u64)> {
+        self.samples.get(number).map(Samples::hits).unwrap_or_default()
+    }
+
+    /// Waits of all jobs, and by kind of host, class and priority.
+    pub(super) fn waits(&self, confidence: f64) -> Vec<WaitFigures> {
+        let of_set = |(jobs, set): (&JobSet, &SetTimes)| {
+            let count = set.waits.jobs();
+            let percentile = |(sections, percent): (&Vec<f64>, f64)| {
+                Some(statistics::quantile(set.waits.quantile(percent)?, sections, confidence))
+            };
+            let mut percentiles = set.sections.iter().zip(PERCENTS).map(percentile);
+            WaitFigures {
+                jobs: jobs.clone(),
+                count: count as f64 / f64::from(self.replications.max(1)),
+                never: if count > 0 { set.waits.never() as f64 / count as f64 } else { 0.0 },
+                mean: set.waits.mean(),
+                percentiles: std::array::from_fn(|_| percentiles.next().flatten()),
+                distribution: set.waits.counts().to_vec(),
+            }
+        };
+        self.sets.iter().map(of_set).collect()
+    }
+
+    /// Kinds whose queue grows, or does not.
+    pub(super) fn growth(&self) -> Vec<(String, Growth)> {
+        let of_kind = |(name, kind): (&String, &KindFigures)| {
+            let arrivals = kind.arrived as f64 / kind.days.max(1) as f64;
+            Some((name.clone(), statistics::growth(&kind.slopes, arrivals)?))
+        };
+        self.kinds.iter().filter_map(of_kind).collect()
+    }
+
+    /// Kinds whose queue grows without bound.
+    pub(super) fn unstable(&self) -> Vec<String> {
+        self.growth().into_iter().filter(|(_, growth)| growth.is_unbounded).map(|(name, _)| name).collect()
+    }
+
+    /// The share of drones' room that is in use.
+    pub(super) fn drone_use(&self, confidence: f64) -> Option<Estimate> {
+        statistics::ratio(&self.drones, confidence)
+    }
+}
+
+impl Samples {
+    fn add(&mut self, objective: &Objective, observation: &Observation) {
+        let jobs = || observation.groups.iter().filter(|(group, _)| objective.concerns(group)).map(|(_, times)| times);
+        let count = |waits: &mut dyn Iterator<Item = &Waits>, limit| {
+            let parts = waits.map(|waits| (waits.within(limit) as f64, waits.jobs() as f64));
+            parts.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+        };
+        match objective.target {
+            Target::StartWithin { limit, .. } => self.shares.push(count(&mut jobs().map(|times| &times.waits), limit)),
+            Target::EndWithin { limit, .. } => {
+                self.shares.push(count(&mut jobs().map(|times| &times.turnarounds), limit));
+            }
+            Target::SuitesEndWithin { limit, .. } => {
+                let suites = observation.suites.iter().filter(|(group, _)| objective.concerns(group));
+                self.shares.push(count(&mut suites.map(|(_, ends)| ends), limit));
+            }
+            Target::WaitQuantile { percent, .. } => self.add_quantile(jobs(), percent, |times| &times.waits),
+            Target::TurnaroundQuantile { percent, .. } => {
+                self.add_quantile(jobs(), percent, |times| &times.turnarounds);
+            }
+            Target::HostUse { .. } => {
+                let meant = |kind: &&KindObservation| {
+                    kind.hosts > 0 && objective.host_kind().is_none_or(|wanted| wanted == kind.name)
+                };
+                let used = observation.kinds.iter().filter(meant).map(used);
+                self.shares.push(used.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1)));
+            }
+            Target::DroneUse { .. } => self.shares.push(observation.drones.into()),
+        }
+    }
+
+    fn add_quantile<'a>(
+        &mut self,
+        jobs: impl Iterator<Item = &'a JobTimes>,
+        percent: f64,
+        which: impl Fn(&JobTimes) -> &Waits,
+    ) {
+        let mut section = Waits::default();
+        jobs.for_each(|times| section.merge(which(times)));
+        self.quantiles.extend(section.quantile(percent));
+        self.pooled.merge(&section);
+    }
+
+    fn hits(&self) -> Vec<(u64, u64)> {
+        self.shares.iter().map(|(hits, of)| (*hits as u64, *of as u64)).collect()
+    }
+}
+
+/// Host · seconds in which hosts of a kind were in use, and those in which they were in service: neither locked nor waiting for
+/// a repair.
+fn used(kind: &KindObservation) -> (f64, f64) {
+    let spent = |spends: HostUse| kind.spent.get(spends as usize).copied().unwrap_or(0.0);
+    let used = [HostUse::Testing, HostUse::Preparing, HostUse::Provisioning, HostUse::Held].map(spent).iter().sum();
+    (used, used + spent(HostUse::Idle))
+}
+
+impl KindFigures {
+    fn add(&mut self, kind: &KindObservation) {
+        self.hosts = kind.hosts;
+        self.used.push(used(kind));
+        self.spent.resize(kind.spent.len(), 0.0);
+        self.spent.iter_mut().zip(&kind.spent).for_each(|(sum, spent)| *sum += spent);
+        self.arrived += kind.arrived;
+        self.days += kind.backlog.len() as u64;
+        self.slopes.extend(statistics::slope(&kind.backlog));
+    }
+}
