@@ -343,6 +343,11 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         &self.core
     }
 
+    /// The core, for questions, beside the drones, to be interfered with.
+    pub fn core_and_drones(&mut self) -> (&Core, &mut D) {
+        (&self.core, &mut self.drones)
+    }
+
     /// Changes the settings between two ticks.
     pub fn set_settings(&mut self, settings: Settings) {
         if let Some(journal) = &mut self.journal {

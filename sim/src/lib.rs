@@ -18,7 +18,7 @@
 //! | --- | --- |
 //! | [`script`] | scripted scenarios: format, player, comparison |
 //! | [`workload`] | workload scenarios: traces, generators, distributions, outages |
-//! | `run` | a plan goes through the engine; what happens is recorded |
+//! | [`run`] | a plan goes through the engine; what happens is recorded, or measured |
 //! | [`history`] | what happened in a lab and how it is now: what is learned from |
 //! | [`recording`] | what a run leaves behind |
 //! | [`replay`] | what a production scheduler took in and decided, decided again |
@@ -36,9 +36,9 @@ pub mod output;
 pub mod planning;
 pub mod recording;
 pub mod replay;
-mod run;
+pub mod run;
 pub mod script;
 pub mod store;
 pub mod workload;
 
-pub use run::{Progress, simulate};
+pub use run::{Progress, measure, simulate};

@@ -2,7 +2,7 @@
 
 use yardmaster_engine::{DroneId, Time, Work, WorkKind};
 
-use super::recorder::Recorder;
+use super::observer::Observer;
 use crate::drones::{Course, Fate, ProcessKey};
 use crate::recording::ProcessKind;
 use crate::workload::{Ending, Plan, ProcessStart};
@@ -10,10 +10,10 @@ use crate::workload::{Ending, Plan, ProcessStart};
 /// Wait status of a process that failed: exit 1.
 const FAILED: i32 = 256;
 
-/// Asks the plan how processes go, and has everything recorded.
-pub(super) struct PlannedFate<'a> {
+/// Asks the plan how processes go, and has an observer told of them.
+pub(super) struct PlannedFate<'a, O> {
     plan: &'a Plan,
-    pub(super) recorder: Recorder,
+    pub(super) observer: O,
     /// How many processes of each kind have run for a job …
     attempts_of_jobs: Vec<Attempts>,
     /// … and on a host for no job.
@@ -21,11 +21,11 @@ pub(super) struct PlannedFate<'a> {
     broken: Vec<bool>,
 }
 
-impl<'a> PlannedFate<'a> {
-    pub(super) fn new(plan: &'a Plan, recorder: Recorder) -> PlannedFate<'a> {
+impl<'a, O> PlannedFate<'a, O> {
+    pub(super) fn new(plan: &'a Plan, observer: O) -> PlannedFate<'a, O> {
         PlannedFate {
             plan,
-            recorder,
+            observer,
             attempts_of_jobs: vec![Attempts::default(); plan.jobs.len()],
             attempts_on_hosts: vec![Attempts::default(); plan.hosts.len()],
             broken: vec![false; plan.hosts.len()],
@@ -61,7 +61,7 @@ pub(super) fn kind_of(work: &Work) -> ProcessKind {
     }
 }
 
-impl Fate for PlannedFate<'_> {
+impl<O: Observer> Fate for PlannedFate<'_, O> {
     fn course(&mut self, work: &Work, now: Time) -> Option<Course> {
         let kind = kind_of(work);
         let job = work.job.map(|job| job.0 - 1);
@@ -92,10 +92,10 @@ impl Fate for PlannedFate<'_> {
     }
 
     fn started(&mut self, process: ProcessKey, work: &Work, drone: DroneId, processes: u32, now: Time) {
-        self.recorder.process_started(process, work, drone, processes, now);
+        self.observer.process_started(process, work, drone, processes, now);
     }
 
     fn ended(&mut self, process: ProcessKey, end: Option<(i32, u32)>, at: Time) {
-        self.recorder.process_ended(process, end, at);
+        self.observer.process_ended(process, end, at);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use yardmaster_engine::Time;
 
-use super::recorder::Recorder;
+use super::observer::Observer;
 use crate::workload::{Placement, Plan};
 
 /// For each host the jobs that ask for it alone, in the order of their submission. Those at the front that have started
@@ -27,9 +27,9 @@ impl Pinned {
     }
 
     /// Whether every job that asks for this host alone, and is submitted until then, has started or ended.
-    pub(super) fn are_served(&mut self, host: u32, until: Time, recorder: &Recorder) -> bool {
+    pub(super) fn are_served(&mut self, host: u32, until: Time, observer: &impl Observer) -> bool {
         let waiting = &mut self.waiting[host as usize];
-        while waiting.front().is_some_and(|(_, job)| recorder.is_served(*job)) {
+        while waiting.front().is_some_and(|(_, job)| observer.is_served(*job)) {
             waiting.pop_front();
         }
         waiting.front().is_none_or(|(submit, _)| *submit > until)

@@ -1,37 +1,16 @@
 //! Notes down what happens in a run.
 
 use yardmaster_engine::{
-    Changes, DroneId, EntryColumns, EntryId, EntryStatus, EntryUpdate, HostStatus, HostUpdate, Span, TaskKind, Time,
-    Work,
+    Changes, Core, DroneId, EntryColumns, EntryId, EntryStatus, EntryUpdate, HostStatus, HostUpdate, Span, TaskKind,
+    Time, Work,
 };
 
 use super::fate::kind_of;
+use super::observer::Observer;
+use super::stage::Stage;
 use crate::drones::ProcessKey;
 use crate::recording::{DroneRecord, HostRecord, JobRecord, ProcessKind, ProcessRecord, Recording, TimelinePoint};
 use crate::workload::{JobPlan, Placement, Plan};
-
-/// Where an entry stands, for the timeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Queued,
-    Preparing,
-    Running,
-    Finishing,
-    Ended,
-}
-
-impl Stage {
-    fn of(status: EntryStatus, active: bool) -> Stage {
-        use EntryStatus::*;
-        match status {
-            Queued if !active => Stage::Queued,
-            Queued | Starting | Resetting | Verifying | Provisioning | Cleaning | Pending => Stage::Preparing,
-            Running => Stage::Running,
-            Gathering | Parsing => Stage::Finishing,
-            Aborted | Completed | Failed | Stopped | Template => Stage::Ended,
-        }
-    }
-}
 
 /// What is known of an entry.
 #[derive(Debug, Clone, Copy)]
@@ -130,25 +109,6 @@ impl Recorder {
         }
     }
 
-    /// Jobs that have ended.
-    pub(super) fn jobs_ended(&self) -> usize {
-        self.ended
-    }
-
-    /// Whether a test of this job has started, or the job has ended without one.
-    pub(super) fn is_served(&self, job: u32) -> bool {
-        let record = &self.recording.jobs[job as usize];
-        record.started.is_some() || record.finished.is_some()
-    }
-
-    /// A job with so many entries was submitted; entries are numbered in the order of submission.
-    pub(super) fn job_submitted(&mut self, job: usize, at: Time, entries: usize) {
-        self.jobs[job].open_entries = entries as u32;
-        let note = EntryNote { job: job as u32, stage: Stage::Queued };
-        self.entries.extend(std::iter::repeat_n(note, entries));
-        self.change(at, |point| point.queued += entries as u32);
-    }
-
     /// Changes a figure of the timeline at a moment.
     fn change(&mut self, at: Time, change: impl FnOnce(&mut TimelinePoint)) {
         // A submission lies before the tick that hears of it; earlier points stay as they are.
@@ -169,16 +129,6 @@ impl Recorder {
         }
     }
 
-    /// Takes in what a tick committed.
-    pub(super) fn take_changes(&mut self, now: Time, changes: &Changes) {
-        for update in &changes.hosts {
-            self.host_changed(now, update);
-        }
-        for update in &changes.entries {
-            self.entry_changed(now, update);
-        }
-    }
-
     fn host_changed(&mut self, now: Time, update: &HostUpdate) {
         let index = update.id.0 as usize - 1;
         let Some(note) = self.hosts.get_mut(index).filter(|note| note.status != update.status) else { return };
@@ -194,16 +144,6 @@ impl Recorder {
             point.hosts_busy = point.hosts_busy + busy(update.status) - busy(old);
             point.hosts_out = point.hosts_out + out(update.status) - out(old);
         });
-    }
-
-    /// A host was locked or unlocked by its operators.
-    pub(super) fn host_locked(&mut self, now: Time, host: u32, locked: bool) {
-        let Some(note) = self.hosts.get_mut(host as usize).filter(|note| note.locked != locked) else { return };
-        note.spend(now, &mut self.recording.hosts[host as usize]);
-        note.locked = locked;
-        if note.status != HostStatus::RepairFailed {
-            self.change(now, |point| point.hosts_out = if locked { point.hosts_out + 1 } else { point.hosts_out - 1 });
-        }
     }
 
     fn entry_changed(&mut self, now: Time, update: &EntryUpdate) {
@@ -266,7 +206,63 @@ impl Recorder {
         }
     }
 
-    pub(super) fn process_started(&mut self, key: ProcessKey, work: &Work, drone: DroneId, processes: u32, now: Time) {
+    fn add_load(&mut self, drone: usize, change: i64, at: Time) {
+        let (load, since) = &mut self.load[drone];
+        let record = &mut self.recording.drones[drone];
+        record.busy = record.busy + (at - *since) * i64::from(*load);
+        *since = at;
+        *load = (i64::from(*load) + change) as u32;
+        record.peak = record.peak.max(*load);
+        self.change(at, |point| point.processes = (i64::from(point.processes) + change) as u32);
+    }
+
+    /// The recording of a run that ended now.
+    pub(super) fn finish(mut self, end: Time, ticks: u64) -> Recording {
+        self.push_point();
+        for (drone, (load, since)) in self.load.iter().enumerate() {
+            let busy = &mut self.recording.drones[drone].busy;
+            *busy = *busy + (end - *since) * i64::from(*load);
+        }
+        for (note, host) in self.hosts.iter_mut().zip(&mut self.recording.hosts) {
+            note.spend(end, host);
+        }
+        self.recording.end = end;
+        self.recording.ticks = ticks;
+        self.recording
+    }
+}
+
+impl Observer for Recorder {
+    fn has_seen_enough(&self, _next: Time) -> bool {
+        self.ended == self.jobs.len()
+    }
+
+    fn jobs_ended(&self) -> usize {
+        self.ended
+    }
+
+    fn is_served(&self, job: u32) -> bool {
+        let record = &self.recording.jobs[job as usize];
+        record.started.is_some() || record.finished.is_some()
+    }
+
+    fn job_submitted(&mut self, job: usize, at: Time, entries: usize) {
+        self.jobs[job].open_entries = entries as u32;
+        let note = EntryNote { job: job as u32, stage: Stage::Queued };
+        self.entries.extend(std::iter::repeat_n(note, entries));
+        self.change(at, |point| point.queued += entries as u32);
+    }
+
+    fn host_locked(&mut self, now: Time, host: u32, locked: bool) {
+        let Some(note) = self.hosts.get_mut(host as usize).filter(|note| note.locked != locked) else { return };
+        note.spend(now, &mut self.recording.hosts[host as usize]);
+        note.locked = locked;
+        if note.status != HostStatus::RepairFailed {
+            self.change(now, |point| point.hosts_out = if locked { point.hosts_out + 1 } else { point.hosts_out - 1 });
+        }
+    }
+
+    fn process_started(&mut self, key: ProcessKey, work: &Work, drone: DroneId, processes: u32, now: Time) {
         let kind = kind_of(work);
         let (index, weight) = (drone.0 as usize - 1, processes.max(1));
         debug_assert_eq!(key as usize, self.recording.processes.len(), "processes are numbered from 0 without gaps");
@@ -302,7 +298,7 @@ impl Recorder {
         });
     }
 
-    pub(super) fn process_ended(&mut self, key: ProcessKey, end: Option<(i32, u32)>, at: Time) {
+    fn process_ended(&mut self, key: ProcessKey, end: Option<(i32, u32)>, at: Time) {
         let record = &mut self.recording.processes[key as usize];
         record.finished = Some(at);
         record.exit_status = end.map(|(status, _)| status);
@@ -324,29 +320,13 @@ impl Recorder {
         }
     }
 
-    fn add_load(&mut self, drone: usize, change: i64, at: Time) {
-        let (load, since) = &mut self.load[drone];
-        let record = &mut self.recording.drones[drone];
-        record.busy = record.busy + (at - *since) * i64::from(*load);
-        *since = at;
-        *load = (i64::from(*load) + change) as u32;
-        record.peak = record.peak.max(*load);
-        self.change(at, |point| point.processes = (i64::from(point.processes) + change) as u32);
-    }
-
-    /// The recording of a run that ended now.
-    pub(super) fn finish(mut self, end: Time, ticks: u64) -> Recording {
-        self.push_point();
-        for (drone, (load, since)) in self.load.iter().enumerate() {
-            let busy = &mut self.recording.drones[drone].busy;
-            *busy = *busy + (end - *since) * i64::from(*load);
+    fn ticked(&mut self, now: Time, changes: &Changes, _core: &Core) {
+        for update in &changes.hosts {
+            self.host_changed(now, update);
         }
-        for (note, host) in self.hosts.iter_mut().zip(&mut self.recording.hosts) {
-            note.spend(end, host);
+        for update in &changes.entries {
+            self.entry_changed(now, update);
         }
-        self.recording.end = end;
-        self.recording.ticks = ticks;
-        self.recording
     }
 }
 

@@ -1,0 +1,31 @@
+//! The stages of an entry, coarser than its statuses.
+
+use yardmaster_engine::EntryStatus;
+
+/// Where an entry stands on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits for a host.
+    Queued,
+    /// It has a host that is being prepared, or waits for its group or for room on a drone.
+    Preparing,
+    /// Its test runs.
+    Running,
+    /// Its crash information is gathered, or its results are parsed.
+    Finishing,
+    /// It is complete.
+    Ended,
+}
+
+impl Stage {
+    pub(super) fn of(status: EntryStatus, active: bool) -> Stage {
+        use EntryStatus::*;
+        match status {
+            Queued if !active => Stage::Queued,
+            Queued | Starting | Resetting | Verifying | Provisioning | Cleaning | Pending => Stage::Preparing,
+            Running => Stage::Running,
+            Gathering | Parsing => Stage::Finishing,
+            Aborted | Completed | Failed | Stopped | Template => Stage::Ended,
+        }
+    }
+}
