@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use yardmaster_engine::{LiveRows, Settings, Span, TaskKind, Time};
+use yardmaster_engine::{LiveRows, RebootAfter, RebootBefore, Settings, Span, TaskKind, Time};
 
 /// What happened in a lab from one moment to another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,6 +107,12 @@ pub struct HistoricJob {
     pub run_verify: bool,
     /// Reset hosts before the test.
     pub run_reset: bool,
+    /// When to clean hosts before the test.
+    pub reboot_before: RebootBefore,
+    /// When to clean hosts after the test.
+    pub reboot_after: RebootAfter,
+    /// As a suite: how many hosts its children get at least (keyval `suite_min_duts`); 0 = none.
+    pub suite_min_hosts: u32,
     /// Aborted so long after its submission.
     pub timeout: Span,
     /// Aborted so long after its start.

@@ -162,7 +162,7 @@ fn mistakes_in_a_scenario_name_line_and_key() {
         "{ lognormal =",
         "{ lognorml =",
         "lab.toml:46: workload.generate[0].mix[1].runtime.lognorml: unknown variant `lognorml`, expected one of `constant`, \
-         `uniform`, `exponential`, `lognormal`, `weibull`, `empirical`; did you mean \"lognormal\"?",
+         `uniform`, `exponential`, `lognormal`, `weibull`, `empirical`, `quantiles`; did you mean \"lognormal\"?",
     );
     check("name = \"small\"", "", "lab.toml:1: missing field `name`");
     check("[lab]", "[lab", "lab.toml:3: unclosed table, expected `]`");

@@ -28,6 +28,7 @@ pub(super) enum Named {
     Lognormal(Lognormal),
     Weibull(Weibull),
     Empirical(Empirical),
+    Quantiles(Vec<f64>),
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -102,6 +103,8 @@ pub(super) enum Distribution {
     Weibull { shape: f64, scale: f64, max: f64 },
     /// One of these numbers, ascending, each equally likely; never empty.
     Empirical(Vec<f64>),
+    /// The values at equally spaced probabilities from 0 to 1, ascending, at least two; linear between them.
+    Quantiles(Vec<f64>),
 }
 
 /// Standard normal quantile of 0.95.
@@ -152,6 +155,17 @@ impl Distribution {
                 scale: at_least_zero("weibull.scale", *scale)?,
                 max: max("weibull.max", *most)?,
             },
+            Named::Quantiles(values) => {
+                if values.len() < 2 {
+                    return Err(("quantiles", "needs at least two values, the smallest and the largest".to_owned()));
+                }
+                let values: Vec<f64> =
+                    values.iter().map(|value| at_least_zero("quantiles", *value)).collect::<Result<_, _>>()?;
+                if let Some(pair) = values.windows(2).find(|pair| pair[0] > pair[1]) {
+                    return Err(("quantiles", format!("must ascend; {} stands before {}", pair[0], pair[1])));
+                }
+                Distribution::Quantiles(values)
+            }
             Named::Empirical(_) => return Err(("empirical", "has not been read".to_owned())),
         })
     }
@@ -169,6 +183,27 @@ impl Distribution {
         }
         values.sort_by(f64::total_cmp);
         Ok(Distribution::Empirical(values))
+    }
+
+    /// The same with every value multiplied by a number > 0.
+    pub(super) fn scaled(self, by: f64) -> Distribution {
+        match self {
+            Distribution::Constant(value) => Distribution::Constant(value * by),
+            Distribution::Uniform(low, high) => Distribution::Uniform(low * by, high * by),
+            Distribution::Exponential { mean, max } => Distribution::Exponential { mean: mean * by, max: max * by },
+            Distribution::Lognormal { log_median, sigma, max } => {
+                Distribution::Lognormal { log_median: log_median + libm::log(by), sigma, max: max * by }
+            }
+            Distribution::Weibull { shape, scale, max } => {
+                Distribution::Weibull { shape, scale: scale * by, max: max * by }
+            }
+            Distribution::Empirical(values) => {
+                Distribution::Empirical(values.into_iter().map(|value| value * by).collect())
+            }
+            Distribution::Quantiles(values) => {
+                Distribution::Quantiles(values.into_iter().map(|value| value * by).collect())
+            }
+        }
     }
 
     /// The value, where it needs no luck.
@@ -192,6 +227,12 @@ impl Distribution {
             Distribution::Empirical(values) => {
                 let index = (u * values.len() as f64) as usize;
                 values.get(index).or(values.last()).copied().unwrap_or_default()
+            }
+            Distribution::Quantiles(values) => {
+                let place = u * values.len().saturating_sub(1) as f64;
+                let low = values.get(place as usize).copied().unwrap_or_default();
+                let high = values.get(place as usize + 1).copied().unwrap_or(low);
+                low + (high - low) * (place - place.floor())
             }
         }
     }
@@ -231,6 +272,29 @@ mod tests {
         check("{ lognormal = { median = 1, sigma = 1 } }", 1e-14, (-7.650_628_092_935_268_f64).exp());
         check("{ weibull = { shape = 1, scale = 60 } }", 0.5, 60.0 * std::f64::consts::LN_2);
         check("{ weibull = { shape = 2, scale = 10 } }", 1.0 - (-4.0_f64).exp(), 20.0);
+        check("{ quantiles = [0, 10, 100] }", 0.25, 5.0);
+        check("{ quantiles = [0, 10, 100] }", 0.5, 10.0);
+        check("{ quantiles = [0, 10, 100] }", 0.75, 55.0);
+        check("{ quantiles = [7, 7] }", 0.999, 7.0);
+    }
+
+    #[test]
+    fn a_scaled_distribution_has_scaled_quantiles() {
+        for text in [
+            "30",
+            "{ uniform = [10, 20] }",
+            "{ exponential = { mean = 60, max = 90 } }",
+            "{ lognormal = { median = 100, p95 = 400 } }",
+            "{ weibull = { shape = 2, scale = 10, max = 12 } }",
+            "{ quantiles = [0, 10, 100] }",
+        ] {
+            let plain = parse(text).expect(text);
+            let scaled = plain.clone().scaled(60.0);
+            for u in [0.1, 0.5, 0.99] {
+                let (expected, found) = (plain.quantile(u) * 60.0, scaled.quantile(u));
+                assert!((found - expected).abs() < 1e-9 * expected, "{text} at {u}: {found}, not {expected}");
+            }
+        }
     }
 
     #[test]
@@ -258,6 +322,9 @@ mod tests {
         check_error("{ lognormal = { median = 3 } }", "exactly one of sigma and p95");
         check_error("{ lognormal = { median = 3, p95 = 2 } }", "must not be below the median");
         check_error("{ weibull = { shape = 0, scale = 2 } }", "must be a number > 0");
+        check_error("{ quantiles = [1] }", "at least two values");
+        check_error("{ quantiles = [1, 3, 2] }", "must ascend; 3 stands before 2");
+        check_error("{ quantiles = [-1, 3] }", "must be a number ≥ 0");
         check_error("\"30\"", "a number, or a distribution");
     }
 

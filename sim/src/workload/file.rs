@@ -89,6 +89,8 @@ pub(super) struct WorkloadSpec {
     pub(super) trace: Option<TraceSpec>,
     pub(super) background: Option<BackgroundSpec>,
     #[serde(default)]
+    pub(super) bursts: Vec<SharedBurstsSpec>,
+    #[serde(default)]
     pub(super) generate: Vec<GenerateSpec>,
 }
 
@@ -191,6 +193,37 @@ pub(super) struct BackgroundSpec {
     pub(super) gap_max: Option<u32>,
 }
 
+/// `[[workload.bursts]]`: moments that several generators have in common.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharedBurstsSpec {
+    pub(super) name: String,
+    pub(super) per_hour: RatesSpec,
+    pub(super) day_factor: Option<DistributionSpec>,
+}
+
+/// One rate for all hours, or one for each hour of the day or of the week.
+#[derive(Debug)]
+pub(super) struct RatesSpec(pub(super) Vec<f64>);
+
+impl<'de> Deserialize<'de> for RatesSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let rate = |value: &toml::Value| match value {
+            toml::Value::Integer(rate) => Some(*rate as f64),
+            toml::Value::Float(rate) => Some(*rate),
+            _ => None,
+        };
+        let value = toml::Value::deserialize(deserializer)?;
+        let rates = match &value {
+            toml::Value::Array(values) => values.iter().map(rate).collect(),
+            single => rate(single).map(|rate| vec![rate]),
+        };
+        rates.map(RatesSpec).ok_or_else(|| {
+            serde::de::Error::custom(format!("expected a rate, or a list of 24 or 168 of them; found {value}"))
+        })
+    }
+}
+
 /// `[[workload.generate]]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,6 +233,8 @@ pub(super) struct GenerateSpec {
     pub(super) hours: Option<f64>,
     pub(super) count: Option<u32>,
     pub(super) arrivals: ArrivalsSpec,
+    #[serde(default)]
+    pub(super) only_in_service: bool,
     pub(super) mix: Vec<MixSpec>,
 }
 
@@ -210,6 +245,7 @@ pub(super) enum ArrivalsSpec {
     Poisson(RateSpec),
     Profile(ProfileSpec),
     Bursts(BurstsSpec),
+    On(OnSpec),
     Every(EverySpec),
 }
 
@@ -217,12 +253,14 @@ pub(super) enum ArrivalsSpec {
 #[serde(deny_unknown_fields)]
 pub(super) struct RateSpec {
     pub(super) per_hour: f64,
+    pub(super) day_factor: Option<DistributionSpec>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileSpec {
     pub(super) per_hour: Vec<f64>,
+    pub(super) day_factor: Option<DistributionSpec>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -235,8 +273,18 @@ pub(super) struct BurstsSpec {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct OnSpec {
+    pub(super) bursts: String,
+    pub(super) chance: Option<f64>,
+    pub(super) size: DistributionSpec,
+    pub(super) delay_sec: Option<DistributionSpec>,
+    pub(super) spread_sec: Option<DistributionSpec>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EverySpec {
-    pub(super) minutes: f64,
+    pub(super) minutes: DistributionSpec,
 }
 
 /// `[[workload.generate.mix]]`: a job type.
@@ -250,6 +298,7 @@ pub(super) struct MixSpec {
     pub(super) hosts: Option<String>,
     #[serde(default)]
     pub(super) hostless: bool,
+    pub(super) each_host_of_kind: Option<String>,
     pub(super) runtime: Option<DistributionSpec>,
     pub(super) failure: Option<f64>,
     pub(super) tests_failed: Option<DistributionSpec>,
@@ -320,7 +369,11 @@ pub(super) struct KindSpec {
 pub(super) struct OutageSpec {
     pub(super) hosts: Option<String>,
     pub(super) kind: Option<String>,
+    pub(super) label: Option<String>,
     pub(super) effect: Option<EffectSpec>,
+    #[serde(default)]
+    pub(super) together: bool,
+    pub(super) share: Option<f64>,
     pub(super) hours_between: Option<DistributionSpec>,
     pub(super) at: Option<Moment>,
     pub(super) hours_lasting: DistributionSpec,

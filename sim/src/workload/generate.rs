@@ -1,18 +1,20 @@
 //! Generated workloads: arrivals, and for each of them a job type drawn from a mix.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use yardmaster_engine::{Span, Time};
 
-use super::arrivals::{Arrivals, Extent};
+use super::arrivals::{Arrivals, Extent, First, Luck};
 use super::distribution::Distribution;
 use super::draw::chance;
 use super::error::{ScenarioError, nearest};
-use super::file::{GenerateSpec, MixSpec, SuiteSpec};
+use super::file::{GenerateSpec, MixSpec, SharedBurstsSpec, SuiteSpec};
 use super::jobs::{Draft, JOBS_MAX, JobDefaults, TestRun};
 use super::lab::Lab;
-use super::plan::Placement;
+use super::plan::{HostPlan, Placement};
 use super::random::{Concern, Stream};
+use super::rates::TooMany;
 use super::source::Source;
 use super::trace::EXIT_1;
 use crate::host_list::host_list;
@@ -22,10 +24,20 @@ pub(super) struct Surroundings<'a> {
     pub(super) source: &'a Source,
     pub(super) defaults: &'a JobDefaults,
     pub(super) lab: &'a Lab,
+    pub(super) bursts: &'a [SharedBurstsSpec],
     /// Where arrivals begin, unless the generator says otherwise.
     pub(super) start: Time,
     /// Where they end, unless the generator says otherwise.
     pub(super) end: Option<Time>,
+}
+
+/// A host with arrivals of its own.
+#[derive(Debug)]
+struct EachHost {
+    index: u32,
+    name: Arc<str>,
+    /// The job types for hosts of its kind: indices into `Generator::types`.
+    types: Vec<usize>,
 }
 
 /// A job type, checked.
@@ -33,6 +45,8 @@ pub(super) struct Surroundings<'a> {
 struct JobType {
     profile: Arc<str>,
     weight: f64,
+    /// For each host of this kind.
+    each_of_kind: Option<Arc<str>>,
     placement: Placement,
     defaults: JobDefaults,
     runtime: Option<Distribution>,
@@ -57,10 +71,23 @@ pub(super) struct Generator {
     /// Where it stands.
     key: String,
     name: Arc<str>,
-    arrivals: Arrivals,
-    extent: Extent,
+    pub(super) arrivals: Arrivals,
+    pub(super) extent: Extent,
     /// At least one has a weight.
     types: Vec<JobType>,
+    /// Where every host has arrivals of its own: the hosts.
+    each_host: Vec<EachHost>,
+    /// Nothing arrives for a host that is out of service.
+    pub(super) only_in_service: bool,
+}
+
+/// What generators need to know before they draw.
+pub(super) struct Drawn<'a> {
+    pub(super) seed: u64,
+    /// The moments of the shared bursts, in their order.
+    pub(super) bursts: &'a [Vec<Time>],
+    /// When hosts are out of service; looked at by those who serve only hosts that are not.
+    pub(super) away: &'a BTreeMap<u32, Vec<(Time, Time)>>,
 }
 
 impl Generator {
@@ -70,12 +97,24 @@ impl Generator {
         index: usize,
         spec: &GenerateSpec,
     ) -> Result<Generator, ScenarioError> {
-        let key = format!("workload.generate[{index}]");
+        let (source, key) = (surroundings.source, format!("workload.generate[{index}]"));
+        let types = surroundings.types(&key, spec)?;
+        let each_host = surroundings.each_host(&key, spec, &types)?;
+        if spec.only_in_service && each_host.is_empty() {
+            let problem = "has a meaning only where the mix says each_host_of_kind";
+            return Err(source.wrong(&format!("{key}.only_in_service"), problem));
+        }
+        if spec.only_in_service && spec.hours.is_none() && surroundings.end.is_none() {
+            let problem = "needs hours (or the scenario an end): until when are hosts in service?";
+            return Err(source.wrong(&format!("{key}.only_in_service"), problem));
+        }
         Ok(Generator {
-            arrivals: Arrivals::checked(surroundings.source, &format!("{key}.arrivals"), &spec.arrivals)?,
+            arrivals: Arrivals::checked(source, &format!("{key}.arrivals"), &spec.arrivals, surroundings.bursts)?,
             extent: surroundings.extent(&key, spec)?,
-            types: surroundings.types(&key, spec)?,
             name: spec.name.as_str().into(),
+            only_in_service: spec.only_in_service,
+            types,
+            each_host,
             key,
         })
     }
@@ -84,26 +123,73 @@ impl Generator {
     ///
     /// # Errors
     /// There are more than a scenario may have.
-    pub(super) fn append(&self, source: &Source, seed: u64, drafts: &mut Vec<Draft>) -> Result<(), ScenarioError> {
-        let mut stream = Concern::new(seed, &format!("arrivals {}", self.name)).stream([0; 3]);
-        let times = self
-            .arrivals
-            .times(self.extent, &mut stream)
-            .map_err(|problem| source.wrong(&format!("{}.arrivals", self.key), problem))?;
-        let concern = Concern::new(seed, &format!("jobs {}", self.name));
+    pub(super) fn append(
+        &self,
+        source: &Source,
+        drawn: &Drawn<'_>,
+        drafts: &mut Vec<Draft>,
+    ) -> Result<(), ScenarioError> {
+        let too_many = |problem: TooMany| Err(source.wrong(&format!("{}.arrivals", self.key), problem));
+        if self.each_host.is_empty() {
+            let luck = Luck { seed: drawn.seed, name: &self.name };
+            let all: Vec<usize> = (0..self.types.len()).collect();
+            return match self.arrivals.times(self.extent, luck, drawn.bursts) {
+                Ok(times) => self.append_arrivals(luck, &times, &all, None, drafts).or_else(too_many),
+                Err(problem) => too_many(problem),
+            };
+        }
+        for host in &self.each_host {
+            self.append_of_host(drawn, host, drafts).or_else(too_many)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the jobs of one host, whose luck is its own.
+    fn append_of_host(&self, drawn: &Drawn<'_>, host: &EachHost, drafts: &mut Vec<Draft>) -> Result<(), TooMany> {
+        let name = format!("{} on {}", self.name, host.name);
+        let luck = Luck { seed: drawn.seed, name: &name };
+        let away = drawn.away.get(&host.index).filter(|_| self.only_in_service).map_or(&[][..], Vec::as_slice);
+        let (in_service, first) = in_service(self.extent, away);
+        let times = self.arrivals.times_in(in_service, self.extent.count, first, luck, drawn.bursts)?;
+        self.append_arrivals(luck, &times, &host.types, Some(host.index), drafts)
+    }
+
+    /// Appends a job of one of these types for each arrival.
+    fn append_arrivals(
+        &self,
+        luck: Luck<'_>,
+        times: &[Time],
+        types: &[usize],
+        host: Option<u32>,
+        drafts: &mut Vec<Draft>,
+    ) -> Result<(), TooMany> {
+        let concern = Concern::new(luck.seed, &format!("jobs {}", luck.name));
+        let total: f64 = types.iter().map(|one| self.types[*one].weight).sum();
         for (number, submit) in (0..).zip(times) {
-            self.append_arrival(&concern, number, submit, drafts);
+            let mut stream = concern.stream([number, 0, 0]);
+            if let Some(chosen) = self.pick(types, stream.unit() * total) {
+                self.append_arrival(&concern, number, *submit, chosen, stream, drafts);
+            }
+            if let (Some(host), Some(draft)) = (host, drafts.last_mut()) {
+                draft.job.placement = Placement::Hosts(vec![host]);
+            }
             if drafts.len() > JOBS_MAX {
-                return Err(source.wrong(&self.key, format_args!("comes to more than {JOBS_MAX} jobs")));
+                return Err(TooMany);
             }
         }
         Ok(())
     }
 
     /// The job that arrives as the `number`-th, and, if it is a suite, its children.
-    fn append_arrival(&self, concern: &Concern, number: u64, submit: Time, drafts: &mut Vec<Draft>) {
-        let mut stream = concern.stream([number, 0, 0]);
-        let Some(chosen) = self.pick(stream.unit()) else { return };
+    fn append_arrival(
+        &self,
+        concern: &Concern,
+        number: u64,
+        submit: Time,
+        chosen: &JobType,
+        mut stream: Stream,
+        drafts: &mut Vec<Draft>,
+    ) {
         let parent = u32::try_from(drafts.len()).ok();
         drafts.push(chosen.draft(submit, &self.name, &mut stream));
         let Some(suite) = &chosen.suite else { return };
@@ -119,11 +205,10 @@ impl Generator {
         }
     }
 
-    /// The job type at this share, within (0, 1), of the summed weights.
-    fn pick(&self, share: f64) -> Option<&JobType> {
-        let mut point = share * self.types.iter().map(|one| one.weight).sum::<f64>();
+    /// Of these job types the one at this point of their weights, laid end to end.
+    fn pick(&self, types: &[usize], mut point: f64) -> Option<&JobType> {
         let mut chosen = None;
-        for one in self.types.iter().filter(|one| one.weight > 0.0) {
+        for one in types.iter().map(|index| &self.types[*index]).filter(|one| one.weight > 0.0) {
             chosen = Some(one);
             if point < one.weight {
                 break;
@@ -132,6 +217,23 @@ impl Generator {
         }
         chosen
     }
+}
+
+/// When a host is in service within the extent, and how its first series begins.
+fn in_service(extent: Extent, away: &[(Time, Time)]) -> (Vec<(Time, Time)>, First) {
+    let (mut intervals, mut from, mut first) = (Vec::new(), extent.from, First::Underway);
+    for (begin, end) in away.iter().filter(|(begin, end)| *begin < extent.to && extent.from < *end) {
+        if from < *begin {
+            intervals.push((from, *begin));
+        } else if *begin <= extent.from {
+            first = First::AtOnce;
+        }
+        from = *end;
+    }
+    if from < extent.to {
+        intervals.push((from, extent.to));
+    }
+    (intervals, first)
 }
 
 impl Surroundings<'_> {
@@ -177,7 +279,7 @@ impl Surroundings<'_> {
         let mut defaults = self.defaults.with(self.source, &within("job"), &mix.job)?;
         let placement = self.placement(key, mix, &defaults.labels)?;
         let hosts = match &placement {
-            Placement::Hosts(hosts) => hosts.len(),
+            Placement::Hosts(hosts) => hosts.len().max(1),
             Placement::Any { count, .. } => *count as usize,
             Placement::Hostless => 1,
         };
@@ -189,6 +291,7 @@ impl Surroundings<'_> {
         Ok(JobType {
             profile: mix.profile.as_str().into(),
             weight,
+            each_of_kind: mix.each_host_of_kind.as_deref().map(Arc::from),
             placement,
             defaults,
             runtime: Distribution::optional(self.source, &within("runtime"), mix.runtime.as_ref())?,
@@ -198,8 +301,42 @@ impl Surroundings<'_> {
         })
     }
 
+    /// The hosts that have arrivals of their own; none where the mix asks for hosts in the usual ways.
+    fn each_host(&self, key: &str, spec: &GenerateSpec, types: &[JobType]) -> Result<Vec<EachHost>, ScenarioError> {
+        if types.iter().all(|one| one.each_of_kind.is_none()) {
+            return Ok(Vec::new());
+        }
+        for (index, (one, mix)) in types.iter().zip(&spec.mix).enumerate() {
+            let key = format!("{key}.mix[{index}]");
+            if one.each_of_kind.is_none() {
+                return Err(self.source.wrong(&key, "needs each_host_of_kind, as another job type of this mix has it"));
+            }
+            if mix.suite.is_some() {
+                return Err(self.source.wrong(&format!("{key}.suite"), "cannot stand beside each_host_of_kind"));
+            }
+        }
+        let of_kind = |(index, host): (u32, &HostPlan)| {
+            let fitting =
+                |(_, one): &(usize, &JobType)| one.each_of_kind.as_ref() == Some(&host.kind) && one.weight > 0.0;
+            let types: Vec<usize> = types.iter().enumerate().filter(fitting).map(|(index, _)| index).collect();
+            (!types.is_empty()).then(|| EachHost { index, name: host.name.clone(), types })
+        };
+        Ok((0..).zip(&self.lab.hosts).filter_map(of_kind).collect())
+    }
+
     fn placement(&self, key: &str, mix: &MixSpec, depends: &[Arc<str>]) -> Result<Placement, ScenarioError> {
         let count = mix.count.unwrap_or(1);
+        if let (Some(kind), None, None, None, false) =
+            (&mix.each_host_of_kind, &mix.count, &mix.label, &mix.hosts, mix.hostless)
+        {
+            self.lab.check_kind(self.source, &format!("{key}.each_host_of_kind"), kind)?;
+            // Every draft gets its own host.
+            return Ok(Placement::Hosts(Vec::new()));
+        }
+        if mix.each_host_of_kind.is_some() {
+            let problem = "stands alone: without label, count, hosts and hostless";
+            return Err(self.source.wrong(&format!("{key}.each_host_of_kind"), problem));
+        }
         match (&mix.label, &mix.hosts, mix.hostless) {
             (Some(label), None, false) => {
                 self.lab
@@ -224,7 +361,10 @@ impl Surroundings<'_> {
                 Ok(Placement::Hosts(hosts))
             }
             (None, None, true) => Ok(Placement::Hostless),
-            _ => Err(self.source.wrong(key, "needs exactly one of label, hosts and hostless = true")),
+            _ => {
+                let problem = "needs exactly one of label, hosts, hostless = true and each_host_of_kind";
+                Err(self.source.wrong(key, problem))
+            }
         }
     }
 

@@ -177,6 +177,11 @@ impl Lab {
         (0..).zip(&self.hosts).filter(|(_, host)| &*host.kind == kind).map(|(index, _)| index).collect()
     }
 
+    /// Indices of the hosts with a label.
+    pub(super) fn with_label(&self, label: &str) -> Vec<u32> {
+        (0..).zip(&self.hosts).filter(|(_, host)| has(host, label)).map(|(index, _)| index).collect()
+    }
+
     /// Whether there is a host of this kind; else, perhaps, a kind like it.
     ///
     /// # Errors

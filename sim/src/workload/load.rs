@@ -7,13 +7,14 @@ use yardmaster_engine::Time;
 use super::background::Background;
 use super::behaviour::Habits;
 use super::error::ScenarioError;
-use super::file::File;
+use super::file::{File, SharedBurstsSpec};
 use super::generate::{Generator, Surroundings};
 use super::jobs::{Draft, JobDefaults};
 use super::lab::Lab;
 use super::outages::OutagePlan;
 use super::plan::Plan;
-use super::scenario::Scenario;
+use super::rates::Rates;
+use super::scenario::{Scenario, SharedBursts};
 use super::source::Source;
 use super::trace::{self, Drafting, Timescale, TraceData};
 
@@ -43,6 +44,7 @@ pub(super) fn check(source: Source, file: File) -> Result<Scenario, ScenarioErro
     }
     let defaults = JobDefaults::default().with(&source, "workload.job", &file.workload.job)?;
     let (recorded, background) = recorded(&source, &file, &defaults, &lab, trace.as_ref(), start)?;
+    let bursts = bursts(&source, &file)?;
     let generators = generators(&source, &file, &defaults, &lab, start, end)?;
     let outages = OutagePlan::checked(&source, &file, &lab, trace.as_ref(), start)?;
     let habits = Habits::checked(&source, &file.processes, &lab)?;
@@ -61,6 +63,7 @@ pub(super) fn check(source: Source, file: File) -> Result<Scenario, ScenarioErro
         drones,
         recorded,
         background,
+        bursts,
         generators,
         outages,
         habits,
@@ -99,6 +102,24 @@ fn recorded(
     Ok((recorded, background))
 }
 
+/// The rates of the shared bursts.
+fn bursts(source: &Source, file: &File) -> Result<Vec<SharedBursts>, ScenarioError> {
+    let specs = &file.workload.bursts;
+    let checked = |(index, spec): (usize, &SharedBurstsSpec)| {
+        let key = format!("workload.bursts[{index}]");
+        if specs[..index].iter().any(|earlier| earlier.name == spec.name) {
+            let problem = format_args!("there are other bursts called {:?}", spec.name);
+            return Err(source.wrong(&format!("{key}.name"), problem));
+        }
+        let rates = match &spec.per_hour.0[..] {
+            [one] => Rates::even(source, &key, *one, spec.day_factor.as_ref())?,
+            many => Rates::by_hour(source, &key, many, spec.day_factor.as_ref())?,
+        };
+        Ok(SharedBursts { key, name: spec.name.clone(), rates })
+    };
+    specs.iter().enumerate().map(checked).collect()
+}
+
 fn generators(
     source: &Source,
     file: &File,
@@ -107,8 +128,8 @@ fn generators(
     start: Time,
     end: Option<Time>,
 ) -> Result<Vec<Generator>, ScenarioError> {
-    let specs = &file.workload.generate;
-    let surroundings = Surroundings { source, defaults, lab, start, end };
+    let (specs, bursts) = (&file.workload.generate, &file.workload.bursts);
+    let surroundings = Surroundings { source, defaults, lab, bursts, start, end };
     let mut generators = Vec::with_capacity(specs.len());
     for (index, spec) in specs.iter().enumerate() {
         // The name is what its randomness hangs on: two of one name would be each other's shadows.

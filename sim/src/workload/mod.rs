@@ -47,7 +47,7 @@
 //! * `lab`: hosts and drones. `jobs`: what all jobs have in common.
 //! * `trace`: recorded jobs, as `csv_trace` (with `columns`) or `swf` read them; `background`: those that a trace does
 //!   not show.
-//! * `generate`: generated jobs, as `arrivals` bring them.
+//! * `generate`: generated jobs, as `arrivals` bring them, at random by `rates`.
 //! * `outages`: hosts that break, and boards that a trace shows to have been away.
 //! * `behaviour`: how each process will go.
 //! * `random`: streams named by the question that they answer; `distribution` (with `normal`) and `draw`: what is drawn
@@ -73,6 +73,7 @@ mod normal;
 mod outages;
 mod plan;
 mod random;
+mod rates;
 mod scenario;
 mod source;
 mod swf;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use yardmaster_engine::{Span, Time};
 
 use super::distribution::Distribution;
+use super::draw::chance;
 use super::error::ScenarioError;
 use super::file::{AvailabilitySpec, EffectSpec, File, OutageSpec};
 use super::lab::Lab;
@@ -32,20 +33,21 @@ impl Outages {
         }
     }
 
+    /// When each host is out, whatever the effect: ascending, without overlaps. By host.
+    pub(super) fn by_host(&self) -> BTreeMap<u32, Vec<(Time, Time)>> {
+        let mut of_host: BTreeMap<u32, Vec<(Time, Time)>> = BTreeMap::new();
+        for ((_, host), spans) in &self.spans {
+            of_host.entry(*host).or_default().extend(spans);
+        }
+        of_host.into_iter().map(|(host, spans)| (host, merged(spans))).collect()
+    }
+
     /// The plan's list, ascending in time. Outages of one effect that overlap on a host become one; what began before
     /// `start` begins there, and what would end after `horizon` has no end.
     pub(super) fn into_list(self, [start, horizon]: [Time; 2]) -> Vec<Outage> {
         let mut list = Vec::new();
-        for ((effect, host), mut spans) in self.spans {
-            spans.sort();
-            let mut merged: Vec<(Time, Time)> = Vec::with_capacity(spans.len());
-            for (from, to) in spans {
-                match merged.last_mut() {
-                    Some((_, end)) if from <= *end => *end = to.max(*end),
-                    _ => merged.push((from, to)),
-                }
-            }
-            for (from, to) in merged.into_iter().filter(|(from, to)| *from < horizon && start < *to) {
+        for ((effect, host), spans) in self.spans {
+            for (from, to) in merged(spans).into_iter().filter(|(from, to)| *from < horizon && start < *to) {
                 list.push(Outage { time: from.max(start), host, broken: true, effect });
                 if to < horizon {
                     list.push(Outage { time: to, host, broken: false, effect });
@@ -117,6 +119,10 @@ struct ListedOutage {
     effect: OutageEffect,
     when: When,
     hours_lasting: Distribution,
+    /// All its hosts are out at the same times.
+    together: bool,
+    /// The chance that a host is out when its turn has come.
+    share: f64,
 }
 
 /// When an outage begins.
@@ -148,7 +154,8 @@ impl OutagePlan {
         Ok(OutagePlan { listed, inferred })
     }
 
-    /// The outages of this seed that begin between the two moments.
+    /// The outages of this seed that begin between the two moments. What is drawn up to a later moment begins with what
+    /// is drawn up to an earlier one.
     ///
     /// # Errors
     /// There are more than a scenario may have.
@@ -156,11 +163,10 @@ impl OutagePlan {
         let mut outages = self.inferred.clone();
         for (index, listed) in self.listed.iter().enumerate() {
             let concern = Concern::new(seed, &format!("outage {index}"));
-            for host in &listed.hosts {
-                listed
-                    .add(*host, concern.stream([(*host).into(), 0, 0]), extent, &mut outages)
-                    .map_err(|problem| source.wrong(&format!("outage[{index}]"), problem))?;
-            }
+            listed.add(&concern, extent, &mut outages).map_err(|()| {
+                let problem = format_args!("comes to more than {OUTAGES_MAX} outages");
+                source.wrong(&format!("outage[{index}]"), problem)
+            })?;
         }
         Ok(outages)
     }
@@ -184,31 +190,61 @@ impl ListedOutage {
                 return Err(source.wrong(&key, problem));
             }
         };
-        Ok(ListedOutage { hosts, effect, when, hours_lasting })
+        let share = chance(source, &format!("{key}.share"), spec.share)?.unwrap_or(1.0);
+        Ok(ListedOutage { hosts, effect, when, hours_lasting, together: spec.together, share })
     }
 
-    /// Adds what this stream says of a host.
-    fn add(&self, host: u32, mut stream: Stream, [start, horizon]: [Time; 2], to: &mut Outages) -> Result<(), String> {
+    /// Adds what these streams say.
+    ///
+    /// # Errors
+    /// There are too many.
+    fn add(&self, concern: &Concern, extent: [Time; 2], to: &mut Outages) -> Result<(), ()> {
+        if !self.together {
+            return self.hosts.iter().try_for_each(|host| {
+                self.add_series(concern.stream([(*host).into(), 0, 0]), extent, std::slice::from_ref(host), concern, to)
+            });
+        }
+        // Hosts are numbered from 0: this stream is nobody else's.
+        self.add_series(concern.stream([u64::MAX, 0, 0]), extent, &self.hosts, concern, to)
+    }
+
+    /// Adds a series of outages, each of which hits every one of these hosts by chance.
+    fn add_series(
+        &self,
+        mut stream: Stream,
+        [start, horizon]: [Time; 2],
+        hosts: &[u32],
+        concern: &Concern,
+        to: &mut Outages,
+    ) -> Result<(), ()> {
+        let hit = |number: u64, from: Time, end: Time, to: &mut Outages| {
+            for host in hosts {
+                if self.share >= 1.0 || concern.stream([(*host).into(), 1, number]).chance(self.share) {
+                    to.add(self.effect, *host, from, end);
+                }
+            }
+        };
         let between = match &self.when {
             When::Once(at) => {
-                to.add(self.effect, host, *at, *at + hours(&self.hours_lasting, stream.unit()));
+                hit(0, *at, *at + hours(&self.hours_lasting, stream.unit()), to);
                 return Ok(());
             }
             When::HoursAfterTheLast(between) => between,
         };
         let mut from = start;
-        loop {
+        for number in 0..OUTAGES_MAX as u64 {
             from += hours(between, stream.unit());
             if from >= horizon {
                 return Ok(());
             }
             if to.count >= OUTAGES_MAX {
-                return Err(format!("comes to more than {OUTAGES_MAX} outages"));
+                return Err(());
             }
             let end = from + hours(&self.hours_lasting, stream.unit());
-            to.add(self.effect, host, from, end);
+            hit(number, from, end, to);
             from = end;
         }
+        Err(())
     }
 }
 
@@ -220,8 +256,8 @@ fn back_in_service(job: &TraceJob, last_heard: Time) -> Time {
 }
 
 fn listed_hosts(source: &Source, key: &str, spec: &OutageSpec, lab: &Lab) -> Result<Vec<u32>, ScenarioError> {
-    match (&spec.hosts, &spec.kind) {
-        (Some(list), None) => {
+    match (&spec.hosts, &spec.kind, &spec.label) {
+        (Some(list), None, None) => {
             let key = format!("{key}.hosts");
             let names = host_list(list).map_err(|error| source.wrong(&key, error))?;
             let known = |name: String| {
@@ -232,13 +268,31 @@ fn listed_hosts(source: &Source, key: &str, spec: &OutageSpec, lab: &Lab) -> Res
             };
             names.into_iter().map(known).collect()
         }
-        (None, Some(kind)) => {
+        (None, Some(kind), None) => {
             lab.check_kind(source, &format!("{key}.kind"), kind)?;
             Ok(lab.of_kind(kind))
         }
-        (None, None) => Ok((0..).take(lab.hosts.len()).collect()),
-        (Some(_), Some(_)) => Err(source.wrong(key, "takes hosts or kind, not both")),
+        (None, None, Some(label)) => {
+            lab.check_request(1, label, &[])
+                .map_err(|(problem, like)| source.wrong_name(&format!("{key}.label"), problem, like))?;
+            Ok(lab.with_label(label))
+        }
+        (None, None, None) => Ok((0..).take(lab.hosts.len()).collect()),
+        _ => Err(source.wrong(key, "takes one of hosts, kind and label, not several")),
     }
+}
+
+/// The same times, ascending, those that overlap or touch being one.
+fn merged(mut spans: Vec<(Time, Time)>) -> Vec<(Time, Time)> {
+    spans.sort();
+    let mut merged: Vec<(Time, Time)> = Vec::with_capacity(spans.len());
+    for (from, to) in spans {
+        match merged.last_mut() {
+            Some((_, end)) if from <= *end => *end = to.max(*end),
+            _ => merged.push((from, to)),
+        }
+    }
+    merged
 }
 
 /// Hours drawn from a distribution; at least a second, so that every series of outages ends.

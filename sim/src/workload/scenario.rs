@@ -1,5 +1,6 @@
 //! A scenario that has been read and checked: everything about it that needs no luck. A seed makes a plan of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use yardmaster_engine::{Settings, Span, Time};
 use super::background::Background;
 use super::behaviour::{Habits, WorkloadBehaviour};
 use super::error::ScenarioError;
-use super::generate::Generator;
+use super::generate::{Drawn, Generator};
 use super::jobs::{Draft, JOBS_MAX, in_order};
 use super::load;
 use super::outages::OutagePlan;
 use super::plan::{DronePlan, HostPlan, JobPlan, Plan};
+use super::random::Concern;
+use super::rates::{Rates, TooMany};
 use super::source::Source;
 
 /// A workload scenario, read and checked, data files included. Threads may share it, each drawing plans from seeds of
@@ -31,9 +34,19 @@ pub struct Scenario {
     /// The jobs of a trace.
     pub(super) recorded: Vec<Draft>,
     pub(super) background: Option<Background>,
+    pub(super) bursts: Vec<SharedBursts>,
     pub(super) generators: Vec<Generator>,
     pub(super) outages: OutagePlan,
     pub(super) habits: Arc<[Habits]>,
+}
+
+/// `[[workload.bursts]]`, checked.
+#[derive(Debug)]
+pub(super) struct SharedBursts {
+    /// Where it stands.
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) rates: Rates,
 }
 
 impl Scenario {
@@ -90,8 +103,10 @@ impl Scenario {
         if let Some(background) = &self.background {
             background.append(seed, &mut drafts);
         }
+        let (bursts, away) = (self.moments(seed)?, self.away(seed)?);
+        let drawn = Drawn { seed, bursts: &bursts, away: &away };
         for generator in &self.generators {
-            generator.append(&self.source, seed, &mut drafts)?;
+            generator.append(&self.source, &drawn, &mut drafts)?;
         }
         if drafts.len() > JOBS_MAX {
             return Err(self.source.wrong("workload", format_args!("comes to more than {JOBS_MAX} jobs")));
@@ -101,6 +116,25 @@ impl Scenario {
             return Err(self.source.wrong("workload", problem));
         }
         Ok(drafts)
+    }
+
+    /// The moments of the shared bursts, up to the end of the last generator that takes part in them.
+    fn moments(&self, seed: u64) -> Result<Vec<Vec<Time>>, ScenarioError> {
+        let mut moments = Vec::with_capacity(self.bursts.len());
+        for (index, bursts) in self.bursts.iter().enumerate() {
+            let taking_part = self.generators.iter().filter(|one| one.arrivals.shared_bursts() == Some(index));
+            let to = taking_part.map(|one| one.extent.to).max().unwrap_or(self.start);
+            let drawn = bursts.moments(self.start, to, seed);
+            moments.push(drawn.map_err(|problem| self.source.wrong(&bursts.key, problem))?);
+        }
+        Ok(moments)
+    }
+
+    /// When hosts are out of service, for those generators that leave such hosts alone.
+    fn away(&self, seed: u64) -> Result<BTreeMap<u32, Vec<(Time, Time)>>, ScenarioError> {
+        let careful = self.generators.iter().filter(|generator| generator.only_in_service);
+        let Some(to) = careful.map(|generator| generator.extent.to).max() else { return Ok(BTreeMap::new()) };
+        Ok(self.outages.draw(&self.source, seed, [self.start, to])?.by_host())
     }
 
     /// Its name.
@@ -141,6 +175,21 @@ impl Scenario {
     /// The drones.
     pub fn drones(&self) -> &[DronePlan] {
         &self.drones
+    }
+}
+
+impl SharedBursts {
+    fn moments(&self, from: Time, to: Time, seed: u64) -> Result<Vec<Time>, TooMany> {
+        let name = format!("bursts {}", self.name);
+        let mut stream = Concern::new(seed, &name).stream([0; 3]);
+        let (mut series, mut moments) = (self.rates.moments(from, seed, &name), Vec::new());
+        while let Some(moment) = series.next_before(to, &mut stream)? {
+            moments.push(moment);
+            if moments.len() > JOBS_MAX {
+                return Err(TooMany);
+            }
+        }
+        Ok(moments)
     }
 }
 
