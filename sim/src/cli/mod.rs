@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod plan;
 mod replay;
 mod run;
 mod stopwatch;
@@ -52,6 +53,19 @@ The same scenario and seed give the same digest and the same bytes in every CSV 
 machine. Files and columns are described in docs/outputs.md, the scenario format in
 docs/workloads.md.")]
     Run(run::Run),
+    /// How many hosts, drones and processes does a lab need? Try plans until the answer is certain enough.
+    #[command(after_help = "\
+Examples:
+  yardmaster-sim plan scenarios/plan-cip.toml
+  yardmaster-sim plan scenarios/plan-cip.toml --seed 7 --out out/seven
+  yardmaster-sim plan scenarios/plan-cip.toml --json | jq .answer
+
+Results of replications are kept in DIR/cache: a changed plan only computes what changed, an
+interrupted one goes on. The same plan and seed give the same numbers for any number of threads.
+The format of plans is described in docs/plans.md.
+
+Exit status: 0 a plan suffices, 1 none within the bounds does, 2 bad input.")]
+    Plan(plan::Plan),
     /// Decide again what a production scheduler decided, from the file that `yardmaster serve --record` wrote.
     #[command(after_help = "\
 Exit status: 0 every decision is as recorded, 1 one differs, 2 the file cannot be read or makes no sense.")]
@@ -75,6 +89,7 @@ impl Cli {
         match self.command {
             Command::Check { files, trace } => check::check(&files, trace),
             Command::Run(run) => run.run(),
+            Command::Plan(plan) => plan.run(),
             Command::Replay { file, json } => replay::run(&file, json),
         }
     }

@@ -29,8 +29,8 @@ mod tests;
 mod write;
 
 pub use decimal::Decimal;
-pub(crate) use duration::readable_duration;
 pub use digest::digest;
+pub(crate) use duration::readable_duration;
 pub use performance::Performance;
 pub use quantiles::Distribution;
 pub use summary::{

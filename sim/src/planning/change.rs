@@ -13,6 +13,8 @@ pub struct Change {
     pub levels: Vec<Level>,
     /// Which of the levels is how things are.
     pub base: usize,
+    /// It is not asked about, but tried once: what would one more of this bring?
+    pub is_probe: bool,
     pub(super) lever: Lever,
 }
 
@@ -63,14 +65,6 @@ impl Lever {
         match self {
             Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Runtimes(_) => true,
             Lever::Arrivals(_) | Lever::Key(_) | Lever::Options => false,
-        }
-    }
-
-    /// Whether levels are numbers of things that one can have one more of.
-    pub(super) fn is_counted(&self) -> bool {
-        match self {
-            Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) => true,
-            Lever::Runtimes(_) | Lever::Arrivals(_) | Lever::Key(_) | Lever::Options => false,
         }
     }
 

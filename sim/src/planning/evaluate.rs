@@ -5,11 +5,12 @@
 //! replications a plan gets depends on its results alone, and results are added up in the order of replications: the number of
 //! threads changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use toml::{Table, Value};
-use yardmaster_engine::{Span, Time};
+use toml::Table;
+use yardmaster_engine::Span;
 
 use super::cache::{Cache, Key};
 use super::change::Point;
@@ -57,7 +58,7 @@ pub struct PlanProgress {
 
 /// Whether replications may be simulated here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(super) enum Mode {
     /// What is missing is simulated.
     Simulate,
     /// What is missing is named.
@@ -120,10 +121,6 @@ impl<'a> Evaluator<'a> {
 
     pub(super) fn objectives(&self) -> &[Objective] {
         &self.objectives
-    }
-
-    pub(super) fn warm_up(&self) -> Span {
-        self.warm_up
     }
 
     /// All plans that were tried, in the order in which they were.
@@ -199,7 +196,7 @@ impl<'a> Evaluator<'a> {
         if self.trials.contains_key(point) {
             return Ok(());
         }
-        let table = self.timed_table(point)?;
+        let table = self.study.table(point)?;
         let key = Key::of(&table, &self.study.scenario_file, &self.asked())?;
         let figures = Figures::new(&self.objectives);
         self.trials.insert(point.clone(), Trial { table, key, scenario: None, figures });
@@ -215,13 +212,9 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The scenario of a plan, made to last as long as it is looked at.
-    fn timed_table(&self, point: &Point) -> Result<Table, PlanError> {
-        let mut table = self.study.table(point)?;
-        let scenario = self.study.scenario_of(table.clone())?;
+    fn scenario(&self, table: &Table) -> Result<Scenario, PlanError> {
         let simulation = &self.study.simulation;
-        let end = scenario.start() + self.warm_up + simulation.window + simulation.drain;
-        table.insert("end".to_owned(), moment(end, scenario.unix_time()));
-        Ok(table)
+        self.study.lasting(table.clone(), self.warm_up + simulation.window + simulation.drain)
     }
 
     /// Finds or simulates replications, and adds them up in order.
@@ -235,25 +228,25 @@ impl<'a> Evaluator<'a> {
             }
         }
         let is_known = |part: &&Part| known.get(&part.point).is_some_and(|of| of.contains_key(&part.replication));
-        let needed: Vec<&Part> = parts.iter().filter(|part| !is_known(part)).collect();
+        let needed: BTreeSet<&Part> = parts.iter().filter(|part| !is_known(part)).collect();
         if self.mode == Mode::Collect && !needed.is_empty() {
             self.missing.extend(needed.into_iter().cloned());
             return Ok(());
         }
         for point in needed.iter().map(|part| &part.point) {
-            if let Some(trial) = self.trials.get_mut(point)
-                && trial.scenario.is_none()
-            {
-                trial.scenario = Some(self.study.scenario_of(trial.table.clone())?);
+            let unread = self.trials.get(point).filter(|trial| trial.scenario.is_none());
+            let scenario = unread.map(|trial| self.scenario(&trial.table)).transpose()?;
+            if let (Some(trial), Some(scenario)) = (self.trials.get_mut(point), scenario) {
+                trial.scenario = Some(scenario);
             }
         }
         for portion in parts.chunks(PORTION) {
-            let fresh: Vec<&Part> = portion.iter().filter(|part| !is_known(part)).collect();
+            let fresh: Vec<&Part> = portion.iter().filter(|part| needed.contains(part)).collect();
             let state = &self.state;
-            let count = std::sync::atomic::AtomicU64::new(0);
+            let count = AtomicU64::new(0);
             let simulated = fresh.par_iter().map(|part| {
                 let observation = self.simulate(part);
-                let done = 1 + count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let done = 1 + count.fetch_add(1, Ordering::Relaxed);
                 (self.progress)(PlanProgress { done: state.done + done, ..*state });
                 observation
             });
@@ -308,12 +301,4 @@ impl<'a> Evaluator<'a> {
 /// The seed of a replication, the same in every plan.
 pub(super) fn replication_seed(seed: u64, replication: u32) -> u64 {
     Concern::new(seed, "replication").stream([u64::from(replication), 0, 0]).bits()
-}
-
-/// A moment as a scenario writes it.
-fn moment(time: Time, is_unix_time: bool) -> Value {
-    match jiff::Timestamp::from_microsecond(time.0) {
-        Ok(timestamp) if is_unix_time => Value::String(timestamp.to_string()),
-        Ok(_) | Err(_) => Value::Integer(time.0.div_euclid(1_000_000)),
-    }
 }

@@ -191,11 +191,6 @@ impl Figures {
         sums
     }
 
-    /// Jobs on time of one objective, by replication.
-    pub(super) fn hits(&self, number: usize) -> Vec<(u64, u64)> {
-        self.samples.get(number).map(Samples::hits).unwrap_or_default()
-    }
-
     /// Waits of all jobs, and by kind of host, class and priority.
     pub(super) fn waits(&self, confidence: f64) -> Vec<WaitFigures> {
         let of_set = |(jobs, set): (&JobSet, &SetTimes)| {

@@ -225,8 +225,7 @@ impl ObjectiveRule {
         groups: impl Iterator<Item = &'a JobGroup>,
         kinds: &[Arc<str>],
     ) -> Vec<Objective> {
-        let whole =
-            Objective { name: self.name.clone(), target: self.target, only: self.only.clone(), of: None };
+        let whole = Objective { name: self.name.clone(), target: self.target, only: self.only.clone(), of: None };
         let Some(grouping) = self.each else { return vec![whole] };
         let mut values: Vec<String> = match self.target {
             Target::HostUse { .. } => kinds.iter().map(|kind| kind.to_string()).collect(),

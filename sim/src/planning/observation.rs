@@ -152,7 +152,8 @@ impl Observation {
 
 fn kind_observation(measured: &Measurement, kind: usize) -> KindObservation {
     let of_kind = &measured.kinds[kind];
-    let waiting: Vec<f64> = measured.hourly.waiting.hours().map(|hour| hour[kind] as f64 / HOUR_MICROS as f64).collect();
+    let waiting: Vec<f64> =
+        measured.hourly.waiting.hours().map(|hour| hour[kind] as f64 / HOUR_MICROS as f64).collect();
     let day = |hours: &[f64]| hours.iter().sum::<f64>() / hours.len() as f64;
     KindObservation {
         name: of_kind.name.to_string(),

@@ -50,6 +50,9 @@ pub(super) fn set_hosts(scenario: &mut Table, kind_wanted: &str, count: u32) -> 
 /// Lets there be so many drones like this one.
 pub(super) fn set_drones(scenario: &mut Table, drone: &str, count: u32) -> Result<(), PatchError> {
     let entries = tables(scenario, "drone")?;
+    if entries.is_empty() {
+        entries.push(default_drone(1000));
+    }
     let is_it = |value: &Value| {
         value.as_table().and_then(|entry| names(entry).ok()).is_some_and(|names| names.iter().any(|name| name == drone))
     };
@@ -87,6 +90,12 @@ fn resize(entries: &mut Vec<Value>, places: &[usize], what: &str, count: u32) ->
     Ok(())
 }
 
+/// The drone that a scenario has which names none.
+fn default_drone(max_processes: u32) -> Value {
+    let drone = [("name", Value::from("drone1")), ("max_processes", Value::from(i64::from(max_processes)))];
+    Value::Table(drone.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
+}
+
 /// Gives a drone, or each, room for so many processes.
 pub(super) fn set_drone_processes(scenario: &mut Table, drone: Option<&str>, count: u32) -> Result<(), PatchError> {
     let entries = tables(scenario, "drone")?;
@@ -100,9 +109,7 @@ pub(super) fn set_drone_processes(scenario: &mut Table, drone: Option<&str>, cou
     match (found, drone) {
         (true, _) => Ok(()),
         (false, None) => {
-            let drone = [("name", Value::from("drone1")), ("max_processes", Value::from(i64::from(count)))];
-            let drone: Table = drone.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
-            entries.push(Value::Table(drone));
+            entries.push(default_drone(count));
             Ok(())
         }
         (false, Some(drone)) => Err(PatchError::new(format_args!("the scenario has no [[drone]] {drone:?}"))),
@@ -139,7 +146,8 @@ fn scale_rates(entry: &mut Table, factor: f64) -> bool {
         scale(rate, factor);
         return true;
     }
-    let Some((arrivals, spec)) = entry.get_mut("arrivals").and_then(Value::as_table_mut).and_then(|kinds| kinds.iter_mut().next())
+    let Some((arrivals, spec)) =
+        entry.get_mut("arrivals").and_then(Value::as_table_mut).and_then(|kinds| kinds.iter_mut().next())
     else {
         return false;
     };
@@ -190,7 +198,9 @@ pub(super) fn scale_runtimes(scenario: &mut Table, kind: &str, factor: f64) -> R
     if scaled {
         return Ok(());
     }
-    Err(PatchError::new(format_args!("the scenario does not say how long a {kind} takes; give [processes.{kind}] a runtime")))
+    Err(PatchError::new(format_args!(
+        "the scenario does not say how long a {kind} takes; give [processes.{kind}] a runtime"
+    )))
 }
 
 fn scale_runtime(holder: &mut Table, factor: f64) -> Result<bool, PatchError> {
@@ -333,7 +343,10 @@ mod tests {
     fn arrivals_are_multiplied_once() {
         let mut busier = lab();
         scale_arrivals(&mut busier, None, 2.0).expect("possible");
-        assert_eq!(busier["workload"]["bursts"][0]["per_hour"], Value::Array(vec![Value::Float(2.0), Value::Float(4.0)]));
+        assert_eq!(
+            busier["workload"]["bursts"][0]["per_hour"],
+            Value::Array(vec![Value::Float(2.0), Value::Float(4.0)])
+        );
         assert_eq!(busier["workload"]["generate"][0], lab()["workload"]["generate"][0]);
         assert_eq!(busier["workload"]["generate"][1]["arrivals"]["every"]["minutes"], Value::Float(30.0));
         assert!(scale_arrivals(&mut busier, Some("nobody"), 2.0).is_err());

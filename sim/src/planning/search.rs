@@ -46,7 +46,9 @@ pub(super) fn search(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<Opt
     }
     let sufficient = evaluator.tried().iter().filter(|point| suffices(evaluator, study, point));
     let order = |point: &&Point| (study.cost(point), study.differences(point).len());
-    Ok(sufficient.min_by(|one, other| order(one).partial_cmp(&order(other)).unwrap_or(std::cmp::Ordering::Equal)).cloned())
+    Ok(sufficient
+        .min_by(|one, other| order(one).partial_cmp(&order(other)).unwrap_or(std::cmp::Ordering::Equal))
+        .cloned())
 }
 
 /// All combinations of the levels of these changes, the others as they are; the last change varies fastest.
@@ -140,9 +142,11 @@ impl Searching<'_, '_> {
     }
 
     fn bisect_own(&mut self, top: Point, changes: &[usize]) -> Result<Point, PlanError> {
-        let mut bounds: Vec<(usize, usize, usize)> = changes.iter().map(|change| (*change, 0, top.0[*change])).collect();
+        let mut bounds: Vec<(usize, usize, usize)> =
+            changes.iter().map(|change| (*change, 0, top.0[*change])).collect();
         while bounds.iter().any(|(_, low, high)| low < high) && !self.evaluator.has_missing() {
-            let middle = |point: Point, (change, low, high): &(usize, usize, usize)| point.with(*change, (low + high) / 2);
+            let middle =
+                |point: Point, (change, low, high): &(usize, usize, usize)| point.with(*change, (low + high) / 2);
             let point = bounds.iter().fold(top.clone(), middle);
             self.try_point(&point)?;
             for (change, low, high) in bounds.iter_mut().filter(|(_, low, high)| low < high) {
@@ -179,7 +183,8 @@ impl Searching<'_, '_> {
             }
             let top = |change: usize| self.change(change).levels.len() - 1;
             let could: Vec<usize> = changes.iter().copied().filter(|change| point.0[*change] < top(*change)).collect();
-            let lacking = |change: &usize| !self.own_objectives(*change).is_empty() && !self.own_suffice(&point, *change);
+            let lacking =
+                |change: &usize| !self.own_objectives(*change).is_empty() && !self.own_suffice(&point, *change);
             let mut raised: Vec<usize> = could.iter().copied().filter(lacking).collect();
             if raised.is_empty() {
                 raised = could;
@@ -253,11 +258,19 @@ pub(super) fn path(evaluator: &mut Evaluator<'_>, study: &Study, goal: &Point) -
     while point != *goal && !evaluator.has_missing() {
         evaluator.evaluate(std::slice::from_ref(&point))?;
         for _ in 0..stride {
-            let Some(change) = next_change(evaluator, study, path.last().unwrap_or(&point), &point, goal) else { break };
+            let Some(change) = next_change(evaluator, study, path.last().unwrap_or(&point), &point, goal) else {
+                break;
+            };
             let (from, to) = (point.0[change], goal.0[change]);
             // Alternatives have nothing between them.
             let is_ordered = study.changes[change].lever.is_monotone();
-            let level = if !is_ordered { to } else if from < to { from + 1 } else { from - 1 };
+            let level = if !is_ordered {
+                to
+            } else if from < to {
+                from + 1
+            } else {
+                from - 1
+            };
             point = point.with(change, level);
         }
         path.push(point.clone());
@@ -271,12 +284,12 @@ fn next_change(evaluator: &Evaluator<'_>, study: &Study, known: &Point, point: &
     let figures = evaluator.figures(known)?;
     let distance = |change: usize| -> f64 {
         let Lever::Hosts(kind) = &study.changes[change].lever else { return 0.0 };
-        let own = evaluator.objectives().iter().enumerate().filter(|(_, objective)| objective.host_kind() == Some(kind));
+        let own =
+            evaluator.objectives().iter().enumerate().filter(|(_, objective)| objective.host_kind() == Some(kind));
         let gap = |(number, objective): (usize, &Objective)| {
             let value = figures.estimate(number, objective, study.simulation.confidence)?.value;
             let bound = objective.target.bound();
-            let gap = if objective.target.is_floor() { bound - value } else { (value - bound) / bound };
-            Some(gap - study.changes[change].progress(point.0[change]))
+            Some(if objective.target.is_floor() { bound - value } else { (value - bound) / bound })
         };
         own.filter_map(gap).fold(0.0, f64::max)
     };

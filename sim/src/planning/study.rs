@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 use yardmaster_engine::Span;
 
-use super::change::{Change, Lever, Level, Point, Setting};
+use super::change::{Change, Level, Lever, Point, Setting};
 use super::error::PlanError;
 use super::file::{ChangeSpec, File, GroupingSpec, ObjectiveSpec, SearchSpec, SimulationSpec};
 use super::objective::{Grouping, ObjectiveRule, Restriction, Target};
@@ -85,9 +85,11 @@ impl Study {
         let file: File = source.parse()?;
         let scenario_file = source.beside(&file.scenario);
         let table = Source::read(&scenario_file)?.parse::<Table>()?;
-        let scenario = Scenario::from_table(table.clone(), &scenario_file)?;
+        // How long it lasts is the plan's business.
+        let scenario = Scenario::lasting(table.clone(), &scenario_file, Span::from_hours(24))?;
         let checking = Checking { source: &source, table: &table, scenario: &scenario };
-        let changes = checking.changes(&file)?;
+        let mut changes = checking.changes(&file)?;
+        changes.extend(probes(&scenario, &table));
         let rules = checking.rules(&file.objective)?;
         let simulation = checking.simulation(&file.simulation)?;
         let search = match file.search {
@@ -134,7 +136,26 @@ impl Study {
     }
 
     fn grid_size(&self) -> Option<usize> {
-        self.changes.iter().try_fold(1_usize, |size, change| size.checked_mul(change.levels.len()))
+        self.searched()
+            .iter()
+            .map(|index| &self.changes[*index])
+            .try_fold(1_usize, |size, change| size.checked_mul(change.levels.len()))
+    }
+
+    /// The changes that are asked about, by index.
+    pub(super) fn searched(&self) -> Vec<usize> {
+        (0..self.changes.len()).filter(|index| !self.changes[*index].is_probe).collect()
+    }
+
+    /// For each resource of the lab how things would be with one more of it, as the change and the level.
+    pub(super) fn probes(&self) -> Vec<(usize, Point)> {
+        let probes = (0..self.changes.len()).filter(|index| self.changes[*index].is_probe);
+        probes.map(|index| (index, self.base().with(index, 1))).collect()
+    }
+
+    /// Whether the jobs of the scenario were recorded.
+    pub(super) fn has_trace(&self) -> bool {
+        patch::get_key(&self.table, "workload.trace").is_some()
     }
 
     /// How things are.
@@ -164,7 +185,8 @@ impl Study {
         // Alternatives and keys first: what they bring can then be counted and multiplied.
         let is_coarse = |change: &Change| matches!(change.lever, Lever::Options | Lever::Key(_));
         let all = || self.changes.iter().zip(point.0.iter().copied());
-        let ordered = all().filter(|(change, _)| is_coarse(change)).chain(all().filter(|(change, _)| !is_coarse(change)));
+        let ordered =
+            all().filter(|(change, _)| is_coarse(change)).chain(all().filter(|(change, _)| !is_coarse(change)));
         for (change, level) in ordered.filter(|(change, level)| change.base != *level) {
             let Level { label, setting, .. } = &change.levels[level];
             change.lever.set(&mut table, setting).map_err(|problem| PlanError::Change {
@@ -176,17 +198,48 @@ impl Study {
         Ok(table)
     }
 
-    /// The scenario of a plan.
+    /// The first day of a plan's scenario: its hosts, drones and settings.
     ///
     /// # Errors
     /// The changed scenario makes no sense.
     pub fn scenario(&self, point: &Point) -> Result<Scenario, PlanError> {
-        self.scenario_of(self.table(point)?)
+        self.lasting(self.table(point)?, Span::from_hours(24))
     }
 
-    pub(super) fn scenario_of(&self, table: Table) -> Result<Scenario, PlanError> {
-        Ok(Scenario::from_table(table, &self.scenario_file)?)
+    /// A changed scenario, made to last so long.
+    pub(super) fn lasting(&self, table: Table, span: Span) -> Result<Scenario, PlanError> {
+        Ok(Scenario::lasting(table, &self.scenario_file, span)?)
     }
+}
+
+/// One more of each resource that a lab has.
+fn probes(scenario: &Scenario, table: &Table) -> Vec<Change> {
+    let one_more = |name: String, lever: Lever, count: u32, setting: fn(u32) -> Setting| {
+        let level = |count: u32| Level { label: count.to_string(), cost: 0.0, setting: setting(count) };
+        Change { name, levels: vec![level(count), level(count + 1)], base: 0, is_probe: true, lever }
+    };
+    let mut kinds: std::collections::BTreeMap<&str, u32> = std::collections::BTreeMap::new();
+    for host in scenario.hosts() {
+        *kinds.entry(&host.kind).or_default() += 1;
+    }
+    let hosts = kinds.into_iter().map(|(kind, count)| {
+        one_more(format!("one more {kind}"), Lever::Hosts(kind.to_owned()), count, Setting::Count)
+    });
+    let drone = scenario.drones().first().map(|drone| {
+        one_more(
+            format!("one more drone like {}", drone.name),
+            Lever::Drones(drone.name.to_string()),
+            1,
+            Setting::Count,
+        )
+    });
+    let parsers = scenario.settings().max_parse_processes;
+    let key = Lever::Key("settings.max_parse_processes".to_owned());
+    let value = |count: u32| Setting::Value(Value::Integer(i64::from(count)));
+    let parser = one_more("one more parser".to_owned(), key, parsers, value);
+    // Hosts that only a trace names cannot be had more of.
+    let is_possible = |change: &Change| change.lever.set(&mut table.clone(), &change.levels[1].setting).is_ok();
+    hosts.chain(drone).chain([parser]).filter(is_possible).collect()
 }
 
 struct Checking<'a> {
@@ -216,7 +269,9 @@ impl Checking<'_> {
         }
         let share = |key: &str, value: Option<f64>, default: f64| match value.unwrap_or(default) {
             share if share > 0.0 && share < 1.0 => Ok(share),
-            other => Err(self.wrong(&format!("simulation.{key}"), format_args!("must be between 0 and 1, not {other}"))),
+            other => {
+                Err(self.wrong(&format!("simulation.{key}"), format_args!("must be between 0 and 1, not {other}")))
+            }
         };
         Ok(Simulation {
             window: days("days", spec.days, 0.01)?.unwrap_or(Span::from_hours(28 * 24)),
@@ -235,7 +290,8 @@ impl Checking<'_> {
             let key = format!("change[{index}]");
             let change = self.change(&key, spec)?;
             if changes.iter().any(|other| other.name == change.name) {
-                let problem = format_args!("there is another change called {:?}; give it a name", change.name).to_string();
+                let problem =
+                    format_args!("there is another change called {:?}; give it a name", change.name).to_string();
                 return Err(self.wrong(&key, problem));
             }
             changes.push(change);
@@ -252,7 +308,10 @@ impl Checking<'_> {
         let levers = [
             spec.hosts.as_ref().map(|kind| (Lever::Hosts(kind.clone()), kind.clone())),
             spec.drone_processes.as_ref().map(|drone| {
-                (Lever::DroneProcesses(or_all(drone)), format!("processes on {drone} {}", if drone == "all" { "drones" } else { "" }).trim().to_owned())
+                (
+                    Lever::DroneProcesses(or_all(drone)),
+                    format!("processes on {drone} {}", if drone == "all" { "drones" } else { "" }).trim().to_owned(),
+                )
             }),
             spec.drones.as_ref().map(|drone| (Lever::Drones(drone.clone()), format!("drones like {drone}"))),
             spec.arrivals.as_ref().map(|name| (Lever::Arrivals(or_all(name)), format!("arrivals of {name}"))),
@@ -298,11 +357,12 @@ impl Checking<'_> {
         levels.sort_by(|one, other| order(one).total_cmp(&order(other)));
         levels.dedup();
         if levels.len() < 2 || levels.len() > LEVELS_MAX {
-            let problem = format_args!("must have 2 to {LEVELS_MAX} values, how things are included; it has {}", levels.len());
+            let problem =
+                format_args!("must have 2 to {LEVELS_MAX} values, how things are included; it has {}", levels.len());
             return Err(self.wrong(key, problem.to_string()));
         }
         let base = levels.iter().position(|level| *level == base).unwrap_or_default();
-        Ok(Change { name, levels, base, lever })
+        Ok(Change { name, levels, base, is_probe: false, lever })
     }
 
     /// How many there are now.
@@ -312,7 +372,8 @@ impl Checking<'_> {
             Lever::Drones(name) => usize::from(self.scenario.drones().iter().any(|drone| *drone.name == **name)),
             Lever::DroneProcesses(name) => {
                 let mut drones = self.scenario.drones().iter();
-                let is_meant = |drone: &&crate::workload::DronePlan| name.as_ref().is_none_or(|name| **name == *drone.name);
+                let is_meant =
+                    |drone: &&crate::workload::DronePlan| name.as_ref().is_none_or(|name| **name == *drone.name);
                 drones.find(is_meant).map_or(0, |drone| drone.max_processes as usize)
             }
             Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) | Lever::Options => 0,
@@ -322,7 +383,10 @@ impl Checking<'_> {
                 let kinds: std::collections::BTreeSet<&str> =
                     self.scenario.hosts().iter().map(|host| &*host.kind).collect();
                 let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
-                Err(self.wrong(&format!("{key}.hosts"), format_args!("there is no host of kind {kind:?}; kinds are {kinds}")))
+                Err(self.wrong(
+                    &format!("{key}.hosts"),
+                    format_args!("there is no host of kind {kind:?}; kinds are {kinds}"),
+                ))
             }
             Lever::Drones(name) | Lever::DroneProcesses(Some(name)) if count == 0 => {
                 Err(self.wrong(key, format_args!("there is no drone {name:?}")))
@@ -341,14 +405,18 @@ impl Checking<'_> {
         let counts: Vec<i64> = match (&spec.values, spec.add) {
             (Some(values), None) => {
                 let count = |value: &Value| {
-                    value.as_integer().ok_or_else(|| self.wrong(&format!("{key}.values"), format_args!("{value} is no count")))
+                    value
+                        .as_integer()
+                        .ok_or_else(|| self.wrong(&format!("{key}.values"), format_args!("{value} is no count")))
                 };
                 values.iter().map(count).collect::<Result<_, _>>()?
             }
             (None, Some([from, to])) if from <= to && to - from < LEVELS_MAX as i64 => {
                 (from..=to).map(|add| i64::from(base) + add).collect()
             }
-            (None, Some(_)) => return Err(self.wrong(&format!("{key}.add"), "must be [from, to], from the smaller one")),
+            (None, Some(_)) => {
+                return Err(self.wrong(&format!("{key}.add"), "must be [from, to], from the smaller one"));
+            }
             (None, None) | (Some(_), Some(_)) => return Err(self.wrong(key, "needs either values or add")),
         };
         let checked = |count: i64| match u32::try_from(count) {
@@ -372,7 +440,9 @@ impl Checking<'_> {
         let number = |value: &Value| {
             let number = value.as_float().or(value.as_integer().map(|number| number as f64));
             let number = number.filter(|number| *number > 0.0 && number.is_finite());
-            number.map(level).ok_or_else(|| self.wrong(&format!("{key}.values"), format_args!("{value} is no factor > 0")))
+            number
+                .map(level)
+                .ok_or_else(|| self.wrong(&format!("{key}.values"), format_args!("{value} is no factor > 0")))
         };
         let values = spec.values.as_ref().ok_or_else(|| self.wrong(key, "needs values, as [1.0, 1.3]"))?;
         Ok((level(1.0), values.iter().map(number).collect::<Result<_, _>>()?))
@@ -383,7 +453,8 @@ impl Checking<'_> {
         let cost = spec.cost.unwrap_or(0.0);
         let level = |value: &Value| Level { label: value.to_string(), cost, setting: Setting::Value(value.clone()) };
         let present = patch::get_key(self.table, path).map(|value| Level { cost: 0.0, ..level(value) });
-        let base = present.unwrap_or_else(|| Level { label: "as it is".to_owned(), cost: 0.0, setting: Setting::AsItIs });
+        let base =
+            present.unwrap_or_else(|| Level { label: "as it is".to_owned(), cost: 0.0, setting: Setting::AsItIs });
         let others = values.iter().map(level).filter(|level| level.setting != base.setting);
         let mut levels = vec![base.clone()];
         levels.extend(others);
@@ -392,7 +463,9 @@ impl Checking<'_> {
 
     fn options(&self, key: &str, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
         if spec.cost.is_some() || spec.values.is_some() || spec.add.is_some() {
-            return Err(self.wrong(key, "options have costs and settings of their own, no values, add or cost beside them"));
+            return Err(
+                self.wrong(key, "options have costs and settings of their own, no values, add or cost beside them")
+            );
         }
         let base = Level { label: "as it is".to_owned(), cost: 0.0, setting: Setting::AsItIs };
         let option = |option: &super::file::OptionSpec| Level {
@@ -429,7 +502,8 @@ impl Checking<'_> {
         };
         let of_jobs = !matches!(target, Target::HostUse { .. } | Target::DroneUse { .. });
         let each = spec.each.map(grouping_of);
-        if !of_jobs && each.is_some_and(|each| each != Grouping::HostKind || matches!(target, Target::DroneUse { .. })) {
+        if !of_jobs && each.is_some_and(|each| each != Grouping::HostKind || matches!(target, Target::DroneUse { .. }))
+        {
             return Err(self.wrong(&format!("{key}.each"), "hosts are told apart by host_kind, drones not at all"));
         }
         Ok(ObjectiveRule {
@@ -451,7 +525,9 @@ impl Checking<'_> {
         };
         let share = |name: &str, value: Option<f64>| match value {
             Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
-            Some(share) => Err(self.wrong(&format!("{key}.{name}"), format_args!("must be > 0 and at most 1, not {share}"))),
+            Some(share) => {
+                Err(self.wrong(&format!("{key}.{name}"), format_args!("must be > 0 and at most 1, not {share}")))
+            }
             None => Err(self.wrong(key, "needs a share, as share = 0.95")),
         };
         let percent = || match spec.percentile {
@@ -463,10 +539,14 @@ impl Checking<'_> {
         };
         let mut targets = Vec::new();
         if let Some(limit) = spec.start_within {
-            targets.push(Target::StartWithin { limit: seconds("start_within", limit)?, share: share("share", spec.share)? });
+            targets.push(Target::StartWithin {
+                limit: seconds("start_within", limit)?,
+                share: share("share", spec.share)?,
+            });
         }
         if let Some(limit) = spec.end_within {
-            targets.push(Target::EndWithin { limit: seconds("end_within", limit)?, share: share("share", spec.share)? });
+            targets
+                .push(Target::EndWithin { limit: seconds("end_within", limit)?, share: share("share", spec.share)? });
         }
         if let Some(limit) = spec.suites_end_within {
             let limit = seconds("suites_end_within", limit)?;
@@ -476,7 +556,8 @@ impl Checking<'_> {
             targets.push(Target::WaitQuantile { percent: percent()?, limit: seconds("wait_at_most", limit)? });
         }
         if let Some(limit) = spec.turnaround_at_most {
-            targets.push(Target::TurnaroundQuantile { percent: percent()?, limit: seconds("turnaround_at_most", limit)? });
+            targets
+                .push(Target::TurnaroundQuantile { percent: percent()?, limit: seconds("turnaround_at_most", limit)? });
         }
         if spec.host_use_at_most.is_some() {
             targets.push(Target::HostUse { at_most: share("host_use_at_most", spec.host_use_at_most)? });

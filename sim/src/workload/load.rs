@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use yardmaster_engine::Time;
+use yardmaster_engine::{Span, Time};
 
 use super::background::Background;
 use super::behaviour::Habits;
@@ -28,8 +28,8 @@ pub fn load(path: &Path, seed: u64) -> Result<Plan, ScenarioError> {
     Scenario::read(path)?.plan(seed)
 }
 
-/// What the file comes to, as far as no luck is needed.
-pub(super) fn check(source: Source, file: File) -> Result<Scenario, ScenarioError> {
+/// What the file comes to, as far as no luck is needed; `lasting` so long, whatever the file says of its end.
+pub(super) fn check(source: Source, file: File, lasting: Option<Span>) -> Result<Scenario, ScenarioError> {
     let tick = file.settings.minimum_tick_sec;
     if !(tick > 0.0 && tick <= 86_400.0) {
         let problem = format_args!("must be > 0 and at most 86400 seconds, not {tick}").to_string();
@@ -38,7 +38,7 @@ pub(super) fn check(source: Source, file: File) -> Result<Scenario, ScenarioErro
     let trace = trace::read(&source, &file)?;
     let lab = Lab::new(&source, &file, trace.as_ref())?;
     let start = start(&file, trace.as_ref());
-    let end = file.end.map(|end| end.time);
+    let end = lasting.map(|span| start + span).or(file.end.map(|end| end.time));
     if end.is_some_and(|end| end <= start) {
         return Err(source.wrong("end", "must be later than the start"));
     }

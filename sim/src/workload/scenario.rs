@@ -57,7 +57,7 @@ impl Scenario {
     pub fn read(path: &Path) -> Result<Scenario, ScenarioError> {
         let source = Source::read(path)?;
         let file = source.parse()?;
-        load::check(source, file)
+        load::check(source, file, None)
     }
 
     /// The same for a table that a program has made, or read and changed. `path` is the file that it stands for: paths
@@ -68,7 +68,17 @@ impl Scenario {
     pub fn from_table(table: toml::Table, path: &Path) -> Result<Scenario, ScenarioError> {
         let source = Source::of_table(path);
         let file = source.parse_table(table)?;
-        load::check(source, file)
+        load::check(source, file, None)
+    }
+
+    /// The same with an end so long after its start, whatever the table says.
+    ///
+    /// # Errors
+    /// As for [`Scenario::from_table`].
+    pub fn lasting(table: toml::Table, path: &Path, span: Span) -> Result<Scenario, ScenarioError> {
+        let source = Source::of_table(path);
+        let file = source.parse_table(table)?;
+        load::check(source, file, Some(span))
     }
 
     /// The plan of this seed: the same one whenever, wherever and on which thread it is drawn.

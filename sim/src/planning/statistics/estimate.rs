@@ -41,7 +41,11 @@ impl Estimate {
     }
 
     fn within(self, low: f64, high: f64) -> Estimate {
-        Estimate { value: self.value.clamp(low, high), low: self.low.clamp(low, high), high: self.high.clamp(low, high) }
+        Estimate {
+            value: self.value.clamp(low, high),
+            low: self.low.clamp(low, high),
+            high: self.high.clamp(low, high),
+        }
     }
 }
 
@@ -97,7 +101,8 @@ pub fn ratio(parts: &[(f64, f64)], confidence: f64) -> Option<Estimate> {
 pub fn share(parts: &[(u64, u64)], confidence: f64) -> Option<Estimate> {
     let floats: Vec<(f64, f64)> = parts.iter().map(|(hits, of)| (*hits as f64, *of as f64)).collect();
     let estimate = ratio(&floats, confidence)?;
-    let (low, high) = wilson(floats.iter().map(|part| part.0).sum(), floats.iter().map(|part| part.1).sum(), confidence);
+    let (low, high) =
+        wilson(floats.iter().map(|part| part.0).sum(), floats.iter().map(|part| part.1).sum(), confidence);
     Some(Estimate { value: estimate.value, low: estimate.low.min(low), high: estimate.high.max(high) }.within(0.0, 1.0))
 }
 

@@ -21,8 +21,7 @@ pub struct WarmUp {
 
 /// Where the transient at the beginning of a series ends.
 pub fn warm_up(series: &[f64]) -> WarmUp {
-    let batches: Vec<f64> =
-        series.chunks_exact(BATCH).map(|batch| batch.iter().sum::<f64>() / BATCH as f64).collect();
+    let batches: Vec<f64> = series.chunks_exact(BATCH).map(|batch| batch.iter().sum::<f64>() / BATCH as f64).collect();
     let candidates = batches.len() / 2;
     let error = |left_out: usize| {
         let rest = &batches[left_out..];

@@ -1,0 +1,6 @@
+//! What people see of a plan.
+
+mod terminal;
+mod words;
+
+pub use terminal::terminal_tables;

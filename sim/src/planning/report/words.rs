@@ -1,0 +1,46 @@
+//! Figures as people read them.
+
+use crate::output::readable_duration;
+use crate::planning::figures::Judgement;
+use crate::planning::objective::Objective;
+use crate::planning::statistics::Estimate;
+
+/// `95.2 % (93.0–97.1)`, or `10 min (8 min to 14 min)`.
+pub(super) fn estimate(estimate: Estimate, is_share: bool) -> String {
+    if is_share {
+        let percent = |share: f64| format!("{:.1}", share * 100.0);
+        return format!("{} % ({}–{})", percent(estimate.value), percent(estimate.low), percent(estimate.high));
+    }
+    format!("{} ({} to {})", time(estimate.value), time(estimate.low), time(estimate.high))
+}
+
+/// A number of seconds in its two largest units; what never ends is without end.
+pub(super) fn time(seconds: f64) -> String {
+    if seconds.is_finite() { readable_duration((seconds * 1e6) as i64) } else { "without end".to_owned() }
+}
+
+/// What was estimated for an objective.
+pub(super) fn of_objective(objective: &Objective, found: Estimate) -> String {
+    estimate(found, objective.target.is_share())
+}
+
+/// Whether an objective is met, in a word.
+pub(super) fn judgement(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Met => "met",
+        Judgement::Unclear => "unclear",
+        Judgement::Missed => "missed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_times_have_their_words() {
+        let found = |value, low, high| Estimate { value, low, high };
+        assert_eq!(estimate(found(0.5, 0.45, 0.55), true), "50.0 % (45.0–55.0)");
+        assert_eq!(estimate(found(600.0, 540.0, f64::INFINITY), false), "10 min (9 min to without end)");
+    }
+}
