@@ -41,4 +41,4 @@ pub mod script;
 pub mod store;
 pub mod workload;
 
-pub use run::{Progress, measure, simulate};
+pub use run::{Progress, attribute, measure, simulate};

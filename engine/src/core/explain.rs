@@ -2,9 +2,13 @@
 
 use std::cmp::Reverse;
 
+use smallvec::SmallVec;
+
 use super::Core;
 use super::agents::{AgentState, AgentTask};
+use super::host_set::{HostIndex, HostSet};
 use super::queue::Waiting;
+use super::working_set::HostState;
 use crate::ids::{EntryId, HostId, JobId};
 use crate::model::{EntryStatus, HostStatus};
 
@@ -21,8 +25,13 @@ pub enum WaitReason {
     AccessDenied,
     /// All hosts that it could use are locked.
     Locked(Vec<HostId>),
-    /// All hosts that it could use are in other hands; these, and what they do.
-    AllBusy(Vec<BusyHost>),
+    /// Of the hosts that it could use some are locked, and all others are in other hands.
+    AllBusy {
+        /// Those in other hands, and what they do.
+        busy: Vec<BusyHost>,
+        /// Those that are locked.
+        locked: Vec<HostId>,
+    },
     /// A host that it could use is, or will be, given to entries before it; this is the first of them.
     BehindOthers {
         /// The entry that comes first.
@@ -62,8 +71,48 @@ pub struct BusyHost {
     pub entry: Option<EntryId>,
 }
 
+/// Where a pending entry stands: what keeps one entry there from getting a host keeps all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WaitPlace {
+    /// It names a host that it is entitled to.
+    Host {
+        /// The host.
+        host: HostId,
+        /// The priority of its job.
+        priority: i32,
+    },
+    /// It is one of equal requests: for the same labels, with the same access, priority and suite. The number is given
+    /// again once nobody stands there any more.
+    Requests(u32),
+}
+
 /// Hosts named in an answer; more would not help anybody.
 const HOSTS_NAMED_MAX: usize = 20;
+
+impl WaitReason {
+    /// The same, naming no more hosts than a person would read.
+    fn with_few_hosts(mut self) -> WaitReason {
+        match &mut self {
+            WaitReason::Locked(hosts) => hosts.truncate(HOSTS_NAMED_MAX),
+            WaitReason::AllBusy { busy, locked } => {
+                busy.truncate(HOSTS_NAMED_MAX);
+                locked.truncate(HOSTS_NAMED_MAX);
+            }
+            WaitReason::Nothing
+            | WaitReason::Ended
+            | WaitReason::NoSuchHost
+            | WaitReason::AccessDenied
+            | WaitReason::BehindOthers { .. }
+            | WaitReason::WaitsForTask(_)
+            | WaitReason::DronesFull
+            | WaitReason::WaitsForGroup { .. }
+            | WaitReason::ParseLimit
+            | WaitReason::OnShard
+            | WaitReason::DroneSilent => {}
+        }
+        self
+    }
+}
 
 impl Core {
     /// Why an entry waits.
@@ -72,7 +121,9 @@ impl Core {
         match self.waiting(entry) {
             Waiting::Hostless => return WaitReason::Nothing,
             Waiting::Named => return self.why_named(entry),
-            Waiting::Group(group) => return self.why_in_group(entry, group),
+            Waiting::Group(group) => {
+                return self.why_at(WaitPlace::Requests(group), Some(state.row.job)).with_few_hosts();
+            }
             Waiting::No => {}
         }
         if let Some(agent) = state.agent.and_then(|key| self.agents.get(key)) {
@@ -118,46 +169,78 @@ impl Core {
         match before {
             Some(first) => WaitReason::BehindOthers { entry: first.entry, priority: first.priority.0 },
             None if host.is_available() => WaitReason::Nothing,
-            None => WaitReason::AllBusy(vec![self.busy(host.row.id)]),
+            None => WaitReason::AllBusy { busy: vec![self.busy(host.row.id)], locked: Vec::new() },
         }
     }
 
-    fn why_in_group(&self, entry: EntryId, group: u32) -> WaitReason {
+    /// Where an entry stands, if it waits for a host that it may be given.
+    pub fn wait_place(&self, entry: EntryId) -> Option<WaitPlace> {
+        match self.waiting(entry) {
+            Waiting::No | Waiting::Hostless => None,
+            Waiting::Group(group) => Some(WaitPlace::Requests(group)),
+            Waiting::Named => {
+                let host = self.rows.hosts.get(self.rows.entries[entry].row.host?)?;
+                let key = host.waiting.iter().find(|key| key.entry == entry)?;
+                self.is_entitled(key, host).then_some(WaitPlace::Host { host: host.row.id, priority: key.priority.0 })
+            }
+        }
+    }
+
+    /// Why entries at a place wait, with all hosts that have to do with it. Entries of equal priority are not in each
+    /// other's way: they all wait for hosts. Of a job with several entries, hosts that others of them have do not count.
+    pub fn why_at(&self, place: WaitPlace, job: Option<JobId>) -> WaitReason {
+        match place {
+            WaitPlace::Host { host, priority } => {
+                let Some(host) = self.rows.hosts.get(host) else { return WaitReason::NoSuchHost };
+                let mut before = host.waiting.iter().take_while(|other| other.priority.0 > priority);
+                if let Some(first) = before.find(|other| self.is_entitled(other, host)) {
+                    return WaitReason::BehindOthers { entry: first.entry, priority: first.priority.0 };
+                }
+                self.why_not_free(vec![host.row.id], HostState::is_available)
+            }
+            WaitPlace::Requests(group) => self.why_in_group(group, job),
+        }
+    }
+
+    fn why_in_group(&self, group: u32, job: Option<JobId>) -> WaitReason {
         let spec = &self.rows.queue.group(group).spec;
         let Some(requirement) = self.rows.queue.requirement(spec.requirement) else { return WaitReason::NoSuchHost };
-        let has_labels = |host: &&HostId| {
-            let state = &self.rows.hosts[**host];
-            !state.row.invalid && requirement.spec.labels.iter().all(|label| state.has_label(*label))
-        };
+        let labels = requirement.spec.labels.iter().map(|label| Some(&self.rows.labels.get(*label)?.hosts));
+        let Some(mut sets) = labels.collect::<Option<SmallVec<[&HostSet; 8]>>>() else { return WaitReason::NoSuchHost };
         let access = &self.rows.access[requirement.spec.access as usize].hosts;
-        let barred = &self.rows.jobs[self.rows.entries[entry].row.job].ineligible;
-        let fitting: Vec<HostId> = self.rows.host_order.iter().filter(has_labels).copied().collect();
-        if fitting.is_empty() {
-            return WaitReason::NoSuchHost;
-        }
-        let reached: Vec<HostId> = fitting
-            .into_iter()
-            .filter(|host| access.contains(self.rows.hosts[*host].index) && !barred.contains(host))
-            .collect();
+        let barred = job.and_then(|job| self.rows.jobs.get(job)).map_or(&[][..], |job| &job.ineligible);
+        let host = |index: HostIndex| &self.rows.hosts[self.rows.host_order[index as usize]].row;
+        sets.push(access);
+        let reached = access.all_common(&sets).map(host).filter(|host| !host.invalid && !barred.contains(&host.id));
+        let reached: Vec<HostId> = reached.map(|host| host.id).collect();
         if reached.is_empty() {
-            return WaitReason::AccessDenied;
+            sets.pop();
+            let fits = |host: &HostState| !host.row.invalid && sets.iter().all(|hosts| hosts.contains(host.index));
+            let is_there = self.rows.hosts.iter().any(|(_, host)| fits(host));
+            return if is_there { WaitReason::AccessDenied } else { WaitReason::NoSuchHost };
         }
-        let (locked, unlocked): (Vec<HostId>, Vec<HostId>) =
-            reached.into_iter().partition(|host| self.rows.hosts[*host].row.locked);
-        if unlocked.is_empty() {
-            return WaitReason::Locked(locked.into_iter().take(HOSTS_NAMED_MAX).collect());
-        }
+        let is_locked = |host: &HostId| self.rows.hosts[*host].row.locked;
         // Somebody before it asks for the very same hosts: those who come first are what a person would look at.
         let first = requirement.groups.first().map(|order| (order.priority, order.first));
-        if let Some((Reverse(priority), (_, before))) = first
+        if let Some((Reverse(priority), (_, entry))) = first
             && priority > spec.priority
-            && before != entry
+            && !reached.iter().all(is_locked)
         {
-            return WaitReason::BehindOthers { entry: before, priority };
+            return WaitReason::BehindOthers { entry, priority };
         }
-        if unlocked.iter().any(|host| self.rows.hosts[*host].is_idle()) {
+        self.why_not_free(reached, HostState::is_idle)
+    }
+
+    /// What keeps hosts from being given to somebody who may have any of them.
+    fn why_not_free(&self, hosts: Vec<HostId>, is_free: fn(&HostState) -> bool) -> WaitReason {
+        if hosts.iter().any(|host| is_free(&self.rows.hosts[*host])) {
             return WaitReason::Nothing;
         }
-        WaitReason::AllBusy(unlocked.into_iter().take(HOSTS_NAMED_MAX).map(|host| self.busy(host)).collect())
+        let (locked, busy): (Vec<HostId>, Vec<HostId>) =
+            hosts.into_iter().partition(|host| self.rows.hosts[*host].row.locked);
+        if busy.is_empty() {
+            return WaitReason::Locked(locked);
+        }
+        WaitReason::AllBusy { busy: busy.into_iter().map(|host| self.busy(host)).collect(), locked }
     }
 }

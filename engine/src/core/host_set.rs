@@ -98,6 +98,18 @@ impl HostSet {
         None
     }
 
+    /// All hosts that are in this set and in all others, ascending.
+    pub(crate) fn all_common<'a>(&'a self, others: &'a [&'a HostSet]) -> impl Iterator<Item = HostIndex> + 'a {
+        (0..self.words.len()).flat_map(move |index| {
+            let mut word = others.iter().fold(self.words[index], |word, other| word & other.word(index));
+            std::iter::from_fn(move || {
+                let offset = (word != 0).then(|| word.trailing_zeros())?;
+                word &= word - 1;
+                Some(index as u32 * 64 + offset)
+            })
+        })
+    }
+
     /// The intersection within one block: straight loops over slices, which the compiler turns into vector instructions.
     fn common_words(&self, others: &[&HostSet], block: usize) -> [u64; BLOCK] {
         let mut common = [0; BLOCK];
@@ -146,6 +158,7 @@ mod tests {
             prop_assert_eq!(left.first_common(&[&right], from), a.intersection(&b).copied().find(|host| *host >= from));
             prop_assert_eq!(left.iter().collect::<Vec<_>>(), a.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(left.len(), a.len());
+            prop_assert!(left.all_common(&[&right]).eq(a.intersection(&b).copied()));
         }
 
         #[test]

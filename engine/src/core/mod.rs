@@ -37,12 +37,12 @@ mod working_set;
 
 use std::collections::BTreeSet;
 
-pub use explain::{BusyHost, WaitReason};
+pub use explain::{BusyHost, WaitPlace, WaitReason};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DroneId, HostId, UserId};
-use crate::model::{Drone, EntryStatus, Host};
+use crate::ids::{DroneId, EntryId, HostId, UserId};
+use crate::model::{Drone, Entry, EntryStatus, Host};
 use crate::protocol::{
     ActReport, Changes, Command, DroneReport, EntryUpdate, HostUpdate, Notice, RowChange, TaskUpdate,
 };
@@ -320,6 +320,11 @@ impl Core {
     /// A host of the working set.
     pub fn host(&self, host: HostId) -> Option<&Host> {
         Some(&self.rows.hosts.get(host)?.row)
+    }
+
+    /// A live entry.
+    pub fn entry(&self, entry: EntryId) -> Option<&Entry> {
+        Some(&self.rows.entries.get(entry)?.row)
     }
 
     /// The name of a drone of the lab.

@@ -116,7 +116,7 @@ impl Names {
                     .help("`yardmaster host show HOST` says by whom and why; `yardmaster host unlock HOST`")
                     .about(names)
             }
-            WaitReason::AllBusy(busy) => self.all_busy(&busy),
+            WaitReason::AllBusy { busy, locked } => self.all_busy(&busy, &locked),
             WaitReason::BehindOthers { entry, priority } => {
                 let before = self.entries.get(&entry).map(|entry| format!("job {}", entry.job)).unwrap_or_default();
                 Said::new("behind_others", format!("entry {entry} of {before} (priority {priority}) comes first"))
@@ -174,15 +174,17 @@ impl Names {
         .help("`yardmaster host list --label LABEL` shows which have one; `yardmaster host label HOST --add LABEL`")
     }
 
-    fn all_busy(&self, busy: &[BusyHost]) -> Said {
+    fn all_busy(&self, busy: &[BusyHost], locked: &[HostId]) -> Said {
         let one = |busy: &BusyHost| {
             let user =
                 busy.entry.and_then(|entry| self.entries.get(&entry)).map(|entry| format!(" for job {}", entry.job));
             format!("{} ({}{})", self.host(busy.host), busy.status, user.unwrap_or_default())
         };
-        let texts: Vec<String> = busy.iter().map(one).collect();
+        let locked_ones = locked.iter().map(|host| format!("{} (locked)", self.host(*host)));
+        let texts: Vec<String> = busy.iter().map(one).chain(locked_ones).collect();
+        let hosts = busy.iter().map(|busy| busy.host).chain(locked.iter().copied());
         Said::new("all_busy", format!("every host that it could use is in other hands: {}", texts.join(", ")))
-            .about(busy.iter().map(|busy| self.host(busy.host)).collect())
+            .about(hosts.map(|host| self.host(host)).collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use yardmaster_engine::{
-    Changes, Core, DroneId, EntryColumns, EntryUpdate, HostStatus, HostUpdate, Span, Time, Work, WorkKind,
+    Changes, Core, DroneId, EntryColumns, EntryUpdate, HostId, HostStatus, HostUpdate, Span, Time, Work, WorkKind,
 };
 
 use super::kinds::Kinds;
@@ -202,6 +202,31 @@ impl<'a> Measures<'a> {
         level.change(self.window, at, if starts { weight } else { -weight }, grid, drone);
     }
 
+    /// What is measured.
+    pub(super) fn window(&self) -> Window {
+        self.window
+    }
+
+    /// What a host is busy with.
+    pub(super) fn host_use(&self, host: HostId) -> HostUse {
+        self.hosts[host.0 as usize - 1].spends
+    }
+
+    /// Of which kind a host is.
+    pub(super) fn host_kind(&self, host: HostId) -> u32 {
+        self.kinds.of_host[host.0 as usize - 1]
+    }
+
+    /// Whether a test of this job has started.
+    pub(super) fn has_started(&self, job: u32) -> bool {
+        self.jobs[job as usize].first_test.is_some()
+    }
+
+    /// Until when those have waited that wait still, where the last tick was at this moment.
+    pub(super) fn last_moment(&self, end: Time) -> Time {
+        end.max(self.window.to)
+    }
+
     /// The measures of a run whose last tick was at this moment.
     pub(super) fn finish(mut self, end: Time, ticks: u64) -> Measurement {
         self.settle();
@@ -209,7 +234,7 @@ impl<'a> Measures<'a> {
             let time = self.time.get(kind).copied().unwrap_or_default();
             KindMeasure { name: name.clone(), hosts: *hosts, time }
         });
-        let last = end.max(self.window.to);
+        let last = self.last_moment(end);
         Measurement {
             window: self.window,
             end,

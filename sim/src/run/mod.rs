@@ -7,8 +7,11 @@
 //! | `observer` | what a run is told by: submissions, processes, ticks |
 //! | `recorder` | everything that happened, as a `Recording` |
 //! | `measures`, `measurement` | little of it, for those who ask for thousands of runs |
+//! | `attribution`, `cause` | to what every moment of waiting is owed |
 //! | `level`, `kinds`, `stage` | what is integrated over hours; kinds of hosts and of requests; stages of an entry |
 
+mod attribution;
+mod cause;
 mod driver;
 mod fate;
 mod kinds;
@@ -24,10 +27,12 @@ use yardmaster_engine::{EngineError, Time};
 
 use crate::recording::Recording;
 use crate::workload::Plan;
+use attribution::Attributing;
 use driver::Run;
 use measures::Measures;
 use recorder::Recorder;
 
+pub use cause::{Attribution, Cause, JobCauses, Owed};
 pub use measurement::{
     DroneMeasure, Grid, HostUse, Hourly, JobOutcome, KindMeasure, Measurement, SuiteOutcome, Wait, Window,
 };
@@ -63,4 +68,15 @@ pub fn simulate(plan: &Plan, seed: u64, progress: impl FnMut(Progress)) -> Resul
 pub fn measure(plan: &Plan, window: Window) -> Result<Measurement, EngineError> {
     let (measures, end, ticks) = Run::new(plan, Measures::new(plan, window))?.to_the_end(|_| {})?;
     Ok(measures.finish(end, ticks))
+}
+
+/// As [`measure`], and finds out to what every moment of waiting is owed. Slower: the scheduler is asked for its reasons
+/// after every tick.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn attribute(plan: &Plan, window: Window) -> Result<(Measurement, Attribution), EngineError> {
+    let observer = Attributing::new(Measures::new(plan, window), plan.jobs.len());
+    let (observer, end, ticks) = Run::new(plan, observer)?.to_the_end(|_| {})?;
+    Ok(observer.finish(end, ticks))
 }
