@@ -108,6 +108,55 @@ impl Piece<'_> {
     }
 }
 
+/// A host list for these names, in their order: neighbours that differ only in a number that counts up share brackets.
+///
+/// ```
+/// # use yardmaster_sim::host_list::host_list_of;
+/// assert_eq!(host_list_of(&["dut08", "dut09", "dut10", "dut12", "spare"]), "dut[08-10,12],spare");
+/// ```
+pub fn host_list_of(names: &[&str]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut rest = names;
+    while let Some((first, _)) = rest.split_first() {
+        let alike = numbered(first).map_or(1, |(stem, width, _)| {
+            rest.iter().take_while(|name| numbered(name).is_some_and(|(s, w, _)| (s, w) == (stem, width))).count()
+        });
+        let (these, others) = rest.split_at(alike.max(1));
+        rest = others;
+        match numbered(first) {
+            Some((stem, width, _)) if alike > 1 => {
+                let numbers = these.iter().filter_map(|name| numbered(name)).map(|(_, _, number)| number);
+                words.push(format!("{stem}[{}]", ranges(numbers, width)));
+            }
+            _ => words.push((*first).to_owned()),
+        }
+    }
+    words.join(",")
+}
+
+/// A name's stem, how many digits it ends in, and the number that they make.
+fn numbered(name: &str) -> Option<(&str, usize, u64)> {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &name[stem.len()..];
+    (1..=DIGITS_LIMIT).contains(&digits.len()).then_some(())?;
+    Some((stem, digits.len(), digits.parse().ok()?))
+}
+
+/// Numbers of one width as `01-03,07`.
+fn ranges(numbers: impl Iterator<Item = u64>, width: usize) -> String {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let text = |(low, high): &(u64, u64)| {
+        if low == high { format!("{low:0width$}") } else { format!("{low:0width$}-{high:0width$}") }
+    };
+    ranges.iter().map(text).collect::<Vec<_>>().join(",")
+}
+
 fn split_outside_brackets(text: &str) -> Result<Vec<&str>, HostListError> {
     let (mut words, mut start, mut within) = (Vec::new(), 0, false);
     for (at, c) in text.char_indices() {

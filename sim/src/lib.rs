@@ -20,6 +20,7 @@
 //! | [`workload`] | workload scenarios: traces, generators, distributions, outages |
 //! | [`run`] | a plan goes through the engine; what happens is recorded, or measured |
 //! | [`history`] | what happened in a lab and how it is now: what is learned from |
+//! | [`fit`] | from a history to a scenario: a lab learned from what happened in it |
 //! | [`recording`] | what a run leaves behind |
 //! | [`replay`] | what a production scheduler took in and decided, decided again |
 //! | [`output`] | CSV tables, summary, plots, report, digest |
@@ -29,6 +30,7 @@
 
 pub mod clock;
 pub mod drones;
+pub mod fit;
 pub mod frontend;
 pub mod history;
 pub mod host_list;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod fit;
 mod plan;
 mod replay;
 mod run;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 #[command(after_help = "\
 Examples:
   yardmaster-sim run scenarios/cip-lab.toml --out out/cip    a month of a real board farm, with plots and a report
+  yardmaster-sim fit scenarios/cip-year.toml -o lab.toml     learn a lab from its history
   yardmaster-sim check scenarios/scripted/*.toml             does the scheduler do what the scenarios say?
   yardmaster-sim check --trace scenarios/scripted/throttling.toml
 
@@ -66,6 +68,18 @@ The format of plans is described in docs/plans.md.
 
 Exit status: 0 a plan suffices, 1 none within the bounds does, 2 bad input.")]
     Plan(plan::Plan),
+    /// Learn a lab from its history, as a scenario that `run` accepts.
+    #[command(after_help = "\
+Examples:
+  yardmaster-sim fit scenarios/cip-year.toml --from 2022-07-01 -o cip-fitted.toml
+  yardmaster-sim fit scenarios/data/KTH-SP2-1996-2.1-cln.swf.gz -o kth.toml
+  yardmaster-sim fit trace.csv --days 7 --pseudonyms --salt 'a secret' -o lab.toml
+  yardmaster-sim fit snapshot.json.gz -o lab.toml && yardmaster-sim run lab.toml
+
+The file is made to be read and changed: beside each figure stands on how many observations it
+rests, and how near a distribution is to them (KS: the largest difference between the two
+distributions' shares, 0 is perfect). What is learned, how, and what is assumed: docs/fit.md.")]
+    Fit(fit::Fit),
     /// Decide again what a production scheduler decided, from the file that `yardmaster serve --record` wrote.
     #[command(after_help = "\
 Exit status: 0 every decision is as recorded, 1 one differs, 2 the file cannot be read or makes no sense.")]
@@ -90,6 +104,7 @@ impl Cli {
             Command::Check { files, trace } => check::check(&files, trace),
             Command::Run(run) => run.run(),
             Command::Plan(plan) => plan.run(),
+            Command::Fit(fit) => fit.run(),
             Command::Replay { file, json } => replay::run(&file, json),
         }
     }

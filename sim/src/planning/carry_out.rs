@@ -13,7 +13,8 @@ use super::evaluate::{Evaluator, Mode, Part, PlanProgress, replication_seed};
 use super::figures::{Figures, Judgement};
 use super::objective::Objective;
 use super::result::{
-    Answer, ChangeResult, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult, WarmUpResult,
+    Answer, ChangeResult, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult, WaitCauses,
+    WarmUpResult,
 };
 use super::search::{grid, path, search, suffices, unmet};
 use super::statistics::{self, warm_up};
@@ -67,7 +68,9 @@ pub fn carry_out(
         Some(found) if !evaluator.has_missing() => found,
         Some(_) | None => return Ok(Carried::Missing(evaluator.missing())),
     };
-    let result = Telling { study, evaluator: &evaluator }.result(found, warm_up);
+    let mut causes = |point: &Point| evaluator.causes(point, study.simulation.replications_min);
+    let causes = [causes(&base)?, causes(&found.nearest)?];
+    let result = Telling { study, evaluator: &evaluator }.result(found, warm_up, causes);
     Ok(Carried::Done(Box::new(result)))
 }
 
@@ -199,8 +202,9 @@ struct Telling<'a, 'b> {
 }
 
 impl Telling<'_, '_> {
-    fn result(&self, found: Found, warm_up: WarmUpResult) -> PlanResult {
+    fn result(&self, found: Found, warm_up: WarmUpResult, causes: [Vec<WaitCauses>; 2]) -> PlanResult {
         let study = self.study;
+        let [causes_before, causes_after] = causes;
         let index: BTreeMap<&Point, usize> = self.evaluator.tried().iter().zip(0..).collect();
         let base = index[&study.base()];
         let nearest = index[&found.nearest];
@@ -233,8 +237,8 @@ impl Telling<'_, '_> {
                 y: (column(y), rows),
                 points: points.iter().map(|point| index[point]).collect(),
             }),
-            before: self.detail(base, &study.base()),
-            after: (nearest != base).then(|| self.detail(nearest, &found.nearest)),
+            before: self.detail(base, &study.base(), causes_before),
+            after: (nearest != base).then(|| self.detail(nearest, &found.nearest, causes_after)),
             replications: self
                 .evaluator
                 .tried()
@@ -297,7 +301,7 @@ impl Telling<'_, '_> {
         gains
     }
 
-    fn detail(&self, index: usize, point: &Point) -> Detail {
+    fn detail(&self, index: usize, point: &Point, causes: Vec<WaitCauses>) -> Detail {
         let confidence = self.study.simulation.confidence;
         let none = Figures::default();
         let figures = self.evaluator.figures(point).unwrap_or(&none);
@@ -319,7 +323,7 @@ impl Telling<'_, '_> {
             parsers_peak: figures.parsers_peak,
             growth: figures.growth(),
             week: figures.week.clone(),
-            causes: Vec::new(),
+            causes,
         }
     }
 

@@ -13,14 +13,16 @@ use toml::Table;
 use yardmaster_engine::Span;
 
 use super::cache::{Cache, Key};
+use super::causes::{self, CauseSums};
 use super::change::Point;
 use super::error::PlanError;
 use super::figures::{Figures, Judgement};
 use super::objective::Objective;
 use super::observation::Observation;
+use super::result::WaitCauses;
 use super::study::Study;
 use crate::run::{Window, measure};
-use crate::workload::{Concern, Scenario};
+use crate::workload::{Concern, Plan, Scenario};
 
 /// Replications that are simulated before their results are added up: what is held in memory at once.
 const PORTION: usize = 64;
@@ -180,6 +182,27 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// To what waits are owed in a plan, from so many replications. They are simulated here even where others are collected.
+    pub(super) fn causes(&mut self, point: &Point, replications: u32) -> Result<Vec<WaitCauses>, PlanError> {
+        let table = self.study.table(point)?;
+        let key = Key::of(&table, &self.study.scenario_file, &("causes", self.asked()))?;
+        let mut known: BTreeMap<u32, CauseSums> = self.cache.read(&key)?;
+        known.retain(|replication, _| *replication < replications);
+        let unknown: Vec<u32> = (0..replications).filter(|replication| !known.contains_key(replication)).collect();
+        let seeds: Vec<u64> =
+            unknown.iter().map(|replication| replication_seed(self.study.seed, *replication)).collect();
+        let simulated = causes::observe_all(&self.scenario(&table)?, &seeds, |plan| self.window(plan))?;
+        let results: Vec<(u32, &CauseSums)> = unknown.iter().copied().zip(&simulated).collect();
+        self.cache.append(&key, &results)?;
+        known.extend(unknown.into_iter().zip(simulated));
+        Ok(causes::means(&known.into_values().collect::<Vec<_>>()))
+    }
+
+    fn window(&self, plan: &Plan) -> Window {
+        let from = plan.start + self.warm_up;
+        Window { from, to: from + self.study.simulation.window }
+    }
+
     /// No interval is going to change a judgement, or all are as narrow as was asked for.
     fn is_enough(&self, figures: &Figures) -> bool {
         let simulation = &self.study.simulation;
@@ -292,9 +315,7 @@ impl<'a> Evaluator<'a> {
         let scenario = self.trials.get(&part.point).and_then(|trial| trial.scenario.as_ref());
         let scenario = scenario.expect("a plan is read before its replications are simulated");
         let plan = scenario.plan(replication_seed(self.study.seed, part.replication))?;
-        let from = plan.start + self.warm_up;
-        let window = Window { from, to: from + self.study.simulation.window };
-        Ok(Observation::of(&plan, &measure(&plan, window)?))
+        Ok(Observation::of(&plan, &measure(&plan, self.window(&plan))?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! planning
 mod cache;
 mod carry_out;
+mod causes;
 mod change;
 mod error;
 mod evaluate;

@@ -13,6 +13,9 @@ use super::statistics::{Estimate, Growth};
 use super::study::{Search, Simulation};
 use crate::output::readable_duration;
 
+/// The cause that is no resource.
+pub(super) const TICK: &str = "the scheduler's tick";
+
 /// The result of a plan. It depends on the plan, its scenario, the seed and the program, and on nothing else: neither on the
 /// machine, nor on the number of threads, nor on what was found among earlier results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -186,6 +189,8 @@ pub struct WaitCauses {
     pub jobs: JobSet,
     /// Causes in words, and how many seconds of a job's wait are owed to each on average; greatest first.
     pub causes: Vec<(String, f64)>,
+    /// How many seconds a job's results waited after its test for a parser to start, on average; no part of its wait.
+    pub parser: f64,
 }
 
 /// What the hosts of a kind do.
@@ -236,6 +241,16 @@ impl PlanResult {
                 )
             }
         }
+    }
+
+    /// What waits are owed to most as things are, in one sentence; `None` where nothing waits. The tick is left out: no
+    /// resource is short on its account.
+    pub fn bottleneck(&self) -> Option<String> {
+        let all = self.before.causes.iter().find(|causes| causes.jobs == JobSet::All)?;
+        let total: f64 = all.causes.iter().map(|(_, seconds)| seconds).sum();
+        let (cause, seconds) = all.causes.iter().find(|(cause, _)| cause != TICK)?;
+        let share = (seconds / total * 100.0).round();
+        (total > 0.0).then(|| format!("The bottleneck now: {share} % of all waiting is owed to {cause}."))
     }
 
     /// All objectives in a few words.

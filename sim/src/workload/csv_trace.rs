@@ -36,6 +36,7 @@ pub(super) fn read(
     let mut rows =
         Rows { table, columns, spec, boards: Vec::new(), board_of: FxHashMap::default(), names: Names::default() };
     let (mut jobs, mut ids, mut record) = (Vec::new(), Vec::new(), StringRecord::new());
+    let mut skipped = 0;
     while reader.read_record(&mut record).map_err(|error| unreadable(&file, &error))? {
         let line = record.position().map_or(0, csv::Position::line);
         let submit = rows.time(line, &record, rows.columns.submit)?;
@@ -46,6 +47,7 @@ pub(super) fn read(
             ids.push((rows.integer(line, &record, column)?, submit));
         }
         if rows.columns.skip.iter().any(|skip| skip.matches(&record)) {
+            skipped += 1;
             continue;
         }
         if jobs.len() == JOBS_MAX {
@@ -55,7 +57,7 @@ pub(super) fn read(
     }
     let boards = rows.boards;
     let unix_time = jobs.first().is_some_and(|job: &TraceJob| job.submit >= Time::from_seconds(UNIX_TIME_FROM));
-    Ok(TraceData { boards, jobs, ids, unix_time, window, file })
+    Ok(TraceData { boards, jobs, ids, skipped, unix_time, window, file })
 }
 
 fn unreadable(file: &DataFile, error: &csv::Error) -> ScenarioError {
@@ -121,6 +123,7 @@ impl Rows<'_> {
                 None => 0,
             },
             time_limit: None,
+            burst: self.name(record, self.columns.burst),
             pattern: self.columns.pattern.as_ref().is_some_and(|pattern| pattern.matches(record)),
         })
     }

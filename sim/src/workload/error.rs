@@ -82,7 +82,7 @@ impl fmt::Display for Suggested<'_> {
 }
 
 /// The known name that `word` was most likely meant to be, if one is near enough to be worth a guess.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let length = word.chars().count();
     let tolerance = (length / 3).max(1).min(length.saturating_sub(1));
     known

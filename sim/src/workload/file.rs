@@ -159,6 +159,7 @@ pub(super) struct ColumnsSpec {
     pub(super) priority: Option<String>,
     pub(super) outcome: Option<String>,
     pub(super) tests_failed: Option<String>,
+    pub(super) burst: Option<String>,
     pub(super) id: Option<String>,
 }
 
@@ -311,11 +312,38 @@ pub(super) struct MixSpec {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SuiteSpec {
-    pub(super) child: String,
+    pub(super) child: ChildSpec,
     pub(super) children: DistributionSpec,
     #[serde(default)]
     pub(super) min_duts: u32,
     pub(super) delay_sec: Option<DistributionSpec>,
+}
+
+/// The job type of a suite's children, or several, each with its weight.
+#[derive(Debug)]
+pub(super) struct ChildSpec(pub(super) Vec<(String, f64)>);
+
+impl<'de> Deserialize<'de> for ChildSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let weight = |value: &toml::Value| match value {
+            toml::Value::Integer(weight) => Some(*weight as f64),
+            toml::Value::Float(weight) => Some(*weight),
+            _ => None,
+        };
+        let value = toml::Value::deserialize(deserializer)?;
+        let children = match &value {
+            toml::Value::String(name) => Some(vec![(name.clone(), 1.0)]),
+            toml::Value::Table(table) => {
+                table.iter().map(|(name, value)| Some((name.clone(), weight(value)?))).collect()
+            }
+            _ => None,
+        };
+        children.map(ChildSpec).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "expected the name of a job type, or weights of several such as {{ boot = 3, login = 1 }}; found {value}"
+            ))
+        })
+    }
 }
 
 /// `[processes]`

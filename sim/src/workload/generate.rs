@@ -58,8 +58,8 @@ struct JobType {
 /// The children of a job type.
 #[derive(Debug)]
 struct Suite {
-    /// Index of the job type of the children.
-    child: usize,
+    /// Job types of the children, indices, each with its weight; one at least has a weight.
+    child: Vec<(usize, f64)>,
     children: Distribution,
     delay: Distribution,
     min_hosts: u32,
@@ -196,7 +196,7 @@ impl Generator {
         for child in 0..suite.children.next_count(&mut stream) {
             let mut stream = concern.stream([number, 1, child.into()]);
             let submit = submit + suite.delay.next_span(&mut stream);
-            let mut draft = self.types[suite.child].draft(submit, &self.name, &mut stream);
+            let mut draft = self.types[suite.pick(&mut stream)].draft(submit, &self.name, &mut stream);
             draft.job.parent = parent;
             drafts.push(draft);
             if drafts.len() > JOBS_MAX {
@@ -370,24 +370,53 @@ impl Surroundings<'_> {
 
     fn suite(&self, key: &str, suite: &SuiteSpec, all: &[MixSpec]) -> Result<Suite, ScenarioError> {
         let child_key = format!("{key}.child");
-        let child = all.iter().position(|mix| mix.profile == suite.child).ok_or_else(|| {
-            let problem = format!("the mix has no job type {:?}", suite.child);
-            let like = nearest(&suite.child, all.iter().map(|mix| mix.profile.as_str()));
-            self.source.wrong_name(&child_key, problem, like)
-        })?;
-        if all[child + 1..].iter().any(|mix| mix.profile == suite.child) {
-            return Err(self.source.wrong(&child_key, "names more than one job type of the mix"));
+        let mut types = Vec::with_capacity(suite.child.0.len());
+        for (name, weight) in &suite.child.0 {
+            let child = all.iter().position(|mix| mix.profile == *name).ok_or_else(|| {
+                let problem = format!("the mix has no job type {name:?}");
+                let like = nearest(name, all.iter().map(|mix| mix.profile.as_str()));
+                self.source.wrong_name(&child_key, problem, like)
+            })?;
+            if all[child + 1..].iter().any(|mix| mix.profile == *name) {
+                return Err(self.source.wrong(&child_key, "names more than one job type of the mix"));
+            }
+            if all[child].suite.is_some() {
+                return Err(self.source.wrong(&child_key, "is a suite itself; children have no children"));
+            }
+            if !(0.0..=1e12).contains(weight) {
+                return Err(self.source.wrong(&child_key, format_args!("has the weight {weight}; it must be ≥ 0")));
+            }
+            types.push((child, *weight));
         }
-        if all[child].suite.is_some() {
-            return Err(self.source.wrong(&child_key, "is a suite itself; children have no children"));
+        if types.iter().all(|(_, weight)| *weight <= 0.0) {
+            return Err(self.source.wrong(&child_key, "gives no job type a weight above 0"));
         }
         Ok(Suite {
-            child,
+            child: types,
             children: Distribution::checked(self.source, &format!("{key}.children"), &suite.children)?,
             delay: Distribution::optional(self.source, &format!("{key}.delay_sec"), suite.delay_sec.as_ref())?
                 .unwrap_or(Distribution::Constant(0.0)),
             min_hosts: suite.min_duts,
         })
+    }
+}
+
+impl Suite {
+    /// The job type of the next child. A single one needs no luck.
+    fn pick(&self, stream: &mut Stream) -> usize {
+        if let [(only, _)] = self.child[..] {
+            return only;
+        }
+        let mut point = stream.unit() * self.child.iter().map(|(_, weight)| weight).sum::<f64>();
+        let mut chosen = 0;
+        for (child, weight) in self.child.iter().filter(|(_, weight)| *weight > 0.0) {
+            chosen = *child;
+            if point < *weight {
+                break;
+            }
+            point -= weight;
+        }
+        chosen
     }
 }
 

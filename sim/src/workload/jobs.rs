@@ -37,12 +37,12 @@ pub(super) struct JobDefaults {
     pub(super) priority: i32,
     pub(super) synch_count: u32,
     pub(super) labels: Vec<Arc<str>>,
-    run_verify: bool,
-    run_reset: bool,
-    reboot_before: RebootBefore,
-    reboot_after: RebootAfter,
-    timeout: Span,
-    max_runtime: Span,
+    pub(super) run_verify: bool,
+    pub(super) run_reset: bool,
+    pub(super) reboot_before: RebootBefore,
+    pub(super) reboot_after: RebootAfter,
+    pub(super) timeout: Span,
+    pub(super) max_runtime: Span,
 }
 
 impl Default for JobDefaults {

@@ -52,7 +52,7 @@
 //! * `behaviour`: how each process will go.
 //! * `random`: streams named by the question that they answer; `distribution` (with `normal`) and `draw`: what is drawn
 //!   from them.
-//! * `plan`: the result.
+//! * `plan`: the result. `past`: of a scenario with a trace, what happened, to be learned from.
 //!
 //! No iteration order, clock or platform function has a part in any of it: a file and a seed are one plan everywhere.
 
@@ -71,6 +71,7 @@ mod lab;
 mod load;
 mod normal;
 mod outages;
+mod past;
 mod plan;
 mod random;
 mod rates;
@@ -79,9 +80,11 @@ mod source;
 mod swf;
 mod trace;
 
+pub(crate) use error::nearest;
 pub use error::{KeyError, ScenarioError, ValueError};
 pub use load::load;
+pub use past::{Past, moment};
 pub use plan::{Behaviour, DronePlan, Ending, HostPlan, JobPlan, Outage, OutageEffect, Placement, Plan, ProcessStart};
 pub use random::{Concern, Stream};
 pub use scenario::Scenario;
-pub(crate) use source::{Source, meant};
+pub(crate) use source::{DATA_BYTES_MAX, Source, meant, read_limited};

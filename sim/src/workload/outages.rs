@@ -154,6 +154,11 @@ impl OutagePlan {
         Ok(OutagePlan { listed, inferred })
     }
 
+    /// What a trace shows.
+    pub(super) fn inferred(&self) -> &Outages {
+        &self.inferred
+    }
+
     /// The outages of this seed that begin between the two moments. What is drawn up to a later moment begins with what
     /// is drawn up to an earlier one.
     ///

@@ -15,7 +15,7 @@ use super::file::File;
 /// The largest scenario file, in bytes.
 const SCENARIO_BYTES_MAX: u64 = 16 << 20;
 /// The largest data file, in bytes after decompression.
-const DATA_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const DATA_BYTES_MAX: u64 = 1 << 30;
 
 /// Where a scenario comes from. Kept with it, so that every complaint can name the file and, where there is one, a line.
 #[derive(Debug)]
@@ -45,6 +45,11 @@ impl Source {
         let text = self.text.as_deref().unwrap_or_default();
         let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
         serde_path_to_error::deserialize(deserializer).map_err(|error| self.mistyped(error))
+    }
+
+    /// The file as a table; empty where it was one from the beginning, or makes no sense.
+    pub(super) fn table(&self) -> toml::Table {
+        self.text.as_deref().unwrap_or_default().parse().unwrap_or_default()
     }
 
     /// The keys and values of a table, types checked, meaning not.
@@ -184,7 +189,7 @@ impl DataFile {
 }
 
 /// Reads a file, unzips it if it is gzipped (whatever its name), and refuses more than `limit` bytes.
-fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut raw = Vec::new();
     OsFile::open(path)?.take(limit + 1).read_to_end(&mut raw)?;
     let bytes = if raw.starts_with(&[0x1f, 0x8b]) {

@@ -68,13 +68,16 @@ pub(super) fn read(
     }
     let text = std::str::from_utf8(&file.bytes).map_or_else(|_| String::from_utf8_lossy(&file.bytes), Into::into);
     let mut reading = Reading::new(source, spec, &file, &text)?;
-    let (mut jobs, mut widest) = (Vec::new(), 1);
+    let (mut jobs, mut skipped, mut widest) = (Vec::new(), 0, 1);
     for (line, row) in (1..).zip(text.lines()) {
         let row = row.trim();
         if row.is_empty() || row.starts_with(';') {
             continue;
         }
         let fields = reading.fields(line, row)?;
+        if reading.is_filtered(&fields, window) {
+            skipped += 1;
+        }
         if let Some(job) = reading.job(line, &fields, window) {
             if jobs.len() == JOBS_MAX {
                 return Err(file.wrong(line, "row", "", format_args!("the trace has more than {JOBS_MAX} jobs")));
@@ -86,7 +89,7 @@ pub(super) fn read(
     let hosts = reading.processors.map_or(widest, |processors| processors.div_ceil(reading.processors_per_host));
     let boards = reading.pool(source, hosts)?;
     let unix_time = reading.origin.is_some();
-    Ok(TraceData { boards, jobs, ids: Vec::new(), unix_time, window, file })
+    Ok(TraceData { boards, jobs, ids: Vec::new(), skipped, unix_time, window, file })
 }
 
 impl<'a> Reading<'a> {
@@ -141,7 +144,7 @@ impl<'a> Reading<'a> {
     fn job(&mut self, line: u64, fields: &[f64; 18], window: Window) -> Option<TraceJob> {
         let [_, submit, wait, runtime, processors, _, _, requested, requested_time, ..] = *fields;
         let [.., status, user, _, application, queue, _, _, _] = *fields;
-        let submit = Time::from_seconds(self.origin.unwrap_or(0)) + Span::from_seconds_f64(submit.max(0.0));
+        let submit = self.moment(submit);
         // Statuses 2 to 4 are parts of a checkpointed job that has a line for its whole as well.
         let part = matches!(status as i64, 2..=4);
         if part || !window.holds(submit) || self.is_skipped(fields) {
@@ -175,8 +178,18 @@ impl<'a> Reading<'a> {
             success: known(status).map(|status| status == 1.0),
             tests_failed: 0,
             time_limit: limit.filter(|_| self.spec.swf.enforce_requested_time),
+            burst: None,
             pattern: false,
         })
+    }
+
+    fn moment(&self, second: f64) -> Time {
+        Time::from_seconds(self.origin.unwrap_or(0)) + Span::from_seconds_f64(second.max(0.0))
+    }
+
+    /// Whether the line lies in the window and the scenario leaves it out.
+    fn is_filtered(&self, fields: &[f64; 18], window: Window) -> bool {
+        window.holds(self.moment(fields[1])) && self.is_skipped(fields)
     }
 
     fn is_skipped(&self, fields: &[f64; 18]) -> bool {

@@ -27,6 +27,8 @@ pub(super) struct TraceData {
     pub(super) jobs: Vec<TraceJob>,
     /// Ids and submissions of all rows in the window, skipped ones included; empty where no id is mapped.
     pub(super) ids: Vec<(i64, Time)>,
+    /// Rows in the window that the scenario leaves out.
+    pub(super) skipped: usize,
     /// Whether times are Unix time.
     pub(super) unix_time: bool,
     /// The window that the scenario gives.
@@ -65,6 +67,8 @@ pub(super) struct TraceJob {
     pub(super) success: Option<bool>,
     pub(super) tests_failed: u32,
     pub(super) time_limit: Option<Span>,
+    /// What brought it together with others.
+    pub(super) burst: Option<Arc<str>>,
     /// `[workload.background]` takes it as a pattern.
     pub(super) pattern: bool,
 }
@@ -164,6 +168,15 @@ impl Timescale {
     }
 }
 
+/// What is taken off every runtime.
+pub(super) fn shorten(source: &Source, spec: &TraceSpec) -> Result<Span, ScenarioError> {
+    let shorten = spec.shorten_sec.unwrap_or(0.0);
+    if !(0.0..=1e9).contains(&shorten) {
+        return Err(source.wrong("workload.trace.shorten_sec", "must be a number ≥ 0"));
+    }
+    Ok(Span::from_seconds_f64(shorten))
+}
+
 /// A label, how many hosts with it, and the labels that they must have besides.
 type Request = (Arc<str>, u32, Vec<Arc<str>>);
 
@@ -181,11 +194,7 @@ impl Drafting<'_> {
     /// A draft for each job, and again those of the jobs that `[workload.background]` takes as patterns. Jobs pinned to
     /// a board that `lab.pool` left out are left out, too.
     pub(super) fn drafts(&self, trace: &TraceData) -> Result<(Vec<Draft>, Vec<Draft>), ScenarioError> {
-        let shorten = self.spec.shorten_sec.unwrap_or(0.0);
-        if !(0.0..=1e9).contains(&shorten) {
-            return Err(self.source.wrong("workload.trace.shorten_sec", "must be a number ≥ 0"));
-        }
-        let shorten = Span::from_seconds_f64(shorten);
+        let shorten = shorten(self.source, self.spec)?;
         let (mut drafts, mut patterns) = (Vec::with_capacity(trace.jobs.len()), Vec::new());
         let mut checked = BTreeSet::new();
         let workload: Arc<str> = trace.file.stem().into();

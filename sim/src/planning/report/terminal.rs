@@ -15,7 +15,11 @@ const ROWS_MAX: usize = 12;
 /// What a plan came to: the answer, the objectives before and after, waits, what one more of each resource would bring. Ends
 /// with a line feed.
 pub fn terminal_tables(result: &PlanResult) -> String {
-    let mut text = format!("{}\n\n", result.sentence());
+    let mut text = format!("{}\n", result.sentence());
+    if let Some(bottleneck) = result.bottleneck() {
+        text += &format!("{bottleneck}\n");
+    }
+    text.push('\n');
     push(&mut text, "Objectives", &objectives(result));
     push(&mut text, "Waits from submission to start, before and after", &waits(result));
     if !result.gains.is_empty() {

@@ -1,0 +1,198 @@
+//! When hosts were out of service: many at once, or one by itself.
+//!
+//! A site without power, or a server that is being upgraded, takes all hosts of a type away at the same time, and that is what
+//! makes jobs wait for days; outages drawn for each host by itself would hardly ever do so. So outages that begin and end
+//! together are taken out first, each for the label whose hosts it hits best; what remains is fitted for each kind of host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use yardmaster_engine::{Span, Time};
+
+use crate::history::History;
+
+use super::model::{OutageOf, Outages};
+use super::sample::{Fitted, significant};
+
+/// Outages on fewer hosts at once are a coincidence.
+const HOSTS_TOGETHER: usize = 3;
+/// How long after the first host of a common outage the others may be back.
+const BACK_WITHIN: Span = Span::from_hours(1);
+/// And how long after the first the others may have been lost. When a host is lost is noticed late where it is inferred from
+/// silence.
+const LOST_WITHIN: Span = Span::from_hours(8);
+/// A host has a line of its own if it is out so many times as often as the rest of its kind, and longer than so much of the time.
+const UNLIKE: f64 = 2.5;
+const UNLIKE_SHARE: f64 = 0.1;
+const HOUR: f64 = 3600.0;
+
+/// An outage within the window.
+#[derive(Debug, Clone, Copy)]
+struct One {
+    host: u32,
+    from: Time,
+    to: Time,
+}
+
+/// What was learned of outages.
+pub(super) struct Learned {
+    pub(super) outages: Vec<Outages>,
+    /// Outages that were too long to be more than an absence.
+    pub(super) absences: usize,
+    /// How many outages were part of common ones.
+    pub(super) in_common: usize,
+}
+
+/// Fits the outages of the hosts that are kept; those longer than `longest` are left out.
+pub(super) fn outages(history: &History, kept: &[bool], longest: Span) -> Learned {
+    let mut absences = 0;
+    let mut all = Vec::new();
+    for outage in &history.outages {
+        let (from, to) = (outage.from.max(history.from), outage.to.unwrap_or(history.to).min(history.to));
+        if !kept.get(outage.host as usize).copied().unwrap_or(false) || from >= to {
+            continue;
+        }
+        if to - from > longest {
+            absences += 1;
+        } else {
+            all.push(One { host: outage.host, from, to });
+        }
+    }
+    let (common, alone) = common(all);
+    let in_common = common.iter().map(|event| event.len()).sum();
+    let mut outages = together(history, kept, &common);
+    outages.extend(each(history, kept, &alone));
+    Learned { outages, absences, in_common }
+}
+
+/// Outages of several hosts that end within an hour and began within eight; and all others.
+fn common(mut all: Vec<One>) -> (Vec<Vec<One>>, Vec<One>) {
+    all.sort_by_key(|one| (one.to, one.host, one.from));
+    let mut taken = vec![false; all.len()];
+    let (mut events, mut alone) = (Vec::new(), Vec::new());
+    for (index, first) in all.iter().enumerate() {
+        if taken[index] {
+            continue;
+        }
+        let back = all[index..].iter().take_while(|one| one.to - first.to <= BACK_WITHIN).count();
+        let fits = |place: &usize| {
+            let one = &all[*place];
+            !taken[*place] && Span((one.from - first.from).0.abs()) <= LOST_WITHIN && one.from < first.to
+        };
+        let places: Vec<usize> = (index..index + back).filter(fits).collect();
+        let hosts: BTreeSet<u32> = places.iter().map(|place| all[*place].host).collect();
+        if hosts.len() >= HOSTS_TOGETHER {
+            events.push(places.iter().map(|place| all[*place]).collect());
+            places.into_iter().for_each(|place| taken[place] = true);
+        } else {
+            alone.push(*first);
+        }
+    }
+    (events, alone)
+}
+
+/// Each common outage is counted to the label whose hosts it resembles most: fewest hosts that only one of the two has.
+fn together(history: &History, kept: &[bool], events: &[Vec<One>]) -> Vec<Outages> {
+    let groups = groups(history, kept);
+    let mut by_group: BTreeMap<usize, Vec<&Vec<One>>> = BTreeMap::new();
+    for event in events {
+        let hit: BTreeSet<u32> = event.iter().map(|one| one.host).collect();
+        let unlike = |hosts: &BTreeSet<u32>| hosts.symmetric_difference(&hit).count();
+        if let Some((index, _)) = groups.iter().enumerate().min_by_key(|(_, (_, hosts))| (unlike(hosts), hosts.len())) {
+            by_group.entry(index).or_default().push(event);
+        }
+    }
+    let mut outages = Vec::new();
+    for (index, events) in by_group {
+        let (label, hosts) = &groups[index];
+        let spans: Vec<(Time, Time)> = events.iter().filter_map(|event| typical(event)).collect();
+        let hits: usize = events
+            .iter()
+            .map(|event| {
+                event.iter().map(|one| one.host).filter(|host| hosts.contains(host)).collect::<BTreeSet<_>>().len()
+            })
+            .sum();
+        let share = significant(hits as f64 / (events.len() * hosts.len()) as f64);
+        let of = OutageOf::Together { label: label.clone(), share };
+        outages.extend(fitted(of, &[spans], history.to - history.from));
+    }
+    outages
+}
+
+/// Labels that at least three hosts have, and all hosts together; of labels with the same hosts the first.
+fn groups(history: &History, kept: &[bool]) -> Vec<(Option<Arc<str>>, BTreeSet<u32>)> {
+    let hosts = || (0..).zip(&history.hosts).zip(kept).filter(|(_, kept)| **kept).map(|(host, _)| host);
+    let mut by_label: BTreeMap<Arc<str>, BTreeSet<u32>> = BTreeMap::new();
+    for (index, host) in hosts() {
+        for label in &host.labels {
+            by_label.entry(label.clone()).or_default().insert(index);
+        }
+    }
+    let mut groups: Vec<(Option<Arc<str>>, BTreeSet<u32>)> = vec![(None, hosts().map(|(index, _)| index).collect())];
+    for (label, hosts) in by_label {
+        if hosts.len() >= HOSTS_TOGETHER && groups.iter().all(|(_, known)| *known != hosts) {
+            groups.push((Some(label), hosts));
+        }
+    }
+    groups
+}
+
+/// From the middle one of the begins to the middle one of the ends.
+fn typical(event: &[One]) -> Option<(Time, Time)> {
+    let (mut begins, mut ends): (Vec<Time>, Vec<Time>) = event.iter().map(|one| (one.from, one.to)).unzip();
+    begins.sort();
+    ends.sort();
+    let (begin, end) = (*begins.get(begins.len() / 2)?, *ends.get(ends.len() / 2)?);
+    (begin < end).then_some((begin, end))
+}
+
+/// The outages of each kind, and of hosts that are not like their kind.
+fn each(history: &History, kept: &[bool], alone: &[One]) -> Vec<Outages> {
+    let mut by_kind: BTreeMap<&Arc<str>, Vec<u32>> = BTreeMap::new();
+    for ((index, host), _) in (0..).zip(&history.hosts).zip(kept).filter(|(_, kept)| **kept) {
+        by_kind.entry(&host.kind).or_default().push(index);
+    }
+    let spans = |host: u32| -> Vec<(Time, Time)> {
+        alone.iter().filter(|one| one.host == host).map(|one| (one.from, one.to)).collect()
+    };
+    let window = history.to - history.from;
+    let away = |host: u32| spans(host).iter().map(|(from, to)| (*to - *from).as_seconds_f64()).sum::<f64>();
+    let mut outages = Vec::new();
+    for (kind, hosts) in by_kind {
+        let total: f64 = hosts.iter().map(|host| away(*host)).sum();
+        let unlike = |host: &u32| {
+            let others = (total - away(*host)) / (hosts.len() - 1).max(1) as f64;
+            hosts.len() > 1 && away(*host) > UNLIKE * others && away(*host) > UNLIKE_SHARE * window.as_seconds_f64()
+        };
+        let (odd, alike): (Vec<u32>, Vec<u32>) = hosts.iter().partition(|host| unlike(host));
+        let series: Vec<Vec<(Time, Time)>> = alike.iter().map(|host| spans(*host)).collect();
+        outages.extend(fitted(OutageOf::Kind(kind.clone()), &series, window));
+        for host in odd {
+            let of = OutageOf::Host(history.hosts[host as usize].name.clone());
+            outages.extend(fitted(of, &[spans(host)], window));
+        }
+    }
+    outages
+}
+
+/// Distributions for outages that befell so many hosts (or groups of hosts), each with a series of its own. Times between
+/// outages are taken to be exponential: their mean is the time in service for each outage, so that hosts without any count.
+fn fitted(of: OutageOf, series: &[Vec<(Time, Time)>], window: Span) -> Option<Outages> {
+    let mut lasting = Vec::new();
+    let mut between = Vec::new();
+    let mut away = 0.0;
+    for spans in series {
+        let mut spans = spans.clone();
+        spans.sort();
+        for (from, to) in &spans {
+            let hours = (*to - *from).as_seconds_f64() / HOUR;
+            away += hours;
+            lasting.push(hours);
+        }
+        between.extend(spans.windows(2).map(|pair| ((pair[1].0 - pair[0].1).as_seconds_f64() / HOUR).max(0.0)));
+    }
+    let count = lasting.len();
+    let there = series.len() as f64 * window.as_seconds_f64() / HOUR - away;
+    let hours_between = Fitted::memoryless(there.max(0.01) / count as f64, &between, count);
+    Some(Outages { of, count, hours_between, hours_lasting: Fitted::of(&lasting, 0.01)? })
+}
