@@ -93,7 +93,7 @@ fn find(evaluator: &mut Evaluator<'_>, study: &Study, base: &Point) -> Result<Op
     if evaluator.has_missing() {
         return Ok(None);
     }
-    let nearest = answer.clone().unwrap_or_else(|| nearest(evaluator, study, &probes));
+    let nearest = answer.clone().unwrap_or_else(|| nearest(evaluator, study));
     let path = match study.search {
         Search::Cheapest => path(evaluator, study, &nearest)?,
         Search::Grid | Search::Single => Vec::new(),
@@ -103,7 +103,7 @@ fn find(evaluator: &mut Evaluator<'_>, study: &Study, base: &Point) -> Result<Op
 }
 
 /// The plan with the fewest objectives that are not met, then with the most jobs on time, then the cheapest.
-fn nearest(evaluator: &Evaluator<'_>, study: &Study, probes: &[Point]) -> Point {
+fn nearest(evaluator: &Evaluator<'_>, study: &Study) -> Point {
     let on_time = |point: &Point| {
         let hits = evaluator.figures(point).map(|figures| figures.on_time(evaluator.objectives())).unwrap_or_default();
         let (hits, of) = hits.into_iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
@@ -113,7 +113,7 @@ fn nearest(evaluator: &Evaluator<'_>, study: &Study, probes: &[Point]) -> Point 
         let unstable = evaluator.figures(point).map_or(0, |figures| figures.unstable().len());
         (unstable + unmet(evaluator, study, point).len(), -on_time(point), study.cost(point))
     };
-    let tried = evaluator.tried().iter().filter(|point| !probes.contains(point));
+    let tried = evaluator.tried().iter().filter(|point| study.is_asked(point));
     let best = tried.min_by(|one, other| rank(one).partial_cmp(&rank(other)).unwrap_or(std::cmp::Ordering::Equal));
     best.cloned().unwrap_or_else(|| study.base())
 }

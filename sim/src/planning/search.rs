@@ -44,7 +44,8 @@ pub(super) fn search(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<Opt
         Search::Single => evaluator.evaluate(&single(study))?,
         Search::Cheapest => Searching { evaluator, study }.run()?,
     }
-    let sufficient = evaluator.tried().iter().filter(|point| suffices(evaluator, study, point));
+    let asked = evaluator.tried().iter().filter(|point| study.is_asked(point));
+    let sufficient = asked.filter(|point| suffices(evaluator, study, point));
     let order = |point: &&Point| (study.cost(point), study.differences(point).len());
     Ok(sufficient
         .min_by(|one, other| order(one).partial_cmp(&order(other)).unwrap_or(std::cmp::Ordering::Equal))

@@ -147,6 +147,11 @@ impl Study {
         (0..self.changes.len()).filter(|index| !self.changes[*index].is_probe).collect()
     }
 
+    /// Whether a plan differs from how things are in nothing but what is asked about.
+    pub(super) fn is_asked(&self, point: &Point) -> bool {
+        self.changes.iter().zip(&point.0).all(|(change, level)| !change.is_probe || *level == change.base)
+    }
+
     /// For each resource of the lab how things would be with one more of it, as the change and the level.
     pub(super) fn probes(&self) -> Vec<(usize, Point)> {
         let probes = (0..self.changes.len()).filter(|index| self.changes[*index].is_probe);

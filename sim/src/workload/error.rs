@@ -89,8 +89,13 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= tolerance)
-        .min()
+        // People seldom mistake a word's beginning: of equally near names the one that shares more of it.
+        .min_by_key(|(distance, name)| (*distance, std::cmp::Reverse(common_beginning(word, name)), *name))
         .map(|(_, name)| name.to_owned())
+}
+
+fn common_beginning(one: &str, other: &str) -> usize {
+    one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count()
 }
 
 #[cfg(test)]
@@ -102,6 +107,7 @@ mod tests {
         let known = ["submit", "start", "end"];
         assert_eq!(nearest("submitt", known).as_deref(), Some("submit"));
         assert_eq!(nearest("Start", known).as_deref(), Some("start"));
+        assert_eq!(nearest("host", ["cost", "hosts"]).as_deref(), Some("hosts"));
         assert_eq!(nearest("verdict", known), None);
         assert_eq!(nearest("", known), None);
         assert_eq!(nearest("a", ["b"]), None);

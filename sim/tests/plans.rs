@@ -1,0 +1,197 @@
+//! Plans from the outside: what a user writes, and what the answer must be.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use yardmaster_sim::planning::{Answer, Carried, Carrying, Judgement, PlanResult, Study, carry_out};
+
+/// Jobs of ten minutes arrive at random, 18 an hour: three hosts' work.
+const LAB: &str = r#"
+name = "lab"
+settings = { minimum_tick_sec = 1, reverify_period_minutes = 0 }
+host = [{ name = "eve[1-4]", labels = ["board:eve"] }]
+[workload.job]
+run_reset = false
+reboot_before = "Never"
+[[workload.generate]]
+name = "developers"
+arrivals = { poisson = { per_hour = 18 } }
+[[workload.generate.mix]]
+profile = "smoke"
+label = "board:eve"
+runtime = { exponential = { mean = 600 } }
+[processes.gather]
+runtime = 0
+[processes.parse]
+runtime = 0
+"#;
+
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn new(lab: &str, plan: &str) -> Files {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("lab.toml"), lab).expect("written");
+        let plan = format!("name = \"plan\"\nscenario = \"lab.toml\"\n{plan}");
+        std::fs::write(folder.path().join("plan.toml"), plan).expect("written");
+        Files { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn study(&self) -> Study {
+        Study::read(&self.path("plan.toml")).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn carry_out(&self, cache: Option<&Path>) -> PlanResult {
+        let how = Carrying { cache: cache.map(Path::to_owned), ..Carrying::default() };
+        match carry_out(&self.study(), &how, &|_| {}).unwrap_or_else(|error| panic!("{error}")) {
+            Carried::Done(result) => *result,
+            Carried::Missing(parts) => panic!("{} parts are missing", parts.len()),
+        }
+    }
+
+    fn error(&self) -> String {
+        let error = Study::read(&self.path("plan.toml")).map(drop).expect_err("a mistake");
+        error.to_string().replace(&format!("{}/", self.folder.path().display()), "")
+    }
+}
+
+const SHORT: &str = "[simulation]\ndays = 0.75\nwarm_up_days = 0.125\ndrain_days = 0.125\nreplications = [4, 10]\n";
+
+fn with_objective(objective: &str, changes: &str) -> String {
+    format!("{SHORT}\n{changes}\n[[objective]]\n{objective}\n")
+}
+
+/// Erlang's formula: the chance that a job has to wait for longer than `limit` with so many hosts.
+fn erlang_c(hosts: u32, offered: f64, service: f64, limit: f64) -> f64 {
+    let mut blocked = 1.0;
+    for host in 1..=hosts {
+        blocked = offered * blocked / (f64::from(host) + offered * blocked);
+    }
+    let load = offered / f64::from(hosts);
+    let waits = blocked / (1.0 - load * (1.0 - blocked));
+    waits * (-(f64::from(hosts) - offered) * limit / service).exp()
+}
+
+#[test]
+fn the_cheapest_number_of_hosts_is_erlangs() {
+    let plan =
+        with_objective("start_within = 120\nshare = 0.9", "[[change]]\nhosts = \"eve\"\nadd = [-1, 8]\ncost = 5");
+    let result = Files::new(LAB, &plan).carry_out(None);
+    let needed = (4..12).find(|hosts| erlang_c(*hosts, 3.0, 600.0, 120.0) <= 0.1).expect("some number suffices");
+    let Answer::Cheapest(chosen) = result.answer else { panic!("{:?}: {}", result.answer, result.sentence()) };
+    let level = result.points[chosen].point.0[0];
+    let label: u32 = result.changes[0].levels[level].parse().expect("a number of hosts");
+    // It takes ticks to start a job, and the last point must be certain: at most one more than Erlang asks for.
+    assert!((needed..=needed + 1).contains(&label), "{label} hosts, Erlang's formula says {needed}");
+    let cost = result.points[chosen].cost;
+    assert!((cost - 5.0 * (f64::from(label) - 4.0)).abs() < 1e-9, "{cost}");
+    // One step less is not enough, or the search would have taken it.
+    let below = result.points.iter().find(|point| point.point.0[0] + 1 == level).expect("it was tried");
+    assert!(!below.suffices);
+    // Where nobody waits for long, the estimate agrees with the formula.
+    let most = result.points.iter().filter(|point| point.differences.is_empty()).find_map(|point| point.objectives[0]);
+    let late = erlang_c(4, 3.0, 600.0, 120.0);
+    let found = most.expect("the lab as it is was tried").estimate;
+    assert!(found.low - 0.03 <= 1.0 - late && 1.0 - late <= found.high + 0.03, "{found:?}, not {}", 1.0 - late);
+}
+
+/// Results are long: the first line that differs is enough.
+fn same(one: &PlanResult, other: &PlanResult, what: &str) {
+    let lines = |result: &PlanResult| serde_json::to_string_pretty(result).expect("JSON");
+    let (one, other) = (lines(one), lines(other));
+    let differs = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+    assert_eq!(differs, None, "{what}");
+    assert_eq!(one.len(), other.len(), "{what}");
+}
+
+#[test]
+fn what_was_kept_changes_nothing() {
+    let plan = with_objective("start_within = 120\nshare = 0.8", "[[change]]\nhosts = \"eve\"\nadd = [0, 2]\ncost = 5");
+    let files = Files::new(LAB, &plan);
+    let cache = files.path("cache");
+    let fresh = files.carry_out(None);
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let alone = one_thread.install(|| files.carry_out(Some(&cache)));
+    same(&fresh, &alone, "one thread and several");
+    same(&fresh, &files.carry_out(Some(&cache)), "found and simulated");
+    for (number, file) in std::fs::read_dir(&cache).expect("there is a cache").enumerate() {
+        let path = file.expect("readable").path();
+        let bytes = std::fs::read(&path).expect("readable");
+        match number % 3 {
+            0 => std::fs::remove_file(&path).expect("removed"),
+            1 => std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written"),
+            _ => {}
+        }
+    }
+    same(&fresh, &files.carry_out(Some(&cache)), "interrupted and gone on with");
+    let text = serde_json::to_string(&fresh).expect("JSON");
+    same(&fresh, &serde_json::from_str(&text).expect("JSON"), "written and read");
+}
+
+#[test]
+fn overload_is_called_unstable_and_no_plan_is_said_to_suffice() {
+    let lab = LAB.replace("per_hour = 18", "per_hour = 60");
+    let simulation = SHORT.replace("days = 0.75\n", "days = 3\n").replace("[4, 10]", "[3, 4]");
+    let plan =
+        "[[change]]\nhosts = \"eve\"\nvalues = [3, 5]\ncost = 1\n[[objective]]\nstart_within = 120\nshare = 0.5\n";
+    let result = Files::new(&lab, &format!("{simulation}{plan}")).carry_out(None);
+    assert!(matches!(result.answer, Answer::None { .. }), "{}", result.sentence());
+    for point in &result.points {
+        assert_eq!(point.unstable, ["eve"], "{:?}", point.differences);
+        assert!(!point.suffices);
+    }
+    assert!(result.sentence().contains("No plan within the bounds"), "{}", result.sentence());
+}
+
+#[test]
+fn a_grid_tries_everything_and_the_drone_is_found_to_be_the_bottleneck() {
+    let lab = LAB.replace("eve[1-4]", "eve[1-6]") + "\n[[drone]]\nname = \"d1\"\nmax_processes = 3\n";
+    let changes = "[[change]]\nhosts = \"eve\"\nvalues = [6, 8]\ncost = 10\n\
+                   [[change]]\ndrone_processes = \"d1\"\nvalues = [3, 9]\ncost = 0.5";
+    let plan = format!("search = \"grid\"\n{}", with_objective("start_within = 300\nshare = 0.85", changes));
+    let result = Files::new(&lab, &plan).carry_out(None);
+    let grid: Vec<_> = result.points.iter().filter(|point| point.cost > 0.0).collect();
+    assert_eq!(grid.len(), 3, "{:?}", result.points.iter().map(|point| &point.differences).collect::<Vec<_>>());
+    let Answer::Cheapest(chosen) = result.answer else { panic!("{}", result.sentence()) };
+    assert!(result.points[chosen].cost <= 3.0, "more room is enough: {}", result.sentence());
+    assert!(result.bottleneck().is_some_and(|text| text.contains("room on drones")), "{:?}", result.bottleneck());
+    assert_eq!(result.gains[0].resource, "one more drone like d1");
+    assert!(result.gains[0].on_time.low > 0.0, "{:?}", result.gains[0]);
+    let judgement = result.points[result.base].objectives[0].expect("there are jobs").judgement;
+    assert_ne!(judgement, Judgement::Met);
+}
+
+#[test]
+fn mistakes_are_named_with_their_line() {
+    let objective = "[[objective]]\nstart_within = 60\nshare = 0.5\n";
+    let change = "[[change]]\nhosts = \"eve\"\nadd = [0, 1]\n";
+    let check = |plan: &str, expected: &str| {
+        let error = Files::new(LAB, plan).error();
+        assert!(error.contains(expected), "{error:?} does not say {expected:?}");
+    };
+    check(
+        &format!("[[change]]\nhosts = \"kevin\"\nadd = [0, 1]\n{objective}"),
+        "plan.toml:4: change[0].hosts: there is no host of kind",
+    );
+    check(&format!("[[change]]\nhost = \"eve\"\n{objective}"), "did you mean \"hosts\"?");
+    check(&format!("{change}[[objective]]\nstart_within = 60\n"), "plan.toml:6: objective[0]: needs a share");
+    check(&format!("{change}[[objective]]\nshare = 0.5\n"), "needs exactly one of start_within");
+    check(change, "nothing is asked for");
+    check(objective, "there is nothing that may be different");
+    check(&format!("{change}{change}{objective}"), "there is another change called \"eve\"");
+    check(&format!("[[change]]\nhosts = \"eve\"\nvalues = [4]\n{objective}"), "must have 2 to 1000 values");
+    check(
+        &format!("[[change]]\narrivals = \"nobody\"\nvalues = [2]\n{objective}"),
+        "no generator and no bursts called \"nobody\"",
+    );
+    check(&format!("[[change]]\nkey = \"settings.nonsense\"\nvalues = [2]\n{objective}"), "unknown field `nonsense`");
+    check(&format!("[simulation]\nreplications = [1, 4]\n{change}{objective}"), "simulation.replications");
+    check(&format!("{change}{objective}[report]\nheat_map = [\"eve\", \"x\"]\n"), "there is no change called \"x\"");
+    check(&format!("{change}{objective}where = {{ colour = [1] }}\n"), "unknown variant `colour`");
+}
