@@ -1,10 +1,10 @@
-//! What a simulated lifecycle costs, beside a bare event queue.
+//! What a simulated lifecycle costs, beside a bare event queue; and what a plan's replication costs.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use yardmaster_benches::{LIFECYCLE_PROCESSES, lifecycle_plan, run_bare_events};
-use yardmaster_sim::simulate;
+use yardmaster_benches::{LIFECYCLE_PROCESSES, lifecycle_plan, month, month_window, run_bare_events};
+use yardmaster_sim::{attribute, measure, simulate};
 
 const JOBS: u32 = 50_000;
 const HOSTS: u32 = 1_000;
@@ -22,5 +22,24 @@ fn lifecycles(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, lifecycles);
+fn replications(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("replications of a month");
+    let plan = month(1);
+    group.sample_size(20).throughput(Throughput::Elements(plan.jobs.len() as u64));
+    group.bench_function("drawn and measured", |bencher| {
+        bencher.iter(|| {
+            let plan = month(1);
+            black_box(measure(&plan, month_window(&plan)).expect("fake drones and stores do not fail"))
+        });
+    });
+    group.bench_function("measured", |bencher| {
+        bencher.iter(|| black_box(measure(&plan, month_window(&plan)).expect("fake drones and stores do not fail")));
+    });
+    group.bench_function("measured, and waits attributed", |bencher| {
+        bencher.iter(|| black_box(attribute(&plan, month_window(&plan)).expect("fake drones and stores do not fail")));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, lifecycles, replications);
 criterion_main!(benches);

@@ -6,9 +6,11 @@
 mod busy_lab;
 mod event_queue;
 mod lifecycles;
+mod month;
 mod placement;
 
 pub use busy_lab::{BusyLab, LabSize};
 pub use event_queue::run_bare_events;
 pub use lifecycles::{LIFECYCLE_PROCESSES, lifecycle_plan};
+pub use month::{month, month_window};
 pub use placement::placement_problem;

@@ -1,5 +1,5 @@
 //! Prints the README's table of figures: each beside what it is to reach. With arguments, only those sections: `busy`,
-//! `scale`, `placement`, `simulation`, `year`. Memory is measured by `--bin memory`, since counting bytes costs time.
+//! `scale`, `placement`, `simulation`, `replication`, `year`. Memory is measured by `--bin memory`, since counting bytes costs time.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,8 +7,10 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use cpu_time::ThreadTime;
-use yardmaster_benches::{BusyLab, LIFECYCLE_PROCESSES, LabSize, lifecycle_plan, placement_problem, run_bare_events};
-use yardmaster_sim::{output, simulate, workload};
+use yardmaster_benches::{
+    BusyLab, LIFECYCLE_PROCESSES, LabSize, lifecycle_plan, month, month_window, placement_problem, run_bare_events,
+};
+use yardmaster_sim::{attribute, measure, output, simulate, workload};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,6 +26,7 @@ const SECTIONS: &[(&str, Measure)] = &[
     ("scale", measure_scale),
     ("placement", measure_placement),
     ("simulation", measure_simulations),
+    ("replication", measure_replication),
     ("year", measure_year),
 ];
 
@@ -88,6 +91,29 @@ fn measure_simulations(row: &mut Row<'_>) -> anyhow::Result<()> {
     std::hint::black_box(run_bare_events(jobs, hosts, LIFECYCLE_PROCESSES));
     let bare = f64::from(jobs) / start.elapsed().as_secs_f64();
     row("a bare event queue, as many events: lifecycles a second", format!("{bare:.0}"), "");
+    Ok(())
+}
+
+fn measure_replication(row: &mut Row<'_>) -> anyhow::Result<()> {
+    let mut jobs = 0;
+    let mut costs = [const { Vec::new() }; 3];
+    for seed in 0..10 {
+        let start = ThreadTime::now();
+        let plan = month(seed);
+        costs[0].push(start.elapsed());
+        jobs = plan.jobs.len();
+        let start = ThreadTime::now();
+        std::hint::black_box(measure(&plan, month_window(&plan))?);
+        costs[1].push(start.elapsed());
+        let start = ThreadTime::now();
+        std::hint::black_box(attribute(&plan, month_window(&plan))?);
+        costs[2].push(start.elapsed());
+    }
+    let a_job = |costs: &Vec<Duration>| median(costs.clone()) / jobs as u32;
+    let [drawn, measured, attributed] = [a_job(&costs[0]), a_job(&costs[1]), a_job(&costs[2])];
+    let figure = format!("a month of {jobs} jobs, drawn and measured: a job (of that drawing)");
+    row(&figure, format!("{} ({})", show(drawn + measured), show(drawn)), "12 µs");
+    row("the same, and to what its waits are owed: a job", show(drawn + attributed), "");
     Ok(())
 }
 

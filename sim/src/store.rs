@@ -127,11 +127,16 @@ impl MemoryStore {
         !entry.status.is_complete()
     }
 
-    fn apply(&mut self, changes: &Changes) {
+    /// Does to the hosts what a commit says of them.
+    pub(crate) fn apply_to_hosts(&mut self, changes: &Changes) {
         for update in &changes.hosts {
             let Some(row) = self.hosts.get_mut(update.id.0) else { continue };
             update.apply_to(row);
         }
+    }
+
+    fn apply(&mut self, changes: &Changes) {
+        self.apply_to_hosts(changes);
         for update in &changes.entries {
             let Some(row) = self.entries.get_mut(update.entry.id.0) else { continue };
             update.apply_to(row);

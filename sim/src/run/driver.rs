@@ -9,6 +9,7 @@ use yardmaster_engine::{
 };
 
 use super::Progress;
+use super::board::Board;
 use super::fate::PlannedFate;
 use super::observer::Observer;
 use super::pinned::Pinned;
@@ -19,7 +20,7 @@ use crate::script::{default_job, poll_now};
 use crate::store::MemoryStore;
 use crate::workload::{JobPlan, OutageEffect, Placement, Plan};
 
-type PlannedEngine<'a, O> = Engine<VirtualClock, FakeDrones<PlannedFate<'a, O>>, MemoryStore>;
+type PlannedEngine<'a, O> = Engine<VirtualClock, FakeDrones<PlannedFate<'a, O>>, Board>;
 
 /// Ids of names, found without a search through tables.
 #[derive(Default)]
@@ -61,6 +62,7 @@ impl<'a, O: Observer> Run<'a, O> {
         let drones = FakeDrones::new(clock.clone(), drones, PlannedFate::new(plan, observer), false);
         let term = store.begin_term();
         let settings = plan.settings.clone();
+        let store = Board::new(store);
         let setup = Setup { settings, role: Role::Whole, term, recover_hosts: false, journal: None };
         let engine = poll_now(Engine::start(clock.clone(), drones, store, setup))?;
         let well = vec![0; plan.hosts.len()];
@@ -128,7 +130,7 @@ impl<'a, O: Observer> Run<'a, O> {
 
     fn next_moment(&mut self) -> Option<Time> {
         let observer = &self.engine.drones().fate.observer;
-        if self.engine.store().has_news()
+        if self.engine.store().lab.has_news()
             || self.engine.drones().has_news()
             || self.engine.has_backlog()
             || self.held_back.iter().any(|&(host, since)| self.pinned.are_served(host, since, observer))
@@ -184,34 +186,34 @@ impl<'a, O: Observer> Run<'a, O> {
         let count = &mut self.locking[host as usize];
         *count = if begins { *count + 1 } else { count.saturating_sub(1) };
         let locked = *count > 0 || self.plan.hosts[host as usize].locked;
-        self.engine.store_mut().edit_host(HostId(host + 1), |row| row.locked = locked);
+        self.engine.store_mut().lock_host(HostId(host + 1), locked);
         self.observer_mut().host_locked(now, host, locked);
     }
 
     fn submit_jobs(&mut self, now: Time) {
         while let Some(job) = self.plan.jobs.get(self.submitted).filter(|job| job.submit <= now) {
             let (row, targets) = self.job_row(job);
-            let (_, entries) = self.engine.store_mut().submit(row, &targets);
+            let entries = self.engine.store_mut().submit(row, targets);
             let number = self.submitted;
-            self.observer_mut().job_submitted(number, job.submit, entries.len());
+            self.observer_mut().job_submitted(number, job.submit, entries);
             self.submitted += 1;
         }
     }
 
     fn job_row(&mut self, job: &JobPlan) -> (Job, Vec<Target>) {
         let mut labels: Vec<LabelId> =
-            job.labels.iter().map(|label| self.names.label(self.engine.store_mut(), label)).collect();
+            job.labels.iter().map(|label| self.names.label(&mut self.engine.store_mut().lab, label)).collect();
         let targets = match &job.placement {
             Placement::Hosts(hosts) => hosts.iter().map(|host| Target::Host(HostId(host + 1))).collect(),
             Placement::Any { count, label } => {
-                let label = self.names.label(self.engine.store_mut(), label);
+                let label = self.names.label(&mut self.engine.store_mut().lab, label);
                 labels.push(label);
                 vec![Target::Any(label); *count as usize]
             }
             Placement::Hostless => vec![Target::None],
         };
         let row = Job {
-            owner: self.names.user(self.engine.store_mut(), &job.owner),
+            owner: self.names.user(&mut self.engine.store_mut().lab, &job.owner),
             name: job.name.clone(),
             priority: job.priority,
             synch_count: job.synch_count,

@@ -3,6 +3,7 @@
 //! | file | story |
 //! | --- | --- |
 //! | `driver` | jumps from one moment at which something can happen to the next |
+//! | `board` | the database of a run |
 //! | `fate`, `pinned` | how processes go; jobs that ask for one very host |
 //! | `observer` | what a run is told by: submissions, processes, ticks |
 //! | `recorder` | everything that happened, as a `Recording` |
@@ -11,6 +12,7 @@
 //! | `level`, `kinds`, `stage` | what is integrated over hours; kinds of hosts and of requests; stages of an entry |
 
 mod attribution;
+mod board;
 mod cause;
 mod driver;
 mod fate;
