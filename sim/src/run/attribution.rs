@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
-    Changes, Core, DroneId, EntryId, EntryStatus, HostId, JobId, Span, TaskKind, Time, WaitPlace, WaitReason, Work,
-    WorkKind,
+    BusyHost, Changes, Core, DroneId, EntryId, EntryStatus, HostId, JobId, Span, TaskKind, Time, WaitPlace, WaitReason,
+    Work, WorkKind,
 };
 
 use super::cause::{Attribution, Cause, JobCauses, Tally};
@@ -220,13 +220,21 @@ impl<'a> Attributing<'a> {
         Cause::Hosts { kind: self.measures.host_kind(host), host_use }
     }
 
+    /// A host that somebody holds who has no room on a drone is not what is short: more hosts would wait for room, too.
+    fn owed_to_busy(&self, core: &Core, busy: &BusyHost) -> Cause {
+        match busy.entry.map(|holder| core.why(holder)) {
+            Some(WaitReason::DronesFull) => Cause::Drones,
+            Some(_) | None => self.owed_to(busy.host),
+        }
+    }
+
     /// To what waiting at a place is owed now, and in which parts.
     fn weights(&self, core: &Core, key: PlaceKey) -> Vec<(Cause, i64)> {
         let mut counts = Tally::default();
         match core.why_at(key.0, key.1) {
             WaitReason::AllBusy { busy, locked } => {
-                let hosts = busy.into_iter().map(|busy| busy.host).chain(locked);
-                hosts.for_each(|host| counts.add(self.owed_to(host), 1));
+                busy.iter().for_each(|busy| counts.add(self.owed_to_busy(core, busy), 1));
+                locked.into_iter().for_each(|host| counts.add(self.owed_to(host), 1));
             }
             WaitReason::Locked(hosts) => hosts.into_iter().for_each(|host| counts.add(self.owed_to(host), 1)),
             reason => counts.add(self.cause(&reason).unwrap_or(Cause::Tick), 1),
