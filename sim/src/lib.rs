@@ -3,6 +3,7 @@
 //! Two things can be played. A *scripted scenario* says step by step what happens to a small lab and what must hold then:
 //! [`script`]. A *workload scenario* names a lab, a workload of thousands of jobs and how processes behave: [`workload`]
 //! reads it into a plan, [`simulate`] runs the plan, [`output`] turns the [`recording`] into tables, plots and a report.
+//! [`fit`] learns such a scenario from what happened in a lab, and [`planning`] finds out what the lab needs.
 //!
 //! ```no_run
 //! use yardmaster_sim::{output, simulate, workload};
@@ -23,6 +24,7 @@
 //! | [`fit`] | from a history to a scenario: a lab learned from what happened in it |
 //! | [`recording`] | what a run leaves behind |
 //! | [`replay`] | what a production scheduler took in and decided, decided again |
+//! | [`planning`] | how much a lab needs: plans, replications, objectives, the search |
 //! | [`output`] | CSV tables, summary, plots, report, digest |
 //! | [`clock`], [`drones`], [`store`] | the engine's three surroundings, simulated, each with its fault model |
 //! | [`frontend`] | what people do to the database: submit, abort, lock, ask for tasks |

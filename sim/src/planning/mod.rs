@@ -1,4 +1,33 @@
-//! planning
+//! Capacity planning: how many hosts, drones and processes a lab needs, with intervals and reasons.
+//!
+//! ```no_run
+//! use yardmaster_sim::planning::{Carried, Carrying, Study, carry_out, terminal_tables};
+//!
+//! let study = Study::read("scenarios/plan-push-bursts.toml".as_ref())?;
+//! if let Carried::Done(result) = carry_out(&study, &Carrying::default(), &|_| {})? {
+//!     println!("{}", terminal_tables(&result));
+//! }
+//! # Ok::<(), yardmaster_sim::planning::PlanError>(())
+//! ```
+//!
+//! Every key of a plan is explained in `docs/plans.md`.
+//!
+//! # Map
+//!
+//! * `file`, `study`: a plan as it is written, and as it is checked, a [`Study`]. `change`, `patch`: what may be different, and how
+//!   it is done to a scenario's table. `objective`: what is to hold.
+//! * `carry_out`: the whole story: pilot runs for the warm-up, the lab as it is, one more of each resource, the search, the
+//!   report's extras.
+//! * `search`: which plans are tried, and which is the answer. `evaluate`: how a plan is tried: replications on all processors,
+//!   until their number suffices.
+//! * `observation`: what is kept of a replication; `cache`: where. `figures`: replications added up. `causes`: to what waits are
+//!   owed.
+//! * [`statistics`]: estimates and intervals, warm-up, stability.
+//! * `result`: everything that came of it, a [`PlanResult`]; `report`: what people see of that.
+//!
+//! A result depends on the plan, its scenario and the seed, never on the machine, the number of threads or what was found in the
+//! cache.
+
 mod cache;
 mod carry_out;
 mod causes;

@@ -259,7 +259,8 @@ impl PlanResult {
         for objective in &self.objectives {
             let goal = match &objective.of {
                 Some((grouping, _)) => format!("{} for each {}", objective.target, grouping.words()),
-                None => objective.target.to_string(),
+                None if objective.name.is_empty() => objective.target.to_string(),
+                None => format!("{} ({})", objective.name, objective.target),
             };
             if !goals.contains(&goal) {
                 goals.push(goal);
