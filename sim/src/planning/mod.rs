@@ -14,10 +14,10 @@
 //!
 //! # Map
 //!
-//! * `file`, `study`: a plan as it is written, and as it is checked, a [`Study`]. `change`, `patch`: what may be different, and how
+//! * `file`, `checking`, `study`: a plan as it is written, and as it is checked, a [`Study`]. `change`, `patch`: what may be different, and how
 //!   it is done to a scenario's table. `objective`: what is to hold.
-//! * `carry_out`: the whole story: pilot runs for the warm-up, the lab as it is, one more of each resource, the search, the
-//!   report's extras.
+//! * `carry_out`: the whole story: pilot runs for the warm-up (`pilot`), the lab as it is, one more of each resource, the search,
+//!   the plans of the `heat_map`; then `telling`, from numbers to the result.
 //! * `search`: which plans are tried, and which is the answer. `evaluate`: how a plan is tried: replications on all processors,
 //!   until their number suffices.
 //! * `observation`: what is kept of a replication; `cache`: where. `figures`: replications added up. `causes`: to what waits are
@@ -32,18 +32,22 @@ mod cache;
 mod carry_out;
 mod causes;
 mod change;
+mod checking;
 mod error;
 mod evaluate;
 mod figures;
 mod file;
+mod heat_map;
 mod objective;
 mod observation;
 mod patch;
+mod pilot;
 mod report;
 mod result;
 mod search;
 pub mod statistics;
 mod study;
+mod telling;
 
 pub use carry_out::{Carried, Carrying, carry_out};
 pub use change::{Change, Level, Point};

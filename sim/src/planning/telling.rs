@@ -1,0 +1,193 @@
+//! From what was tried to the result: numbers become figures with names, intervals and judgements.
+
+use std::collections::BTreeMap;
+
+use super::carry_out::Found;
+use super::change::Point;
+use super::evaluate::Evaluator;
+use super::figures::{Figures, Judgement};
+use super::heat_map::HeatPoints;
+use super::objective::Objective;
+use super::result::{
+    Answer, ChangeResult, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult, WaitCauses,
+    WarmUpResult,
+};
+use super::search::{suffices, unmet};
+use super::statistics;
+use super::study::Study;
+
+/// Everything that was tried, told.
+pub(super) struct Telling<'a, 'b> {
+    pub(super) study: &'a Study,
+    pub(super) evaluator: &'a Evaluator<'b>,
+}
+
+impl Telling<'_, '_> {
+    pub(super) fn result(&self, found: Found, warm_up: WarmUpResult, causes: [Vec<WaitCauses>; 2]) -> PlanResult {
+        let study = self.study;
+        let [causes_before, causes_after] = causes;
+        let index: BTreeMap<&Point, usize> = self.evaluator.tried().iter().zip(0..).collect();
+        let base = index[&study.base()];
+        let nearest = index[&found.nearest];
+        let answer = match found.answer {
+            None => Answer::None { nearest, unmet: unmet(self.evaluator, study, &found.nearest) },
+            Some(point) if point == study.base() => Answer::AsItIs,
+            Some(point) => Answer::Cheapest(index[&point]),
+        };
+        let searched = study.searched();
+        let column = |change: usize| searched.iter().position(|searched| *searched == change).unwrap_or_default();
+        PlanResult {
+            name: study.name.clone(),
+            about: study.about.clone(),
+            file: study.file.clone(),
+            scenario_file: study.scenario_file.clone(),
+            seed: study.seed,
+            unit: study.unit.clone(),
+            search: study.search,
+            simulation: study.simulation.clone(),
+            warm_up,
+            changes: searched.iter().map(|change| self.change(*change)).collect(),
+            objectives: self.evaluator.objectives().to_vec(),
+            points: self.evaluator.tried().iter().map(|point| self.point(point)).collect(),
+            answer,
+            base,
+            path: found.path.iter().map(|point| index[point]).collect(),
+            gains: self.gains(),
+            heat_map: found.heat_map.map(|HeatPoints { x, y, points }| HeatMap {
+                x: (column(x.0), x.1),
+                y: (column(y.0), y.1),
+                points: points.iter().map(|point| index[point]).collect(),
+            }),
+            before: self.detail(base, &study.base(), causes_before),
+            after: (nearest != base).then(|| self.detail(nearest, &found.nearest, causes_after)),
+            replications: self
+                .evaluator
+                .tried()
+                .iter()
+                .filter_map(|point| self.evaluator.figures(point))
+                .map(|figures| u64::from(figures.replications()))
+                .sum(),
+            assumptions: self.assumptions(&warm_up),
+        }
+    }
+
+    fn change(&self, index: usize) -> ChangeResult {
+        let change = &self.study.changes[index];
+        ChangeResult {
+            name: change.name.clone(),
+            levels: change.levels.iter().map(|level| level.label.clone()).collect(),
+            costs: change.levels.iter().map(|level| level.cost).collect(),
+            base: change.base,
+        }
+    }
+
+    fn point(&self, point: &Point) -> PointResult {
+        let confidence = self.study.simulation.confidence;
+        let none = Figures::default();
+        let figures = self.evaluator.figures(point).unwrap_or(&none);
+        let base = self.evaluator.figures(&self.study.base()).unwrap_or(&none);
+        let objectives = self.evaluator.objectives();
+        let on_time = figures.on_time(objectives);
+        let result = |(number, objective): (usize, &Objective)| {
+            let estimate = figures.estimate(number, objective, confidence)?;
+            Some(ObjectiveResult { estimate, judgement: Judgement::of(objective, estimate) })
+        };
+        PointResult {
+            point: point.clone(),
+            differences: self.study.differences(point),
+            cost: self.study.cost(point),
+            replications: figures.replications(),
+            objectives: objectives.iter().enumerate().map(result).collect(),
+            on_time: statistics::share(&on_time, confidence),
+            gain: statistics::difference_of_shares(&on_time, &base.on_time(objectives), confidence),
+            unstable: figures.unstable(),
+            suffices: suffices(self.evaluator, self.study, point),
+        }
+    }
+
+    fn gains(&self) -> Vec<Gain> {
+        let confidence = self.study.simulation.confidence;
+        let objectives = self.evaluator.objectives();
+        let base = self.evaluator.figures(&self.study.base()).map(|figures| figures.on_time(objectives));
+        let base = base.unwrap_or_default();
+        let gain = |(change, point): (usize, Point)| {
+            let with_it = self.evaluator.figures(&point)?.on_time(objectives);
+            let on_time = statistics::difference_of_shares(&with_it, &base, confidence)?;
+            let jobs: u64 = with_it.iter().map(|part| part.1).sum();
+            let jobs = on_time.value * jobs as f64 / with_it.len().max(1) as f64;
+            Some(Gain { resource: self.study.changes[change].name.clone(), on_time, jobs })
+        };
+        let mut gains: Vec<Gain> = self.study.probes().into_iter().filter_map(gain).collect();
+        gains.sort_by(|one, other| other.on_time.value.total_cmp(&one.on_time.value));
+        gains
+    }
+
+    fn detail(&self, index: usize, point: &Point, causes: Vec<WaitCauses>) -> Detail {
+        let confidence = self.study.simulation.confidence;
+        let none = Figures::default();
+        let figures = self.evaluator.figures(point).unwrap_or(&none);
+        let hosts = figures.kinds().iter().filter(|(_, kind)| kind.hosts > 0).map(|(name, kind)| {
+            let all: f64 = kind.spent.iter().sum();
+            HostFigures {
+                kind: name.clone(),
+                hosts: kind.hosts,
+                used: statistics::ratio(&kind.used, confidence),
+                shares: kind.spent.iter().map(|spent| if all > 0.0 { spent / all } else { 0.0 }).collect(),
+            }
+        });
+        Detail {
+            point: index,
+            waits: figures.waits(confidence),
+            hosts: hosts.collect(),
+            drone_use: figures.drone_use(confidence),
+            processes_peak: figures.processes_peak,
+            parsers_peak: figures.parsers_peak,
+            growth: figures.growth(),
+            week: figures.week.clone(),
+            causes,
+        }
+    }
+
+    fn assumptions(&self, warm_up: &WarmUpResult) -> Vec<String> {
+        let simulation = &self.study.simulation;
+        let percent = simulation.confidence * 100.0;
+        let mut assumed = vec![
+            format!(
+                "Every interval is one of {percent} %, for itself, from independent replications; an objective counts as met \
+                 only if its whole interval is on the right side of its bound."
+            ),
+            "All plans meet the same jobs and the same luck in each replication (common random numbers); differences are \
+             taken replication by replication."
+                .to_owned(),
+            "A job that has not started when its replication ends, or that ended without a test, counts as not on time; in \
+             percentiles its wait is without end."
+                .to_owned(),
+        ];
+        if !warm_up.settled {
+            assumed.push(
+                "The lab as it is did not settle within half of the time that is looked at: figures of it depend on how long \
+                 one looks."
+                    .to_owned(),
+            );
+        }
+        if self.study.has_trace() {
+            assumed.push(
+                "The scenario replays a recorded workload: its jobs are the same in every replication, so that intervals say \
+                 nothing about other months. To learn about those, fit it first (yardmaster-sim fit)."
+                    .to_owned(),
+            );
+        }
+        let missed = self.evaluator.tried().iter().any(|point| {
+            let at_most =
+                self.evaluator.figures(point).is_some_and(|f| f.replications() >= simulation.replications_max);
+            at_most && !suffices(self.evaluator, self.study, point)
+        });
+        if missed {
+            assumed.push(format!(
+                "Some plans were still unclear after the {} replications that a plan may have; they count as not sufficient.",
+                simulation.replications_max
+            ));
+        }
+        assumed
+    }
+}
