@@ -61,7 +61,9 @@ pub fn fit(past: &Past, options: &FitOptions) -> Result<FittedLab, FitError> {
         hosts: host_groups(history, &kept),
         drones: history.drones.iter().map(|drone| (drone.name.clone(), drone.max_processes)).collect(),
         usual: usual(history).ok_or_else(|| FitError::NoJobs { from: history.source.clone() })?,
-        bursts: Rate::of(&bursts.moments, history.from, history.to),
+        bursts: (bursts.moments().into_iter())
+            .filter_map(|(name, moments)| Some((name, Rate::of(&moments, history.from, history.to)?)))
+            .collect(),
         generators,
         tests: Fitted::of(&lengths(history.jobs.iter()), 1.0),
         tasks,
@@ -86,11 +88,13 @@ fn generators(
 ) -> Vec<Generator> {
     let mut names = Names::default();
     let mut generators = Vec::new();
-    let mut add = |group: &Group<'_>, arrivals: Option<Arrivals>| {
-        let Some(arrivals) = arrivals else { return };
+    let mut add = |group: &Group<'_>, arrivals: Vec<Arrivals>| {
+        if arrivals.is_empty() {
+            return;
+        }
         let mix = job_types(&group.place, &group.jobs, options.enough);
         let leading = mix.iter().max_by_key(|one| one.weight).map(|one| one.profile.clone());
-        let name = names.unique(&group.place, &group.class, leading.filter(|_| mix.len() > 0));
+        let name = names.unique(&group.place, &group.class, leading);
         generators.push(Generator { name, arrivals, mix });
     };
     for group in &sorted.burst {
@@ -100,17 +104,17 @@ fn generators(
     }
     for group in &sorted.single {
         let times: Vec<Time> = group.jobs.iter().map(|job| job.job.submitted).collect();
-        add(group, Rate::of(&times, history.from, history.to).map(Arrivals::Single));
+        add(group, Rate::of(&times, history.from, history.to).map(Arrivals::Single).into_iter().collect());
     }
     for group in &sorted.pinned {
-        add(group, checks::arrivals(group, history, kept));
+        add(group, checks::arrivals(group, history, kept).into_iter().collect());
     }
     for group in &sorted.suites {
         let times: Vec<Time> = group.jobs.iter().map(|job| job.job.submitted).collect();
         let Some(rate) = Rate::of(&times, history.from, history.to) else { continue };
         let mix = suites::mix(group, sorted, options.enough);
         let name = names.unique(&group.place, &group.class, Some("suites".into()));
-        generators.push(Generator { name, arrivals: Arrivals::Single(rate), mix });
+        generators.push(Generator { name, arrivals: vec![Arrivals::Single(rate)], mix });
     }
     generators
 }
@@ -223,10 +227,10 @@ fn notes(history: &History, kept: &[bool], sorted: &Sorted<'_>, bursts: &Bursts,
         sorted.widened,
         "jobs asked for several certain hosts, and are taken to have asked for any as many of a label of these",
     );
-    if !bursts.moments.is_empty() {
+    if bursts.count() > 0 {
         let (jobs, gap) = (sorted.burst.iter().map(|group| group.jobs.len()).sum::<usize>(), options.burst_gap);
         let minutes = gap.as_seconds_f64() / 60.0;
-        let pushes = bursts.moments.len();
+        let pushes = bursts.count();
         notes.push(format!("{jobs} jobs came with {pushes} pushes; what follows within {minutes} min is one push"));
     }
     notes.push(format!("profiles with fewer than {} jobs in a group are one, \"other\"", options.enough));

@@ -46,7 +46,8 @@ use yardmaster_engine::Span;
 pub use error::FitError;
 pub use lab::fit;
 pub use model::{
-    Arrivals, FittedLab, Generator, HostGroup, JobType, Manner, OutageOf, Outages, Place, Suite, TaskHabit, Tasks,
+    Arrivals, FittedLab, Generator, HostGroup, JobType, Manner, OutageOf, OutageTimes, Outages, Place, Suite,
+    TaskHabit, Tasks,
 };
 pub use pseudonyms::pseudonymised;
 pub use rates::Rate;

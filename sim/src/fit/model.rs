@@ -30,8 +30,8 @@ pub struct FittedLab {
     pub drones: Vec<(Arc<str>, u32)>,
     /// What most jobs are like.
     pub usual: Manner,
-    /// How often something is pushed, if anything is.
-    pub bursts: Option<Rate>,
+    /// How often something is pushed, by the name of each kind of push; empty if nothing is.
+    pub bursts: Vec<(&'static str, Rate)>,
     /// The jobs.
     pub generators: Vec<Generator>,
     /// All tests together, for jobs of which no length is known.
@@ -105,8 +105,8 @@ pub enum Place {
 pub struct Generator {
     /// Its name.
     pub name: String,
-    /// When its jobs come.
-    pub arrivals: Arrivals,
+    /// When its jobs come; never empty.
+    pub arrivals: Vec<Arrivals>,
     /// What they are.
     pub mix: Vec<JobType>,
 }
@@ -118,6 +118,8 @@ pub enum Arrivals {
     Single(Rate),
     /// With some of the pushes.
     OnBursts {
+        /// With which kind of push.
+        bursts: &'static str,
         /// The share of pushes.
         chance: f64,
         /// With how many pushes they came.
@@ -203,12 +205,27 @@ pub struct TaskHabit {
 pub struct Outages {
     /// Of which hosts.
     pub of: OutageOf,
-    /// How many there were in the history.
-    pub count: usize,
-    /// From the end of one to the beginning of the next, in hours.
-    pub hours_between: Fitted,
-    /// How long each lasts, in hours.
-    pub hours_lasting: Fitted,
+    /// When, and for how long.
+    pub when: OutageTimes,
+}
+
+/// When hosts are out of service, and for how long.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutageTimes {
+    /// Again and again.
+    Again {
+        /// From the end of one to the beginning of the next, in hours.
+        between: Fitted,
+        /// How long each lasts, in hours.
+        lasting: Fitted,
+    },
+    /// As they were: hour of the week, from Monday, UTC, and hours that it lasted.
+    AsTheyWere {
+        /// The outages.
+        outages: Vec<[f64; 2]>,
+        /// How many weeks they were seen in.
+        weeks: f64,
+    },
 }
 
 /// Which hosts an outage concerns.

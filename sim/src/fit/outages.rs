@@ -2,7 +2,9 @@
 //!
 //! A site without power, or a server that is being upgraded, takes all hosts of a type away at the same time, and that is what
 //! makes jobs wait for days; outages drawn for each host by itself would hardly ever do so. So outages that begin and end
-//! together are taken out first, each for the label whose hosts it hits best; what remains is fitted for each kind of host.
+//! together are taken out first, each for the label whose hosts it hits best. They are few, and when they begin has to do with how
+//! long they last (a site that is lost on a Friday night is back on Monday) and with how many jobs come then, so they
+//! are kept as they were, each by its hour of the week. What remains is fitted for each kind of host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use yardmaster_engine::{Span, Time};
 
 use crate::history::History;
 
-use super::model::{OutageOf, Outages};
+use super::model::{OutageOf, OutageTimes, Outages};
 use super::sample::{Fitted, significant};
 
 /// Outages on fewer hosts at once are a coincidence.
@@ -21,10 +23,13 @@ const BACK_WITHIN: Span = Span::from_hours(1);
 /// And how long after the first the others may have been lost. When a host is lost is noticed late where it is inferred from
 /// silence.
 const LOST_WITHIN: Span = Span::from_hours(8);
+/// How far a common outage must resemble the hosts of a label: those of both over those of either.
+const ALIKE: f64 = 0.5;
 /// A host has a line of its own if it is out so many times as often as the rest of its kind, and longer than so much of the time.
 const UNLIKE: f64 = 2.5;
 const UNLIKE_SHARE: f64 = 0.1;
 const HOUR: f64 = 3600.0;
+const WEEK: f64 = 168.0 * HOUR;
 
 /// An outage within the window.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +63,10 @@ pub(super) fn outages(history: &History, kept: &[bool], longest: Span) -> Learne
             all.push(One { host: outage.host, from, to });
         }
     }
-    let (common, alone) = common(all);
-    let in_common = common.iter().map(|event| event.len()).sum();
-    let mut outages = together(history, kept, &common);
+    let (common, mut alone) = common(all);
+    let of_all = alone.len() + common.iter().map(Vec::len).sum::<usize>();
+    let mut outages = together(history, kept, common, &mut alone);
+    let in_common = of_all - alone.len();
     outages.extend(each(history, kept, &alone));
     Learned { outages, absences, in_common }
 }
@@ -91,30 +97,39 @@ fn common(mut all: Vec<One>) -> (Vec<Vec<One>>, Vec<One>) {
     (events, alone)
 }
 
-/// Each common outage is counted to the label whose hosts it resembles most: fewest hosts that only one of the two has.
-fn together(history: &History, kept: &[bool], events: &[Vec<One>]) -> Vec<Outages> {
+/// Each common outage is counted to the label whose hosts it resembles most: the hosts that both have are at least half of those
+/// that either has. Those of its hosts that do not have the label, and all of one that resembles none, are `alone`.
+fn together(history: &History, kept: &[bool], events: Vec<Vec<One>>, alone: &mut Vec<One>) -> Vec<Outages> {
     let groups = groups(history, kept);
-    let mut by_group: BTreeMap<usize, Vec<&Vec<One>>> = BTreeMap::new();
+    let mut by_group: BTreeMap<usize, Vec<Vec<One>>> = BTreeMap::new();
     for event in events {
         let hit: BTreeSet<u32> = event.iter().map(|one| one.host).collect();
-        let unlike = |hosts: &BTreeSet<u32>| hosts.symmetric_difference(&hit).count();
-        if let Some((index, _)) = groups.iter().enumerate().min_by_key(|(_, (_, hosts))| (unlike(hosts), hosts.len())) {
-            by_group.entry(index).or_default().push(event);
-        }
+        let likeness =
+            |hosts: &BTreeSet<u32>| hosts.intersection(&hit).count() as f64 / hosts.union(&hit).count() as f64;
+        let alike = groups.iter().map(|(_, hosts)| likeness(hosts)).enumerate();
+        let most = alike.filter(|(_, likeness)| *likeness >= ALIKE).fold(None, |most: Option<(usize, f64)>, one| {
+            most.filter(|(_, likeness)| *likeness >= one.1).or(Some(one))
+        });
+        let Some((index, _)) = most else {
+            alone.extend(event);
+            continue;
+        };
+        let (theirs, others) = event.into_iter().partition(|one| groups[index].1.contains(&one.host));
+        alone.extend::<Vec<One>>(others);
+        by_group.entry(index).or_default().push(theirs);
     }
     let mut outages = Vec::new();
     for (index, events) in by_group {
         let (label, hosts) = &groups[index];
         let spans: Vec<(Time, Time)> = events.iter().filter_map(|event| typical(event)).collect();
-        let hits: usize = events
-            .iter()
-            .map(|event| {
-                event.iter().map(|one| one.host).filter(|host| hosts.contains(host)).collect::<BTreeSet<_>>().len()
-            })
-            .sum();
+        let hit = |event: &Vec<One>| event.iter().map(|one| one.host).collect::<BTreeSet<_>>().len();
+        let hits: usize = events.iter().map(hit).sum();
         let share = significant(hits as f64 / (events.len() * hosts.len()) as f64);
-        let of = OutageOf::Together { label: label.clone(), share };
-        outages.extend(fitted(of, &[spans], history.to - history.from));
+        let when = OutageTimes::AsTheyWere {
+            outages: spans.into_iter().map(hour_and_hours).collect(),
+            weeks: significant(((history.to - history.from).as_seconds_f64() / WEEK).max(1.0)),
+        };
+        outages.push(Outages { of: OutageOf::Together { label: label.clone(), share }, when });
     }
     outages
 }
@@ -192,7 +207,15 @@ fn fitted(of: OutageOf, series: &[Vec<(Time, Time)>], window: Span) -> Option<Ou
         between.extend(spans.windows(2).map(|pair| ((pair[1].0 - pair[0].1).as_seconds_f64() / HOUR).max(0.0)));
     }
     let count = lasting.len();
+    let lasting = Fitted::of(&lasting, 0.01)?;
     let there = series.len() as f64 * window.as_seconds_f64() / HOUR - away;
-    let hours_between = Fitted::memoryless(there.max(0.01) / count as f64, &between, count);
-    Some(Outages { of, count, hours_between, hours_lasting: Fitted::of(&lasting, 0.01)? })
+    let between = Fitted::memoryless(there.max(0.01) / count as f64, &between, count);
+    Some(Outages { of, when: OutageTimes::Again { between, lasting } })
+}
+
+/// The hour of the week at which it begins, from Monday, UTC, and how many hours it lasts.
+fn hour_and_hours((from, to): (Time, Time)) -> [f64; 2] {
+    // The Unix epoch was a Thursday.
+    let begin = (from.0 as f64 / 1e6 + 3.0 * 24.0 * HOUR).rem_euclid(WEEK) / HOUR;
+    [(begin * 10.0).floor() / 10.0, significant((to - from).as_seconds_f64() / HOUR)]
 }

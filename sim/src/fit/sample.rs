@@ -79,7 +79,7 @@ impl Fitted {
         }
         let thinned: Vec<f64> = sorted.iter().copied().step_by(samples.div_ceil(THINNED)).collect();
         let limit = DISTANCE_ENOUGH.max(LILLIEFORS / (samples as f64).sqrt());
-        let mut candidates: Vec<(f64, Shape)> = named(&thinned, (most / unit).ceil() * unit)
+        let mut candidates: Vec<(f64, Shape)> = named(&thinned, rounded(most + unit / 2.0, unit))
             .into_iter()
             .map(|shape| (distance(&sorted, &shape), shape))
             .collect();

@@ -7,13 +7,12 @@ use yardmaster_engine::{Span, Time};
 use crate::host_list::host_list_of;
 
 use super::model::{
-    Arrivals, FittedLab, Generator, HostGroup, JobType, Manner, OutageOf, Outages, Place, Suite, TaskHabit, Tasks,
+    Arrivals, FittedLab, Generator, HostGroup, JobType, Manner, OutageOf, OutageTimes, Outages, Place, Suite,
+    TaskHabit, Tasks,
 };
 use super::rates::Rate;
 use super::sample::{Fitted, significant};
 
-/// By which generators name the pushes.
-const PUSHES: &str = "pushes";
 /// Comments are broken before this column.
 const WIDTH: usize = 120;
 
@@ -36,8 +35,8 @@ impl fmt::Display for FittedLab {
         }
         writeln!(f, "\n[workload.job]")?;
         manner(&self.usual, None).into_iter().try_for_each(|(key, value)| writeln!(f, "{key} = {value}"))?;
-        if let Some(rate) = &self.bursts {
-            write!(f, "\n[[workload.bursts]]\nname = \"{PUSHES}\"\n")?;
+        for (name, rate) in &self.bursts {
+            write!(f, "\n[[workload.bursts]]\nname = {}\n", quoted(name))?;
             write_rate(f, rate)?;
         }
         self.generators.iter().try_for_each(|generator| write_generator(f, generator, &self.usual))?;
@@ -89,29 +88,45 @@ fn write_rate(f: &mut fmt::Formatter<'_>, rate: &Rate) -> fmt::Result {
 
 fn write_generator(f: &mut fmt::Formatter<'_>, generator: &Generator, usual: &Manner) -> fmt::Result {
     writeln!(f, "\n[[workload.generate]]\nname = {}", quoted(&generator.name))?;
-    match &generator.arrivals {
+    let pinned = |arrivals: &Arrivals| match arrivals {
+        Arrivals::EachHostEvery(_) | Arrivals::EachHostAtRandom { .. } => true,
+        Arrivals::Single(_) | Arrivals::OnBursts { .. } => false,
+    };
+    if generator.arrivals.iter().any(pinned) {
+        writeln!(f, "only_in_service = true")?;
+    }
+    for arrivals in &generator.arrivals {
+        if generator.arrivals.len() > 1 {
+            writeln!(f, "[[workload.generate.arrivals]]")?;
+        }
+        write_arrivals(f, arrivals)?;
+    }
+    generator.mix.iter().try_for_each(|one| write_job_type(f, one, usual))
+}
+
+fn write_arrivals(f: &mut fmt::Formatter<'_>, arrivals: &Arrivals) -> fmt::Result {
+    match arrivals {
         Arrivals::Single(rate) => {
             let process = if rate.per_hour.len() == 1 { "poisson" } else { "profile" };
             writeln!(f, "[workload.generate.arrivals.{process}]")?;
-            write_rate(f, rate)?;
+            write_rate(f, rate)
         }
-        Arrivals::OnBursts { chance, met, size, delay, spread } => {
-            writeln!(f, "[workload.generate.arrivals.on]\nbursts = \"{PUSHES}\"")?;
+        Arrivals::OnBursts { bursts, chance, met, size, delay, spread } => {
+            writeln!(f, "[workload.generate.arrivals.on]\nbursts = {}", quoted(bursts))?;
             writeln!(f, "chance = {}   # {met} pushes", significant(*chance))?;
             line(f, "size", size)?;
             line(f, "delay_sec", delay)?;
-            line(f, "spread_sec", spread)?;
+            line(f, "spread_sec", spread)
         }
         Arrivals::EachHostEvery(minutes) => {
-            writeln!(f, "only_in_service = true\n[workload.generate.arrivals.every]")?;
-            line(f, "minutes", minutes)?;
+            writeln!(f, "[workload.generate.arrivals.every]")?;
+            line(f, "minutes", minutes)
         }
         Arrivals::EachHostAtRandom { per_hour, jobs } => {
-            writeln!(f, "only_in_service = true\n[workload.generate.arrivals.poisson]")?;
-            writeln!(f, "per_hour = {}   # n = {jobs}, for each host", significant(*per_hour))?;
+            writeln!(f, "[workload.generate.arrivals.poisson]")?;
+            writeln!(f, "per_hour = {}   # n = {jobs}, for each host", significant(*per_hour))
         }
     }
-    generator.mix.iter().try_for_each(|one| write_job_type(f, one, usual))
 }
 
 fn write_job_type(f: &mut fmt::Formatter<'_>, one: &JobType, usual: &Manner) -> fmt::Result {
@@ -185,8 +200,24 @@ fn write_outages(f: &mut fmt::Formatter<'_>, outages: &Outages) -> fmt::Result {
         }
     }
     writeln!(f, "effect = \"offline\"")?;
-    line(f, "hours_between", &outages.hours_between)?;
-    line(f, "hours_lasting", &outages.hours_lasting)
+    match &outages.when {
+        OutageTimes::Again { between, lasting } => {
+            line(f, "hours_between", between)?;
+            line(f, "hours_lasting", lasting)
+        }
+        OutageTimes::AsTheyWere { outages, weeks } => {
+            writeln!(
+                f,
+                "weekly = [   # hour of the week, from Monday, UTC; hours that it lasts; n = {}",
+                outages.len()
+            )?;
+            for six in outages.chunks(6) {
+                let six: Vec<String> = six.iter().map(|[hour, lasting]| format!("[{hour}, {lasting}]")).collect();
+                writeln!(f, "  {},", six.join(", "))?;
+            }
+            writeln!(f, "]\nonce_in_weeks = {weeks}")
+        }
+    }
 }
 
 /// What a job is like, as keys and values; where there is something usual, only what differs from it.

@@ -104,16 +104,11 @@ impl Arrivals {
         }
     }
 
-    /// The submissions within the extent, ascending. `moments` are those of the shared bursts.
-    pub(super) fn times(&self, extent: Extent, luck: Luck<'_>, moments: &[Vec<Time>]) -> Result<Vec<Time>, TooMany> {
-        self.times_in([(extent.from, extent.to)], extent.count, First::AtOnce, luck, moments)
-    }
-
     /// The submissions within these times, which ascend and do not overlap; at most so many. A series that comes again
-    /// and again begins anew in each of them.
-    pub(super) fn times_in(
+    /// and again begins anew in each of them. `moments` are those of the shared bursts.
+    pub(super) fn times(
         &self,
-        intervals: impl IntoIterator<Item = (Time, Time)>,
+        intervals: &[(Time, Time)],
         count: usize,
         first: First,
         luck: Luck<'_>,
@@ -123,7 +118,7 @@ impl Arrivals {
         let concern = Concern::new(seed, &format!("arrivals {name}"));
         let mut stream = concern.stream([0; 3]);
         let (mut times, mut first) = (Vec::new(), first);
-        for (from, to) in intervals {
+        for (from, to) in intervals.iter().copied() {
             let extent = Extent { from, to, count };
             match self {
                 Arrivals::Random(rates) => random(rates, extent, luck, &mut stream, &mut times)?,
@@ -263,8 +258,9 @@ mod tests {
     use super::*;
 
     fn draw(arrivals: &Arrivals, hours: i64, count: usize, moments: &[Vec<Time>]) -> Vec<Time> {
-        let extent = Extent { from: Time(0), to: Time(0) + Span::from_hours(hours), count };
-        let times = arrivals.times(extent, Luck { seed: 1, name: "test" }, moments).expect("few");
+        let extent = [(Time(0), Time(0) + Span::from_hours(hours))];
+        let luck = Luck { seed: 1, name: "test" };
+        let times = arrivals.times(&extent, count, First::AtOnce, luck, moments).expect("few");
         assert!(times.is_sorted());
         times
     }
@@ -327,7 +323,8 @@ mod tests {
 
     #[test]
     fn too_many_jobs_are_refused() {
-        let extent = Extent { from: Time(0), to: Time(0) + Span::from_hours(10), count: usize::MAX };
-        assert!(Arrivals::Random(rates(&[1e9])).times(extent, Luck { seed: 1, name: "test" }, &[]).is_err());
+        let extent = [(Time(0), Time(0) + Span::from_hours(10))];
+        let luck = Luck { seed: 1, name: "test" };
+        assert!(Arrivals::Random(rates(&[1e9])).times(&extent, usize::MAX, First::AtOnce, luck, &[]).is_err());
     }
 }

@@ -1,8 +1,11 @@
 //! A scenario file as it is written: types are checked here, meaning elsewhere. `docs/workloads.md` explains every key.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use yardmaster_engine::{Protection, RebootAfter, RebootBefore, Settings, Time};
 
@@ -233,10 +236,36 @@ pub(super) struct GenerateSpec {
     pub(super) from: Option<Moment>,
     pub(super) hours: Option<f64>,
     pub(super) count: Option<u32>,
-    pub(super) arrivals: ArrivalsSpec,
+    pub(super) arrivals: ArrivalsList,
     #[serde(default)]
     pub(super) only_in_service: bool,
     pub(super) mix: Vec<MixSpec>,
+}
+
+/// One way of arriving, or several at once.
+#[derive(Debug)]
+pub(super) enum ArrivalsList {
+    One(ArrivalsSpec),
+    Several(Vec<ArrivalsSpec>),
+}
+
+impl<'de> Deserialize<'de> for ArrivalsList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TableOrList;
+        impl<'de> Visitor<'de> for TableOrList {
+            type Value = ArrivalsList;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("arrivals such as { poisson = { per_hour = 6 } }, or a list of such")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ArrivalsList, A::Error> {
+                ArrivalsSpec::deserialize(MapAccessDeserializer::new(map)).map(ArrivalsList::One)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ArrivalsList, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(ArrivalsList::Several)
+            }
+        }
+        deserializer.deserialize_any(TableOrList)
+    }
 }
 
 /// How jobs of a generator arrive.
@@ -404,7 +433,9 @@ pub(super) struct OutageSpec {
     pub(super) share: Option<f64>,
     pub(super) hours_between: Option<DistributionSpec>,
     pub(super) at: Option<Moment>,
-    pub(super) hours_lasting: DistributionSpec,
+    pub(super) weekly: Option<Vec<[f64; 2]>>,
+    pub(super) once_in_weeks: Option<f64>,
+    pub(super) hours_lasting: Option<DistributionSpec>,
 }
 
 /// What an outage does.

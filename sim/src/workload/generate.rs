@@ -9,7 +9,7 @@ use super::arrivals::{Arrivals, Extent, First, Luck};
 use super::distribution::Distribution;
 use super::draw::chance;
 use super::error::{ScenarioError, nearest};
-use super::file::{GenerateSpec, MixSpec, SharedBurstsSpec, SuiteSpec};
+use super::file::{ArrivalsList, GenerateSpec, MixSpec, SharedBurstsSpec, SuiteSpec};
 use super::jobs::{Draft, JOBS_MAX, JobDefaults, TestRun};
 use super::lab::Lab;
 use super::plan::{HostPlan, Placement};
@@ -71,7 +71,8 @@ pub(super) struct Generator {
     /// Where it stands.
     key: String,
     name: Arc<str>,
-    pub(super) arrivals: Arrivals,
+    /// Never empty.
+    pub(super) arrivals: Vec<Arrivals>,
     pub(super) extent: Extent,
     /// At least one has a weight.
     types: Vec<JobType>,
@@ -109,7 +110,7 @@ impl Generator {
             return Err(source.wrong(&format!("{key}.only_in_service"), problem));
         }
         Ok(Generator {
-            arrivals: Arrivals::checked(source, &format!("{key}.arrivals"), &spec.arrivals, surroundings.bursts)?,
+            arrivals: surroundings.arrivals(&format!("{key}.arrivals"), &spec.arrivals)?,
             extent: surroundings.extent(&key, spec)?,
             name: spec.name.as_str().into(),
             only_in_service: spec.only_in_service,
@@ -133,7 +134,8 @@ impl Generator {
         if self.each_host.is_empty() {
             let luck = Luck { seed: drawn.seed, name: &self.name };
             let all: Vec<usize> = (0..self.types.len()).collect();
-            return match self.arrivals.times(self.extent, luck, drawn.bursts) {
+            let all_along = [(self.extent.from, self.extent.to)];
+            return match self.times(&all_along, First::AtOnce, luck, drawn) {
                 Ok(times) => self.append_arrivals(luck, &times, &all, None, drafts).or_else(too_many),
                 Err(problem) => too_many(problem),
             };
@@ -150,8 +152,29 @@ impl Generator {
         let luck = Luck { seed: drawn.seed, name: &name };
         let away = drawn.away.get(&host.index).filter(|_| self.only_in_service).map_or(&[][..], Vec::as_slice);
         let (in_service, first) = in_service(self.extent, away);
-        let times = self.arrivals.times_in(in_service, self.extent.count, first, luck, drawn.bursts)?;
+        let times = self.times(&in_service, first, luck, drawn)?;
         self.append_arrivals(luck, &times, &host.types, Some(host.index), drafts)
+    }
+
+    /// All arrivals within these intervals, ascending.
+    fn times(
+        &self,
+        intervals: &[(Time, Time)],
+        first: First,
+        luck: Luck<'_>,
+        drawn: &Drawn<'_>,
+    ) -> Result<Vec<Time>, TooMany> {
+        let Luck { seed, name } = luck;
+        let mut times = Vec::new();
+        for (index, arrivals) in self.arrivals.iter().enumerate() {
+            // The first of several is as lucky as it would be alone.
+            let name = if index == 0 { name.to_owned() } else { format!("{name} ({index})") };
+            let luck = Luck { seed, name: &name };
+            times.extend(arrivals.times(intervals, self.extent.count, first, luck, drawn.bursts)?);
+        }
+        times.sort();
+        times.truncate(self.extent.count);
+        Ok(times)
     }
 
     /// Appends a job of one of these types for each arrival.
@@ -237,6 +260,17 @@ fn in_service(extent: Extent, away: &[(Time, Time)]) -> (Vec<(Time, Time)>, Firs
 }
 
 impl Surroundings<'_> {
+    fn arrivals(&self, key: &str, spec: &ArrivalsList) -> Result<Vec<Arrivals>, ScenarioError> {
+        let checked = |key: &str, spec| Arrivals::checked(self.source, key, spec, self.bursts);
+        match spec {
+            ArrivalsList::One(one) => Ok(vec![checked(key, one)?]),
+            ArrivalsList::Several(several) if several.is_empty() => Err(self.source.wrong(key, "lists none")),
+            ArrivalsList::Several(several) => {
+                several.iter().enumerate().map(|(index, one)| checked(&format!("{key}[{index}]"), one)).collect()
+            }
+        }
+    }
+
     fn extent(&self, key: &str, spec: &GenerateSpec) -> Result<Extent, ScenarioError> {
         let from = spec.from.map_or(self.start, |from| from.time);
         let to = match spec.hours {

@@ -118,7 +118,6 @@ struct ListedOutage {
     hosts: Vec<u32>,
     effect: OutageEffect,
     when: When,
-    hours_lasting: Distribution,
     /// All its hosts are out at the same times.
     together: bool,
     /// The chance that a host is out when its turn has come.
@@ -128,8 +127,12 @@ struct ListedOutage {
 /// When an outage begins.
 #[derive(Debug)]
 enum When {
-    Once(Time),
-    HoursAfterTheLast(Distribution),
+    /// Once, for so many hours.
+    Once { at: Time, lasting: Distribution },
+    /// Again and again: hours from the end of one to the beginning of the next, and hours that each lasts.
+    Again { between: Distribution, lasting: Distribution },
+    /// Each of these in a week by chance: the hour of the week at which it begins, from Monday, and hours that it lasts.
+    Weekly { outages: Vec<[f64; 2]>, chance: f64 },
 }
 
 impl OutagePlan {
@@ -185,18 +188,9 @@ impl ListedOutage {
             None | Some(EffectSpec::Broken) => OutageEffect::Fails,
             Some(EffectSpec::Offline) => OutageEffect::Locked,
         };
-        let hours_lasting = Distribution::checked(source, &format!("{key}.hours_lasting"), &spec.hours_lasting)?;
-        let between = Distribution::optional(source, &format!("{key}.hours_between"), spec.hours_between.as_ref())?;
-        let when = match (between, spec.at) {
-            (None, Some(at)) => When::Once(at.time),
-            (Some(between), None) => When::HoursAfterTheLast(between),
-            _ => {
-                let problem = "needs exactly one of hours_between (again and again) and at (once)";
-                return Err(source.wrong(&key, problem));
-            }
-        };
+        let when = When::checked(source, &key, spec)?;
         let share = chance(source, &format!("{key}.share"), spec.share)?.unwrap_or(1.0);
-        Ok(ListedOutage { hosts, effect, when, hours_lasting, together: spec.together, share })
+        Ok(ListedOutage { hosts, effect, when, together: spec.together, share })
     }
 
     /// Adds what these streams say.
@@ -229,28 +223,87 @@ impl ListedOutage {
                 }
             }
         };
-        let between = match &self.when {
-            When::Once(at) => {
-                hit(0, *at, *at + hours(&self.hours_lasting, stream.unit()), to);
-                return Ok(());
+        match &self.when {
+            When::Once { at, lasting } => hit(0, *at, *at + hours(lasting, stream.unit()), to),
+            When::Again { between, lasting } => {
+                let (mut from, mut number) = (start + hours(between, stream.unit()), 0);
+                while from < horizon {
+                    let end = from + hours(lasting, stream.unit());
+                    hit(number, from, end, to);
+                    within_limit(to, number)?;
+                    from = end + hours(between, stream.unit());
+                    number += 1;
+                }
             }
-            When::HoursAfterTheLast(between) => between,
-        };
-        let mut from = start;
-        for number in 0..OUTAGES_MAX as u64 {
-            from += hours(between, stream.unit());
-            if from >= horizon {
-                return Ok(());
+            When::Weekly { outages, chance } => {
+                let longest = outages.iter().map(|[_, lasting]| *lasting).fold(0.0, f64::max);
+                let first = start - Span::from_seconds_f64(longest * 3600.0);
+                let mut number = 0;
+                for week in week_of(first)..=week_of(horizon) {
+                    for [hour, lasting] in outages {
+                        let from =
+                            Time::from_seconds(week * WEEK - WEEK_AT_EPOCH) + Span::from_seconds_f64(hour * 3600.0);
+                        if stream.chance(*chance) && from < horizon {
+                            hit(number, from, from + Span::from_seconds_f64(lasting * 3600.0), to);
+                            within_limit(to, number)?;
+                        }
+                        number += 1;
+                    }
+                }
             }
-            if to.count >= OUTAGES_MAX {
-                return Err(());
-            }
-            let end = from + hours(&self.hours_lasting, stream.unit());
-            hit(number, from, end, to);
-            from = end;
         }
-        Err(())
+        Ok(())
     }
+}
+
+impl When {
+    fn checked(source: &Source, key: &str, spec: &OutageSpec) -> Result<When, ScenarioError> {
+        let lasting = || {
+            let lasting = spec.hours_lasting.as_ref().ok_or_else(|| source.wrong(key, "needs hours_lasting"))?;
+            Distribution::checked(source, &format!("{key}.hours_lasting"), lasting)
+        };
+        match (&spec.hours_between, spec.at, &spec.weekly, spec.once_in_weeks) {
+            (None, Some(at), None, None) => Ok(When::Once { at: at.time, lasting: lasting()? }),
+            (Some(between), None, None, None) => {
+                let between = Distribution::checked(source, &format!("{key}.hours_between"), between)?;
+                Ok(When::Again { between, lasting: lasting()? })
+            }
+            (None, None, Some(outages), Some(weeks)) if spec.hours_lasting.is_none() => {
+                if !(1.0..=1e6).contains(&weeks) {
+                    let problem = format_args!("must be ≥ 1 and at most 1,000,000, not {weeks}");
+                    return Err(source.wrong(&format!("{key}.once_in_weeks"), problem));
+                }
+                let fine =
+                    |[hour, lasting]: &[f64; 2]| (0.0..168.0).contains(hour) && *lasting > 0.0 && *lasting <= 1e5;
+                if let Some([hour, lasting]) = outages.iter().find(|outage| !fine(outage)) {
+                    let problem = format_args!(
+                        "must hold pairs of an hour of the week, from 0 up to, not including, 168, and of hours that it lasts, \
+                         above 0, at most 100,000; not [{hour}, {lasting}]"
+                    );
+                    return Err(source.wrong(&format!("{key}.weekly"), problem));
+                }
+                Ok(When::Weekly { outages: outages.clone(), chance: 1.0 / weeks })
+            }
+            _ => {
+                let problem = "needs exactly one of hours_between (again and again) and at (once), with hours_lasting, or \
+                               weekly with once_in_weeks and without hours_lasting";
+                Err(source.wrong(key, problem))
+            }
+        }
+    }
+}
+
+/// Seconds of a week.
+const WEEK: i64 = 7 * 86_400;
+/// The Unix epoch was a Thursday: so many seconds after a week's beginning.
+const WEEK_AT_EPOCH: i64 = 3 * 86_400;
+
+fn week_of(time: Time) -> i64 {
+    (time.as_seconds() + WEEK_AT_EPOCH).div_euclid(WEEK)
+}
+
+fn within_limit(outages: &Outages, number: u64) -> Result<(), ()> {
+    if outages.count > OUTAGES_MAX || number > OUTAGES_MAX as u64 { Err(()) } else { Ok(()) }
 }
 
 /// When a board that was silent since `last_heard` and then ran this job was there again: when the job was submitted.

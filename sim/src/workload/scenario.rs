@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use yardmaster_engine::{Settings, Span, Time};
 
+use super::arrivals::Arrivals;
 use super::background::Background;
 use super::behaviour::{Habits, WorkloadBehaviour};
 use super::error::ScenarioError;
@@ -132,7 +133,8 @@ impl Scenario {
     fn moments(&self, seed: u64) -> Result<Vec<Vec<Time>>, ScenarioError> {
         let mut moments = Vec::with_capacity(self.bursts.len());
         for (index, bursts) in self.bursts.iter().enumerate() {
-            let taking_part = self.generators.iter().filter(|one| one.arrivals.shared_bursts() == Some(index));
+            let takes_part = |arrivals: &Arrivals| arrivals.shared_bursts() == Some(index);
+            let taking_part = self.generators.iter().filter(|one| one.arrivals.iter().any(takes_part));
             let to = taking_part.map(|one| one.extent.to).max().unwrap_or(self.start);
             let drawn = bursts.moments(self.start, to, seed);
             moments.push(drawn.map_err(|problem| self.source.wrong(&bursts.key, problem))?);
