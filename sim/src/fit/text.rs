@@ -144,12 +144,13 @@ fn write_job_type(f: &mut fmt::Formatter<'_>, one: &JobType, usual: &Manner) -> 
     if let Some(tests_failed) = &one.tests_failed {
         line(f, "tests_failed", tests_failed)?;
     }
-    if let Some(suite) = &one.suite {
-        write_suite(f, suite)?;
-    }
     let differs: Vec<String> =
         manner(&one.manner, Some(usual)).into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    if differs.is_empty() { Ok(()) } else { writeln!(f, "job = {{ {} }}", differs.join(", ")) }
+    if !differs.is_empty() {
+        writeln!(f, "job = {{ {} }}", differs.join(", "))?;
+    }
+    // A table of its own: nothing of the job type can stand behind it.
+    one.suite.as_ref().map_or(Ok(()), |suite| write_suite(f, suite))
 }
 
 fn write_suite(f: &mut fmt::Formatter<'_>, suite: &Suite) -> fmt::Result {
