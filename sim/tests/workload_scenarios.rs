@@ -47,7 +47,7 @@ fn validate(plan: &Plan) {
 
 #[test]
 fn every_scenario_loads() {
-    for name in ["cip-lab.toml", "kth-sp2.toml", "poisson-lab.toml", "push-bursts.toml"] {
+    for name in ["cip-fitted.toml", "cip-lab.toml", "kth-sp2.toml", "poisson-lab.toml", "push-bursts.toml"] {
         validate(&plan(name));
     }
 }

@@ -18,6 +18,7 @@ use super::rates::{Rate, days};
 use super::sample::Fitted;
 use super::suites;
 use super::tasks::tasks;
+use super::text::moment;
 use super::{FitError, FitOptions};
 
 /// Learns a lab from its past.
@@ -202,8 +203,20 @@ fn processes(past: &Past, learned: impl Iterator<Item = TaskKind>, notes: &mut V
     table
 }
 
+/// Where the history comes from and what it covers.
+fn window(history: &History) -> String {
+    let [from, to] = [history.from, history.to].map(|time| moment(time, history.unix_time));
+    let (jobs, tasks, outages) = (history.jobs.len(), history.tasks.len(), history.outages.len());
+    let hosts = history.hosts.len();
+    format!(
+        "source: {}, from {from} up to {to}: {jobs} jobs, {tasks} special tasks and {outages} outages on {hosts} hosts",
+        history.source
+    )
+}
+
 fn notes(history: &History, kept: &[bool], sorted: &Sorted<'_>, bursts: &Bursts, options: &FitOptions) -> Vec<String> {
-    let mut notes = history.remarks.clone();
+    let mut notes = vec![window(history)];
+    notes.extend(history.remarks.iter().cloned());
     let mut say = |count: usize, what: &str| {
         if count > 0 {
             notes.push(format!("{count} {what}"));
@@ -234,6 +247,12 @@ fn notes(history: &History, kept: &[bool], sorted: &Sorted<'_>, bursts: &Bursts,
         notes.push(format!("{jobs} jobs came with {pushes} pushes; what follows within {minutes} min is one push"));
     }
     notes.push(format!("profiles with fewer than {} jobs in a group are one, \"other\"", options.enough));
+    if history.outages.is_empty() {
+        notes.push("assumed: hosts are never out of service; the source knows of no outages".to_owned());
+    }
+    if history.tasks.is_empty() {
+        notes.push("assumed: special tasks take as long as usual ([processes]); the source knows of none".to_owned());
+    }
     notes.push("assumed: job types, lengths and failures are independent of each other and of the hour".to_owned());
     notes
 }

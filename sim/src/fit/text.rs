@@ -262,7 +262,8 @@ fn comment(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     writeln!(f, "{line}")
 }
 
-fn moment(time: Time, unix_time: bool) -> String {
+/// As scenarios write moments.
+pub(super) fn moment(time: Time, unix_time: bool) -> String {
     let seconds = time.as_seconds();
     match jiff::Timestamp::from_second(seconds) {
         Ok(timestamp) if unix_time => timestamp.to_string(),
