@@ -104,7 +104,7 @@ pub enum TickReport {
 #[derive(Debug)]
 struct InDoubt {
     number: u64,
-    output: TickOutput,
+    output: Box<TickOutput>,
     /// What earlier ticks had ordered and drones had not done, before this one.
     undelivered: Vec<ActReport>,
 }
@@ -243,7 +243,8 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         if let Some(journal) = &mut self.journal {
             journal.heard(now, &input);
         }
-        let output = self.core.tick(now, input);
+        // It is large, and handed on several times.
+        let output = Box::new(self.core.tick(now, input));
         if let Some(journal) = &mut self.journal {
             journal.decided(&output);
         }
@@ -274,14 +275,14 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         }
     }
 
-    async fn act(&mut self, mut output: TickOutput) -> TickReport {
+    async fn act(&mut self, mut output: Box<TickOutput>) -> TickReport {
         let commands = std::mem::take(&mut output.commands);
         if !commands.is_empty() {
             let begun = self.clock.now();
             self.input.acts = self.drones.act(self.term, commands).await;
             self.times.act = self.clock.now() - begun;
         }
-        TickReport::Done(Box::new(output))
+        TickReport::Done(output)
     }
 
     /// Finds out whether the last decision was committed: then it is carried out now, else it is forgotten.

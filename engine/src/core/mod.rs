@@ -248,26 +248,30 @@ impl Core {
     /// Collects what the tick decided, and lets go of the rows that have ended.
     fn drain(&mut self) -> TickOutput {
         let mut changes = std::mem::take(&mut self.changes);
-        for id in std::mem::take(&mut self.rows.changed_hosts) {
-            let Some(state) = self.rows.hosts.get_mut(id) else { continue };
+        let rows = &mut self.rows;
+        changes.hosts.reserve_exact(rows.changed_hosts.len());
+        for id in rows.changed_hosts.drain(..) {
+            let Some(state) = rows.hosts.get_mut(id) else { continue };
             let columns = std::mem::take(&mut state.changed);
             let row = &state.row;
             changes.hosts.push(HostUpdate { id, columns, status: row.status, leased: row.leased, dirty: row.dirty });
         }
-        for id in std::mem::take(&mut self.rows.changed_entries) {
-            let Some(state) = self.rows.entries.get_mut(id) else { continue };
+        changes.entries.reserve_exact(rows.changed_entries.len());
+        for id in rows.changed_entries.drain(..) {
+            let Some(state) = rows.entries.get_mut(id) else { continue };
             let columns = std::mem::take(&mut state.changed);
             changes.entries.push(EntryUpdate { columns, entry: state.row.clone() });
         }
-        for id in std::mem::take(&mut self.rows.changed_tasks) {
-            let Some(state) = self.rows.tasks.get_mut(id) else { continue };
+        changes.tasks.reserve_exact(rows.changed_tasks.len());
+        for id in rows.changed_tasks.drain(..) {
+            let Some(state) = rows.tasks.get_mut(id) else { continue };
             match std::mem::replace(&mut state.changed, TaskRowState::Unchanged) {
                 TaskRowState::Unchanged => {}
                 TaskRowState::Inserted => changes.tasks.push(TaskUpdate::Insert(state.row.clone())),
                 TaskRowState::Updated => changes.tasks.push(TaskUpdate::Update(state.row.clone())),
             }
         }
-        changes.tasks.extend(std::mem::take(&mut self.rows.deleted_tasks).into_iter().map(TaskUpdate::Delete));
+        changes.tasks.extend(rows.deleted_tasks.drain(..).map(TaskUpdate::Delete));
         self.drop_ended_rows();
         let mut commands = Vec::new();
         for (drone, state) in &mut self.drones.by_id {

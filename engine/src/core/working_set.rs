@@ -222,7 +222,10 @@ impl WorkingSet {
 
     /// The hosts about which something has changed since this step took them last.
     pub(super) fn take_touched(&mut self, step: HostStep) -> Vec<HostId> {
-        let hosts = std::mem::take(&mut self.touched[step as usize]);
+        let touched = &mut self.touched[step as usize];
+        // As many will be touched the next time, more or less: one allocation instead of several.
+        let room = Vec::with_capacity(touched.len());
+        let hosts = std::mem::replace(touched, room);
         for host in &hosts {
             if let Some(state) = self.hosts.get_mut(*host) {
                 state.touched &= !(1 << step as u8);

@@ -397,7 +397,7 @@ mod tests {
         let window = Window { from: plan.start, to: plan.start + Span::from_hours(14 * 24) };
         let real = Attributing::new(Measures::new(&plan, window), plan.jobs.len());
         let both = OneByOne { real, last: plan.start, present: BTreeMap::new(), owed: BTreeMap::new() };
-        let (both, end, ticks) = Run::new(&plan, both).and_then(|run| run.to_the_end(|_| {})).expect("a run");
+        let (both, end, ticks) = Run::new(&plan, both).and_then(|run| run.play(|_| {})).expect("a run");
         let (measured, found) = both.real.finish(end, ticks);
         let mut compared = 0;
         for (outcome, causes) in measured.jobs.iter().zip(&found.jobs) {

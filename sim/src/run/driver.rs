@@ -88,7 +88,7 @@ impl<'a, O: Observer> Run<'a, O> {
     ///
     /// # Errors
     /// If the engine gives up.
-    pub(super) fn to_the_end(mut self, mut progress: impl FnMut(Progress)) -> Result<(O, Time, u64), EngineError> {
+    pub(super) fn play(mut self, mut progress: impl FnMut(Progress)) -> Result<(O, Time, u64), EngineError> {
         while self.step()? {
             if self.ticks.is_multiple_of(256) {
                 progress(self.progress());

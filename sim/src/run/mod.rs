@@ -57,7 +57,7 @@ pub struct Progress {
 /// # Errors
 /// If the engine gives up, which on fake drones and an in-memory store would be a defect.
 pub fn simulate(plan: &Plan, seed: u64, progress: impl FnMut(Progress)) -> Result<Recording, EngineError> {
-    let (recorder, end, ticks) = Run::new(plan, Recorder::new(plan, seed))?.to_the_end(progress)?;
+    let (recorder, end, ticks) = Run::new(plan, Recorder::new(plan, seed))?.play(progress)?;
     Ok(recorder.finish(end, ticks))
 }
 
@@ -68,7 +68,7 @@ pub fn simulate(plan: &Plan, seed: u64, progress: impl FnMut(Progress)) -> Resul
 /// # Errors
 /// As [`simulate`].
 pub fn measure(plan: &Plan, window: Window) -> Result<Measurement, EngineError> {
-    let (measures, end, ticks) = Run::new(plan, Measures::new(plan, window))?.to_the_end(|_| {})?;
+    let (measures, end, ticks) = Run::new(plan, Measures::new(plan, window))?.play(|_| {})?;
     Ok(measures.finish(end, ticks))
 }
 
@@ -79,6 +79,6 @@ pub fn measure(plan: &Plan, window: Window) -> Result<Measurement, EngineError> 
 /// As [`simulate`].
 pub fn attribute(plan: &Plan, window: Window) -> Result<(Measurement, Attribution), EngineError> {
     let observer = Attributing::new(Measures::new(plan, window), plan.jobs.len());
-    let (observer, end, ticks) = Run::new(plan, observer)?.to_the_end(|_| {})?;
+    let (observer, end, ticks) = Run::new(plan, observer)?.play(|_| {})?;
     Ok(observer.finish(end, ticks))
 }
