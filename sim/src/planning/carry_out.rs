@@ -126,7 +126,7 @@ fn objectives(study: &Study, base: Option<&Figures>) -> Vec<Objective> {
 }
 
 /// How much of the beginning is to be left out: as the plan says, or by the rule, from pilot runs of the lab as it is.
-fn find_warm_up(study: &Study, cache: &Cache) -> Result<WarmUpResult, PlanError> {
+pub(super) fn find_warm_up(study: &Study, cache: &Cache) -> Result<WarmUpResult, PlanError> {
     if let Some(length) = study.simulation.warm_up {
         return Ok(WarmUpResult { length, by_rule: false, settled: true });
     }

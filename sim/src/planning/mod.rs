@@ -13,6 +13,7 @@ mod patch;
 mod report;
 mod result;
 mod search;
+pub mod slurm;
 pub mod statistics;
 mod study;
 
