@@ -189,6 +189,11 @@ impl JobArray {
         result.scenario_file.clone_from(&self.contents.scenario_given);
     }
 
+    /// Where it is, from the root.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The array's batch script.
     pub fn script(&self) -> PathBuf {
         self.folder.join(SCRIPT)
