@@ -5,6 +5,7 @@ mod fit;
 mod plan;
 mod replay;
 mod run;
+mod slurm;
 mod stopwatch;
 
 use std::path::{Path, PathBuf};
@@ -62,11 +63,17 @@ Examples:
   yardmaster-sim plan scenarios/plan-cip.toml --seed 7 --out out/seven
   yardmaster-sim plan scenarios/plan-cip.toml --json | jq .answer
 
+On a Slurm cluster (the merge comes to the same bytes as the plan by itself):
+  yardmaster-sim plan scenarios/plan-cip.toml --jobs 50 --emit slurm out/array
+  sbatch out/array/array.sbatch
+  yardmaster-sim plan --merge out/array
+
 Results of replications are kept in DIR/cache: a changed plan only computes what changed, an
 interrupted one goes on. The same plan and seed give the same numbers for any number of threads.
 The format of plans is described in docs/plans.md.
 
-Exit status: 0 a plan suffices, 1 none within the bounds does, 2 bad input.")]
+Exit status: 0 a plan suffices, 1 none within the bounds does or results of elements are missing,
+2 bad input.")]
     Plan(plan::Plan),
     /// Learn a lab from its history, as a scenario that `run` accepts.
     #[command(after_help = "\

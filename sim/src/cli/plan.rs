@@ -1,19 +1,21 @@
 //! `yardmaster-sim plan`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use yardmaster_sim::planning::{self, Answer, Carried, Carrying, PlanProgress, Study};
+use yardmaster_sim::planning::{self, Answer, Carried, Carrying, PlanProgress, PlanResult, Study};
+
+use super::slurm::Cluster;
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// The plan, a TOML file.
-    #[arg(value_name = "PLAN")]
-    plan: PathBuf,
+    #[arg(value_name = "PLAN", required_unless_present_any = ["part", "merge"])]
+    pub(super) plan: Option<PathBuf>,
     /// Seed of all randomness, in place of the plan's.
     #[arg(long)]
     seed: Option<u64>,
@@ -32,6 +34,8 @@ pub(crate) struct Plan {
     /// No progress bar.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    pub(super) cluster: Cluster,
 }
 
 impl Plan {
@@ -39,29 +43,54 @@ impl Plan {
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("failed to start threads")?;
         }
-        let mut study = Study::read(&self.plan)?;
+        if let Some(status) = super::slurm::run(&self)? {
+            return Ok(status);
+        }
+        let plan = self.plan.as_deref().context("no plan is given")?;
+        let study = self.study(plan)?;
+        let directory = self.directory(plan);
+        let result = self.carry_out(&study, &directory, Vec::new())?;
+        self.tell(&result, &directory)
+    }
+
+    pub(super) fn study(&self, plan: &Path) -> anyhow::Result<Study> {
+        let mut study = Study::read(plan)?;
         study.seed = self.seed.unwrap_or(study.seed);
-        let directory = self.directory();
-        let how = Carrying { cache: (!self.no_cache).then(|| directory.join("cache")), ..Carrying::default() };
+        Ok(study)
+    }
+
+    /// Carries the plan out; results that others have come to are found in `parts`.
+    pub(super) fn carry_out(
+        &self,
+        study: &Study,
+        directory: &Path,
+        parts: Vec<PathBuf>,
+    ) -> anyhow::Result<Box<PlanResult>> {
+        let cache = (!self.no_cache).then(|| directory.join("cache"));
+        let how = Carrying { cache, parts, collect_only: false };
         if !self.quiet && !self.json {
             eprintln!("{}: {}", study.name, study.about);
         }
         let bar = self.progress_bar();
-        let carried = planning::carry_out(&study, &how, &|progress| show(&bar, progress));
+        let carried = planning::carry_out(study, &how, &|progress| show(&bar, progress));
         bar.finish_and_clear();
-        let result = match carried? {
-            Carried::Done(result) => result,
+        match carried? {
+            Carried::Done(result) => Ok(result),
             Carried::Missing(parts) => anyhow::bail!("{} replications are missing", parts.len()),
-        };
-        std::fs::create_dir_all(&directory).with_context(|| format!("failed to create {}", directory.display()))?;
-        let json = serde_json::to_string_pretty(&result)?;
+        }
+    }
+
+    /// Writes the outputs, and tells the result.
+    pub(super) fn tell(&self, result: &PlanResult, directory: &Path) -> anyhow::Result<ExitCode> {
+        std::fs::create_dir_all(directory).with_context(|| format!("failed to create {}", directory.display()))?;
+        let json = serde_json::to_string_pretty(result)?;
         let file = directory.join("plan.json");
         std::fs::write(&file, &json).with_context(|| format!("failed to write {}", file.display()))?;
         let mut out = std::io::stdout().lock();
         if self.json {
             writeln!(out, "{json}")?;
         } else {
-            writeln!(out, "{}", planning::terminal_tables(&result))?;
+            writeln!(out, "{}", planning::terminal_tables(result))?;
             writeln!(out, "outputs  {}", directory.display())?;
         }
         Ok(match result.answer {
@@ -70,12 +99,12 @@ impl Plan {
         })
     }
 
-    fn directory(&self) -> PathBuf {
-        let stem = self.plan.file_stem().map(PathBuf::from).unwrap_or_else(|| PathBuf::from("plan"));
+    pub(super) fn directory(&self, plan: &Path) -> PathBuf {
+        let stem = plan.file_stem().map(PathBuf::from).unwrap_or_else(|| PathBuf::from("plan"));
         self.out.clone().unwrap_or_else(|| PathBuf::from("out").join(stem))
     }
 
-    fn progress_bar(&self) -> ProgressBar {
+    pub(super) fn progress_bar(&self) -> ProgressBar {
         let target = if self.quiet || self.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let style = "{msg} {wide_bar} {pos}/{len} replications, {per_sec}, {eta} left";
         let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -83,7 +112,7 @@ impl Plan {
     }
 }
 
-fn show(bar: &ProgressBar, progress: PlanProgress) {
+pub(super) fn show(bar: &ProgressBar, progress: PlanProgress) {
     bar.set_message(format!("{} plans", progress.points));
     bar.set_length(progress.needed);
     bar.set_position(progress.done);

@@ -6,6 +6,7 @@
 //! replication, appended as they come; a line that was cut off by a crash is left out and written again.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ use toml::{Table, Value};
 
 use super::error::PlanError;
 
+/// A digest of all source that a replication depends on.
+pub(super) const SOURCE_DIGEST: &str = env!("YARDMASTER_SOURCE_DIGEST");
+
 /// Names what a replication depends on, apart from its number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct Key(String);
@@ -27,7 +31,7 @@ impl Key {
     /// Of a scenario as changed, whose paths are relative to the folder of `file`; `rest` is what else matters.
     pub(super) fn of(scenario: &Table, file: &Path, rest: &impl Serialize) -> Result<Key, PlanError> {
         let mut hasher = blake3::Hasher::new_derive_key("yardmaster-sim replication v1");
-        hasher.update(env!("YARDMASTER_SOURCE_DIGEST").as_bytes());
+        hasher.update(SOURCE_DIGEST.as_bytes());
         hasher.update(scenario.to_string().as_bytes());
         let folder = file.parent().unwrap_or(Path::new(""));
         for data in data_files(scenario) {
@@ -39,8 +43,12 @@ impl Key {
         Ok(Key(hasher.finalize().to_hex().to_string()))
     }
 
+    fn file_name(&self) -> String {
+        format!("{}.jsonl.gz", &self.0[..40])
+    }
+
     fn file(&self, folder: &Path) -> PathBuf {
-        folder.join(format!("{}.jsonl.gz", &self.0[..40]))
+        folder.join(self.file_name())
     }
 }
 
@@ -49,7 +57,7 @@ fn failed(file: &Path, problem: &str, error: &impl std::fmt::Display) -> PlanErr
 }
 
 /// The data files that a scenario names: traces, and measured distributions.
-fn data_files(scenario: &Table) -> Vec<&str> {
+pub(super) fn data_files(scenario: &Table) -> Vec<&str> {
     let mut files = Vec::new();
     for (key, value) in scenario {
         match value {
@@ -72,23 +80,40 @@ struct Line<T> {
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
     own: Option<PathBuf>,
-    others: Vec<PathBuf>,
+    /// The files of the others by name: there may be a folder for each of a thousand elements of a job array.
+    others: BTreeMap<OsString, Vec<PathBuf>>,
 }
 
 impl Cache {
-    /// Keeps results in `own`, which is made, if there is one, and finds them in `others` too.
+    /// Keeps results in `own`, which is made, if there is one, and finds in `others`, too, what is there now.
     pub(super) fn new(own: Option<&Path>, others: &[PathBuf]) -> Result<Cache, PlanError> {
         if let Some(folder) = own {
             fs::create_dir_all(folder).map_err(|error| failed(folder, "cannot be made", &error))?;
         }
-        Ok(Cache { own: own.map(Path::to_owned), others: others.to_vec() })
+        let mut files: BTreeMap<OsString, Vec<PathBuf>> = BTreeMap::new();
+        for folder in others {
+            let entries = match fs::read_dir(folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(folder, "cannot be read", &error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(|error| failed(folder, "cannot be read", &error))?;
+                files.entry(entry.file_name()).or_default().push(entry.path());
+            }
+        }
+        Ok(Cache { own: own.map(Path::to_owned), others: files })
+    }
+
+    fn elsewhere(&self, key: &Key) -> impl Iterator<Item = &PathBuf> {
+        self.others.get(&OsString::from(key.file_name())).into_iter().flatten()
     }
 
     /// All replications of this key that there are. A file of ours that ends in the middle of a line is written anew.
     pub(super) fn read<T: Serialize + DeserializeOwned>(&self, key: &Key) -> Result<BTreeMap<u32, T>, PlanError> {
         let mut found = BTreeMap::new();
-        for folder in &self.others {
-            read_file(&key.file(folder), &mut found)?;
+        for file in self.elsewhere(key) {
+            read_file(file, &mut found)?;
         }
         if let Some(folder) = &self.own {
             let path = key.file(folder);
@@ -100,6 +125,15 @@ impl Cache {
             found.extend(own);
         }
         Ok(found)
+    }
+
+    /// Keeps what was found elsewhere, too.
+    pub(super) fn adopt<T: Serialize + DeserializeOwned>(&self, key: &Key) -> Result<(), PlanError> {
+        let mut found: BTreeMap<u32, T> = BTreeMap::new();
+        for file in self.elsewhere(key) {
+            read_file(file, &mut found)?;
+        }
+        self.append(key, &found.iter().map(|(replication, result)| (*replication, result)).collect::<Vec<_>>())
     }
 
     /// Keeps results. Each call appends whole compressed members, so that what was there stays readable.
@@ -187,5 +221,16 @@ mod tests {
         assert_eq!(read(&others), ["zero", "one"]);
         cache.append(&key, &[(2, &"two".to_owned())]).expect("written");
         assert_eq!(read(&cache), ["zero", "one", "two"]);
+    }
+    #[test]
+    fn what_was_found_elsewhere_can_be_kept() {
+        let (elsewhere, own) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let key = key("a = 1", 1);
+        let other = Cache::new(Some(elsewhere.path()), &[]).expect("a folder");
+        other.append(&key, &[(0, &"zero".to_owned())]).expect("written");
+        let both = Cache::new(Some(own.path()), &[elsewhere.path().to_owned()]).expect("a folder");
+        both.adopt::<String>(&key).expect("readable");
+        let own = Cache::new(Some(own.path()), &[]).expect("a folder");
+        assert_eq!(own.read::<String>(&key).expect("readable"), [(0, "zero".to_owned())].into());
     }
 }

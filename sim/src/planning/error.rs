@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use yardmaster_engine::EngineError;
 
 use super::patch::PatchError;
+use super::slurm::ArrayError;
 use crate::workload::ScenarioError;
 
 /// Why a plan cannot be carried out.
@@ -26,6 +27,9 @@ pub enum PlanError {
     /// The simulated scheduler gave up, which on fake drones and an in-memory store is a defect of ours.
     #[error("the simulated scheduler gave up: {0}")]
     Engine(#[from] EngineError),
+    /// A job array for a cluster cannot be written, worked on or merged.
+    #[error(transparent)]
+    Array(#[from] ArrayError),
     /// Results of earlier runs cannot be kept or read.
     #[error("{}: {problem}", .file.display())]
     Cache {

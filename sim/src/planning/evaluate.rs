@@ -175,7 +175,7 @@ impl<'a> Evaluator<'a> {
                 return Ok(());
             }
             self.state.needed += parts.len() as u64;
-            self.take(parts)?;
+            self.take(parts, most)?;
             if self.has_missing() {
                 return Ok(());
             }
@@ -240,8 +240,37 @@ impl<'a> Evaluator<'a> {
         self.study.lasting(table.clone(), self.warm_up + simulation.window + simulation.drain)
     }
 
-    /// Finds or simulates replications, and adds them up in order.
-    fn take(&mut self, parts: Vec<Part>) -> Result<(), PlanError> {
+    /// Simulates these replications, or finds them and keeps them, too.
+    pub(super) fn simulate(&mut self, parts: Vec<Part>) -> Result<(), PlanError> {
+        for part in &parts {
+            self.begin(&part.point)?;
+        }
+        for trial in self.trials.values() {
+            self.cache.adopt::<Observation>(&trial.key)?;
+        }
+        self.state.needed += parts.len() as u64;
+        self.take(parts, 0)
+    }
+
+    /// Whether all these replications have been simulated.
+    pub(super) fn has_all(&self, parts: impl Iterator<Item = Part>) -> Result<bool, PlanError> {
+        let mut wanted: BTreeMap<Point, BTreeSet<u32>> = BTreeMap::new();
+        for part in parts {
+            wanted.entry(part.point).or_default().insert(part.replication);
+        }
+        for (point, replications) in wanted {
+            let key = Key::of(&self.study.table(&point)?, &self.study.scenario_file, &self.asked())?;
+            let known: BTreeMap<u32, Observation> = self.cache.read(&key)?;
+            if !replications.iter().all(|replication| known.contains_key(replication)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Finds or simulates replications, and adds them up in order. Where they are only collected, and a plan's are missing, all that
+    /// are missing of its first `most` are named: another round costs more than some replications too many.
+    fn take(&mut self, parts: Vec<Part>, most: u32) -> Result<(), PlanError> {
         let mut known: BTreeMap<&Point, BTreeMap<u32, Observation>> = BTreeMap::new();
         for part in &parts {
             if !known.contains_key(&part.point)
@@ -253,7 +282,12 @@ impl<'a> Evaluator<'a> {
         let is_known = |part: &&Part| known.get(&part.point).is_some_and(|of| of.contains_key(&part.replication));
         let needed: BTreeSet<&Part> = parts.iter().filter(|part| !is_known(part)).collect();
         if self.mode == Mode::Collect && !needed.is_empty() {
-            self.missing.extend(needed.into_iter().cloned());
+            let points: BTreeSet<&Point> = needed.iter().map(|part| &part.point).collect();
+            for point in points {
+                let is_unknown = |replication: &u32| known.get(point).is_none_or(|of| !of.contains_key(replication));
+                let unknown = (0..most).filter(is_unknown);
+                self.missing.extend(unknown.map(|replication| Part { point: point.clone(), replication }));
+            }
             return Ok(());
         }
         for point in needed.iter().map(|part| &part.point) {
@@ -268,7 +302,7 @@ impl<'a> Evaluator<'a> {
             let state = &self.state;
             let count = AtomicU64::new(0);
             let simulated = fresh.par_iter().map(|part| {
-                let observation = self.simulate(part);
+                let observation = self.simulate_one(part);
                 let done = 1 + count.fetch_add(1, Ordering::Relaxed);
                 (self.progress)(PlanProgress { done: state.done + done, ..*state });
                 observation
@@ -311,7 +345,7 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    fn simulate(&self, part: &Part) -> Result<Observation, PlanError> {
+    fn simulate_one(&self, part: &Part) -> Result<Observation, PlanError> {
         let scenario = self.trials.get(&part.point).and_then(|trial| trial.scenario.as_ref());
         let scenario = scenario.expect("a plan is read before its replications are simulated");
         let plan = scenario.plan(replication_seed(self.study.seed, part.replication))?;

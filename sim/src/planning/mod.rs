@@ -45,6 +45,7 @@ mod pilot;
 mod report;
 mod result;
 mod search;
+pub mod slurm;
 pub mod statistics;
 mod study;
 mod telling;

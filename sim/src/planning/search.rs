@@ -62,7 +62,8 @@ pub(super) fn grid(study: &Study, changes: &[usize]) -> Vec<Point> {
     points
 }
 
-fn single(study: &Study) -> Vec<Point> {
+/// How things are, and each level of each change by itself.
+pub(super) fn single(study: &Study) -> Vec<Point> {
     let base = study.base();
     let of_change = |change: usize| (0..study.changes[change].levels.len()).map(move |level| (change, level));
     let mut points = vec![base.clone()];
