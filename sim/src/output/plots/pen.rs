@@ -166,6 +166,15 @@ impl Field {
         (self.left - near..=self.right + near).contains(&x) && (self.top - near..=self.bottom + near).contains(&y)
     }
 
+    /// The line from a mark to it; none where it is near enough without.
+    fn leader(&self, (x, y): Spot) -> Option<[Spot; 2]> {
+        let near = (x.clamp(self.left, self.right), y.clamp(self.top, self.bottom));
+        let (across, down) = (near.0 - x, near.1 - y);
+        let length = across.abs().max(down.abs());
+        // It begins at the rim of the mark.
+        (length > 40).then(|| [(x + across * 20 / length, y + down * 20 / length), near])
+    }
+
     fn overlaps(&self, other: &Field) -> bool {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
@@ -204,13 +213,24 @@ impl Labels {
         let width = text_width(&text, &style) as i32;
         let place = self.best_place(spot, (width, height));
         let field = Field::of_text(place, (width, height));
-        let near = (spot.0.clamp(field.left, field.right), spot.1.clamp(field.top, field.bottom));
-        if (near.0 - spot.0).abs() + (near.1 - spot.1).abs() > 40 {
-            pen.line(&[spot, near], INK.stroke_width(2))?;
+        if let Some(leader) = field.leader(spot) {
+            pen.line(&leader, INK.stroke_width(2))?;
         }
         pen.rectangle([(field.left, field.top), (field.right, field.bottom)], WHITE.mix(0.85).filled())?;
         self.taken.push(field);
         pen.text(&text, place, &style)
+    }
+
+    /// How many marks a line from one place to another would cross; those at its very beginning do not count.
+    fn marks_on(&self, [(x, y), (to_x, to_y)]: [Spot; 2]) -> usize {
+        let parts = 24;
+        let near = |(mark_x, mark_y): &&Spot| {
+            (2..=parts).any(|part| {
+                let (x, y) = (x + (to_x - x) * part / parts, y + (to_y - y) * part / parts);
+                (mark_x - x).abs() < MARK && (mark_y - y).abs() < MARK
+            })
+        };
+        self.marks.iter().filter(near).count()
     }
 
     fn best_place(&self, (x, y): Spot, (width, height): Spot) -> Spot {
@@ -234,7 +254,8 @@ impl Labels {
                 let outside = usize::from(!field.lies_in(&self.within)) * 10_000;
                 let covered = self.taken.iter().filter(|other| other.overlaps(&field)).count() * 1000;
                 let marks = self.marks.iter().filter(|mark| **mark != (x, y) && field.touches(**mark)).count() * 10;
-                let badness = outside + covered + marks + apart as usize / 10;
+                let crossed = field.leader((x, y)).map_or(0, |leader| self.marks_on(leader)) * 8;
+                let badness = outside + covered + marks + crossed + apart as usize / 10;
                 best = best.min((badness, place));
             }
         }

@@ -66,6 +66,7 @@ pub(super) fn page(result: &PlanResult, pictures: &[Picture]) -> Result<String, 
         missing: missing(pictures),
         then: [sheets::waits(result)]
             .into_iter()
+            .chain(sheets::causes(result))
             .chain(sheets::gains(result))
             .chain([sheets::hosts(result), sheets::points(result)])
             .collect(),

@@ -12,6 +12,8 @@ use crate::run::HostUse;
 /// Rows of a table at most, and of the one of all plans; the others are in the CSV files.
 const ROWS_MAX: usize = 60;
 const PLANS_MAX: usize = 300;
+/// Causes of a set of jobs that are named.
+const CAUSES_SHOWN: usize = 4;
 
 /// A table for people.
 pub(super) struct Sheet {
@@ -146,6 +148,33 @@ fn waits_row(result: &PlanResult, which: Which, waits: &WaitFigures) -> Row {
     let of_percentile = |found: &Option<_>| cell(found.map_or_else(|| "–".to_owned(), |found| estimate(found, false)));
     cells.extend(waits.percentiles.iter().map(of_percentile));
     Row { cells, is_marked: which == Which::After }
+}
+
+/// To what waits are owed; `None` where that is not known.
+pub(super) fn causes(result: &PlanResult) -> Option<Sheet> {
+    let (sets, left_out) = shown_sets(result, ROWS_MAX / 2);
+    let mut rows = Vec::new();
+    for set in sets {
+        for (which, detail) in details(result) {
+            let Some(owed) = detail.causes.iter().find(|owed| owed.jobs == set.jobs) else { continue };
+            let mut causes: Vec<&(String, f64)> = owed.causes.iter().filter(|(_, seconds)| *seconds > 0.0).collect();
+            causes.sort_by(|one, other| other.1.total_cmp(&one.1));
+            let all: f64 = causes.iter().map(|(_, seconds)| seconds).sum();
+            let greatest = causes.iter().take(CAUSES_SHOWN);
+            let greatest: Vec<String> =
+                greatest.map(|(cause, seconds)| format!("{cause} {:.0} %", seconds / all * 100.0)).collect();
+            let cells =
+                vec![cell(set_name(&set.jobs)), cell(which.words(result)), cell(time(all)), words(greatest.join(", "))];
+            rows.push(Row { cells, is_marked: which == Which::After });
+        }
+    }
+    let note = match left_out {
+        0 => String::new(),
+        _ => format!("{left_out} more sets of jobs in causes.csv."),
+    };
+    let title = "What jobs wait for: greatest causes, and their shares of the mean wait".to_owned();
+    let header = header(&["jobs", "plan", "mean wait", "owed to"]);
+    (!rows.is_empty()).then_some(Sheet { title, header, rows, note })
 }
 
 /// What one more of each resource would bring; `None` where nothing was tried.

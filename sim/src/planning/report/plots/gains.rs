@@ -17,7 +17,7 @@ use crate::planning::result::{Gain, PlanResult};
 const ROWS_MAX: usize = 30;
 const ROW: u32 = 58;
 /// The longest name of a resource.
-const NAME: u32 = 600;
+const NAME: u32 = 900;
 
 /// The picture; `None` where nothing was tried.
 pub(super) fn picture(result: &PlanResult) -> Option<Picture> {

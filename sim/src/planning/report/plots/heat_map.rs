@@ -167,11 +167,12 @@ impl<'a> Grid<'a> {
         let named = self.named().into_iter().find(|(_, named, _)| *named == index);
         let first = if named.is_some() { top + 70 } else { top + CELL / 2 - 20 };
         pen.text(&fitted(&share, &theme::figure(INK), room), (middle, first), &at(theme::figure(INK)))?;
-        let cost = fitted(&plain_cost(point.cost), &theme::legend(), room);
+        // In the corner there may be a cross.
+        let cost = fitted(&plain_cost(point.cost), &theme::axis(), (self.cell - 90).max(20) as u32);
         let style = TextStyle { color: INK.to_backend_color(), ..theme::axis() };
         pen.text(&cost, (middle, first + 36), &at(style))?;
         if !point.unstable.is_empty() {
-            pen.mark(Mark::Cross, (right - 28, top + 28), 9, &PURPLE)?;
+            pen.mark(Mark::Cross, (right - 26, bottom - 26), 9, &PURPLE)?;
         }
         if let Some((which, _, colour)) = named {
             let text = fitted(which.words(self.result), &theme::figure(WHITE), room);

@@ -24,7 +24,7 @@ const ROWS_MAX: usize = 30;
 const BAR: u32 = 36;
 const GAP: u32 = 24;
 /// The longest name of a row.
-const NAME: u32 = 480;
+const NAME: u32 = 660;
 /// Causes with colours of their own; the others are added up.
 const COLOURS: [RGBColor; 7] = [BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW];
 

@@ -20,7 +20,7 @@ const ROWS_MAX: usize = 30;
 const LANE: u32 = 36;
 const GAP: u32 = 22;
 /// The longest name of a set of jobs.
-const NAME: u32 = 520;
+const NAME: u32 = 660;
 /// Which percentiles are marked, and how.
 const MARKS: [(usize, &str, Mark, i32); 3] =
     [(0, "p50", Mark::Disc, 9), (1, "p90", Mark::Square, 8), (2, "p95", Mark::Diamond, 9)];
@@ -40,7 +40,8 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
         lanes: details(result).map(|(which, detail)| (colour(which), same_jobs(detail, &waits.jobs))).collect(),
         bounds: wait_bounds(result, &waits.jobs),
     };
-    let rows: Vec<Row<'_>> = sets.iter().map(row).collect();
+    let is_known = |row: &Row<'_>| row.lanes.iter().flat_map(|lane| lane.1).any(|waits| waits.percentiles[0].is_some());
+    let rows: Vec<Row<'_>> = sets.iter().map(row).filter(is_known).collect();
     let axis = axis(&rows)?;
     let title = "How long jobs wait, by kind of host and class";
     let mut explanation =

@@ -39,7 +39,7 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
     let (panels, left_out) = panels(result);
     let title = "A typical week";
     let mut explanation = "Means of every hour of the week over all replications: hosts in use with the hosts there are, and \
-                           below them the queue. Hours are UTC; where the scenario has no dates, the week begins when a \
+                           below them the queue. Where both plans have as many hosts, one line stands for both. Hours are UTC; where the scenario has no dates, the week begins when a \
                            replication does."
         .to_owned();
     if left_out > 0 {
@@ -140,10 +140,12 @@ impl Panel {
         let highest = values.chain(self.capacities.iter().map(|(_, hosts)| *hosts)).fold(0.0, f64::max);
         let room = Room { left: LEFT, below: 0, right: RIGHT };
         let chart = chart(&area, room, Axis::of_week(), Axis::of_amounts(self.axis, highest))?;
-        for (which, hosts) in &self.capacities {
-            // Dashes of equal height fill each other's gaps.
-            let from = if *which == Which::Before { 0.0 } else { 1.1 };
-            let ends = [from, 168.0].map(|hour| place(canvas, &chart, (hour, *hosts)));
+        for (number, (which, hosts)) in self.capacities.iter().enumerate() {
+            // Where both agree, the dashes of one would fill the gaps of the other.
+            if self.capacities[number + 1..].iter().any(|(_, others)| others == hosts) {
+                continue;
+            }
+            let ends = [0.0, 168.0].map(|hour| place(canvas, &chart, (hour, *hosts)));
             pen.dashes(&ends, colour(*which).stroke_width(4))?;
         }
         for (which, line) in &self.lines {
