@@ -21,6 +21,7 @@
 //! | [`run`] | a plan goes through the engine; what happens is recorded, or measured |
 //! | [`history`] | what happened in a lab and how it is now: what is learned from |
 //! | [`fit`] | from a history to a scenario: a lab learned from what happened in it |
+//! | [`forecast`] | looking ahead from a snapshot: when jobs start and end, and what if |
 //! | [`recording`] | what a run leaves behind |
 //! | [`replay`] | what a production scheduler took in and decided, decided again |
 //! | [`output`] | CSV tables, summary, plots, report, digest |
@@ -31,6 +32,7 @@
 pub mod clock;
 pub mod drones;
 pub mod fit;
+pub mod forecast;
 pub mod frontend;
 pub mod history;
 pub mod host_list;
