@@ -2,8 +2,9 @@
 //!
 //! Of tests it is asked by profile and kind of host; where too little was seen of that pair, by profile on any host; then by
 //! kind of host whatever the test; then of all tests. Of special tasks by what they do and the kind of host, then by what
-//! they do. A level is taken if at least [`ENOUGH`] ends were seen on it and one of them took longer than the process in
-//! question has lasted; if none is, then one with fewer ends that took longer.
+//! they do. A level is taken if enough ends were seen on it and one of them took longer than the process in question has
+//! lasted; if none is, then the narrowest with one that took longer. Ten are enough to tell kinds of hosts apart, four to
+//! tell a test from all others: with five, forecasts from short histories were too sure of themselves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +15,6 @@ use super::lifetimes::{Curve, Ending, Lifetimes, Observation};
 use crate::history::{HistoricJob, History, JobEnding};
 use crate::workload::{Concern, Stream};
 
-/// As many ends on a level are enough not to ask the next one.
-const ENOUGH: usize = 5;
 /// Wait status of a process that failed: exit 1.
 const FAILED: i32 = 256;
 const WELL: Ending = Ending { exit_status: 0, tests_failed: 0 };
@@ -38,6 +37,17 @@ enum Level {
     AnyTest,
     TaskOnKind(TaskKind, Arc<str>),
     Task(TaskKind),
+}
+
+impl Level {
+    /// So many ends are enough not to ask the next level.
+    fn enough(&self) -> usize {
+        match self {
+            Level::ProfileOnKind(..) | Level::TestOnKind(_) | Level::TaskOnKind(..) => 10,
+            Level::Profile(_) => 4,
+            Level::AnyTest | Level::Task(_) => 1,
+        }
+    }
 }
 
 impl Subject {
@@ -135,10 +145,11 @@ impl Experience {
             let lifetimes = &self.lifetimes[place];
             let ground = if rank == 0 { Ground::Same } else { Ground::Similar };
             let longest = lifetimes.longest()?;
-            age.is_none_or(|age| age < longest).then_some((place, ground, lifetimes.events()))
+            let enough = lifetimes.events() >= level.enough();
+            age.is_none_or(|age| age < longest).then_some((place, ground, enough))
         });
-        let known: Vec<(usize, Ground, usize)> = known.collect();
-        let enough = known.iter().find(|(_, _, events)| *events >= ENOUGH);
+        let known: Vec<(usize, Ground, bool)> = known.collect();
+        let enough = known.iter().find(|(_, _, enough)| *enough);
         enough.or(known.first()).map(|(place, ground, _)| (*place, *ground))
     }
 
