@@ -43,6 +43,8 @@ struct Pattern {
     /// Its ids, and moments, are yet to be set.
     job: Job,
     parent: Option<u64>,
+    /// As a suite: how many hosts its children get at least.
+    minimum: u32,
     targets: Vec<Target>,
 }
 
@@ -114,8 +116,8 @@ pub(super) struct Stream<'a> {
     /// Patterns of this day that have not come.
     next: usize,
     end: usize,
-    /// Ids of this day's jobs.
-    ids: BTreeMap<u64, JobId>,
+    /// Ids of this day's jobs, and the minima of those that are suites.
+    ids: BTreeMap<u64, (JobId, u32)>,
     next_job: u32,
     next_entry: u32,
 }
@@ -151,9 +153,12 @@ impl Stream<'_> {
         let pattern = &self.arrivals.patterns[self.next];
         let id = JobId(self.next_job);
         self.next_job += 1;
-        self.ids.insert(pattern.id, id);
-        let parent = pattern.parent.and_then(|parent| self.ids.get(&parent)).copied();
-        let job = Job { id, parent, created_on: due, ..pattern.job.clone() };
+        self.ids.insert(pattern.id, (id, pattern.minimum));
+        let (parent, suite_min_hosts) = match pattern.parent.and_then(|parent| self.ids.get(&parent)) {
+            Some((parent, minimum)) => (Some(*parent), *minimum),
+            None => (None, 0),
+        };
+        let job = Job { id, parent, suite_min_hosts, created_on: due, ..pattern.job.clone() };
         let mut rows = vec![RowChange::Job(job)];
         for target in &pattern.targets {
             let (host, label) = match target {
@@ -215,8 +220,8 @@ impl<'a> Translator<'a> {
             synch_count: job.synch_count.max(1),
             run_verify: job.run_verify,
             run_reset: job.run_reset,
-            reboot_before: RebootBefore::IfDirty,
-            reboot_after: RebootAfter::Never,
+            reboot_before: job.reboot_before,
+            reboot_after: job.reboot_after,
             labels,
             parent: None,
             suite_min_hosts: 0,
@@ -227,7 +232,7 @@ impl<'a> Translator<'a> {
             shard: None,
             next_group: 0,
         };
-        let (id, submitted, parent) = (job.id, job.submitted, job.parent);
-        Some(Pattern { id, submitted, profile: job.profile.clone(), job: row, parent, targets })
+        let (id, submitted, parent, minimum) = (job.id, job.submitted, job.parent, job.suite_min_hosts);
+        Some(Pattern { id, submitted, profile: job.profile.clone(), job: row, parent, minimum, targets })
     }
 }

@@ -333,6 +333,9 @@ impl Lab {
             burst: None,
             run_verify: job.run_verify,
             run_reset: job.run_reset,
+            reboot_before: job.reboot_before,
+            reboot_after: job.reboot_after,
+            suite_min_hosts: 0,
             timeout: job.timeout,
             max_runtime: job.max_runtime,
         }
