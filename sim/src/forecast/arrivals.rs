@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    Entry, EntryId, HostId, Ineligible, Job, JobId, LabelId, LiveRows, RebootAfter, RebootBefore, RowChange, Span,
-    Time, UserId,
+    Entry, EntryId, HostId, Ineligible, Job, JobId, LabelId, LiveRows, RowChange, Span, Time, UserId,
 };
 
 use super::ForecastError;

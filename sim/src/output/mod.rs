@@ -30,6 +30,7 @@ mod write;
 
 pub use decimal::Decimal;
 pub use digest::digest;
+pub(crate) use duration::readable_duration;
 pub use performance::Performance;
 pub use quantiles::Distribution;
 pub use summary::{
