@@ -9,6 +9,7 @@ mod configuration;
 mod context;
 mod databases;
 mod drones;
+mod estimate;
 mod failure;
 mod forecast;
 mod host_names;

@@ -48,8 +48,10 @@ async fn read(transaction: &mut Transaction, options: &SnapshotOptions) -> Resul
     let now = format!("SELECT {}", transaction.dialect().now_seconds());
     let now = transaction.query(&now, Vec::new()).await?.first().map_or(Ok(0), |row| row.get::<i64>(0))?;
     let taken_at = Time::from_seconds(now);
-    let from = taken_at - Span::from_hours(24 * i64::from(options.days));
-    let mut past = jobs::read(transaction, from, taken_at, &live, &mut quarantine).await?;
+    // Moments are whole seconds: what was submitted within this one is part of it.
+    let to = taken_at + Span::from_seconds(1);
+    let from = to - Span::from_hours(24 * i64::from(options.days));
+    let mut past = jobs::read(transaction, from, to, &live, &mut quarantine).await?;
     let ended = tasks::read(transaction, from, &past.entries, &mut quarantine).await?;
     let mut lab = Hosts::of(&live);
     lab.find(transaction, past.host_ids().chain(ended.iter().map(|task| task.host)), &mut quarantine).await?;
@@ -69,7 +71,7 @@ async fn read(transaction: &mut Transaction, options: &SnapshotOptions) -> Resul
         history: History {
             source: options.source.clone(),
             from,
-            to: taken_at,
+            to,
             unix_time: true,
             settings: options.settings.clone(),
             jobs: past.into_history(&lab.places),

@@ -60,16 +60,15 @@ fn names_build(word: &str) -> bool {
     version || release || long_number || hash
 }
 
-/// The kind of a host with these labels: its platform, else what follows `board:` or `type:`, else `host`.
+/// The kind of a host with these labels: its platform, else its first `board:` or `type:` label, else `host`; in either case
+/// without such a prefix.
 pub fn kind_of_host<'a>(labels: &[LabelId], label: impl Fn(LabelId) -> Option<&'a Label>) -> Arc<str> {
     let labels: Vec<&Label> = labels.iter().filter_map(|id| label(*id)).filter(|label| !label.invalid).collect();
-    if let Some(platform) = labels.iter().find(|label| label.platform) {
-        return platform.name.clone();
+    let named = |label: &&Label| label.name.strip_prefix("board:").or(label.name.strip_prefix("type:")).map(Arc::from);
+    match labels.iter().find(|label| label.platform) {
+        Some(platform) => named(platform).unwrap_or_else(|| platform.name.clone()),
+        None => labels.iter().find_map(named).unwrap_or_else(|| "host".into()),
     }
-    let kind = labels
-        .iter()
-        .find_map(|label| label.name.strip_prefix("board:").or(label.name.strip_prefix("type:")).map(Arc::from));
-    kind.unwrap_or_else(|| "host".into())
 }
 
 #[cfg(test)]
