@@ -153,6 +153,12 @@ impl Experience {
         enough.or(known.first()).map(|(place, ground, _)| (*place, *ground))
     }
 
+    /// Whether any test was seen to its end; of this profile, if one is given.
+    pub(super) fn knows_tests(&self, profile: Option<&Arc<str>>) -> bool {
+        let level = profile.map_or(Level::AnyTest, |profile| Level::Profile(profile.clone()));
+        self.places.get(&level).is_some_and(|place| self.lifetimes[*place].events() > 0)
+    }
+
     /// From what the length of such a process of this age is drawn.
     pub(super) fn ground(&self, subject: &Subject, age: Option<f64>) -> Ground {
         match self.level(subject, age) {

@@ -141,7 +141,7 @@ pub fn forecast(
         seed: options.seed,
     };
     let courses = play_all(&stage, options.replications, go_on)?;
-    assumptions.extend(said_of(&snapshot.history.remarks, &present, &experience, &likeness, snapshot.taken_at));
+    assumptions.extend(said_of(&snapshot.history.remarks, &present, &experience, &likeness, &jobs, snapshot.taken_at));
     if let Some(dropped) = arrivals.as_ref().map(|arrivals| arrivals.dropped).filter(|dropped| *dropped > 0) {
         assumptions.push(format!("{dropped} jobs of the history do not come again: what they ask for is gone"));
     }
@@ -202,12 +202,13 @@ pub(super) fn is_open(entry: &Entry) -> bool {
     !entry.status.is_complete()
 }
 
-/// What was assumed of the processes that run.
+/// What was assumed of jobs, and of the processes that run.
 fn said_of(
     remarks: &[String],
     present: &[Present],
     experience: &Experience,
     likeness: &Likeness,
+    jobs: &[JobId],
     taken_at: Time,
 ) -> Vec<String> {
     let mut said = remarks.to_vec();
@@ -215,6 +216,15 @@ fn said_of(
         said.push(format!(
             "{} jobs of the history say nothing of durations: their hosts ran them one by one",
             experience.split_jobs
+        ));
+    }
+    let profiles = jobs.iter().filter_map(|job| likeness.profile(*job));
+    let strangers = profiles.filter(|profile| !experience.knows_tests(Some(profile))).count();
+    if !jobs.is_empty() && !experience.knows_tests(None) {
+        said.push("the history has no test that ended: ten minutes are assumed of each".to_owned());
+    } else if strangers > 0 {
+        said.push(format!(
+            "{strangers} jobs are of profiles that the history does not know: they are judged by other tests"
         ));
     }
     let count = |ground: Ground| {
