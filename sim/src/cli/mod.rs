@@ -2,8 +2,8 @@
 
 mod check;
 mod fit;
-mod plan;
 mod forecast;
+mod plan;
 mod replay;
 mod run;
 mod stopwatch;

@@ -70,7 +70,7 @@ fn reason(reason: &WaitReason) -> Option<Unserved> {
         WaitReason::OnShard => Some(Unserved::OnShard),
         WaitReason::Nothing
         | WaitReason::Ended
-        | WaitReason::AllBusy(_)
+        | WaitReason::AllBusy { .. }
         | WaitReason::BehindOthers { .. }
         | WaitReason::WaitsForTask(_)
         | WaitReason::DronesFull
