@@ -11,6 +11,7 @@ mod databases;
 mod drones;
 mod estimate;
 mod failure;
+mod fit;
 mod forecast;
 mod host_names;
 mod hosts;
@@ -109,6 +110,8 @@ enum Command {
     Why(why::WhyArgs),
     /// When jobs will start and end, which suites will be late, and what if.
     Forecast(forecast::ForecastCommand),
+    /// Learn the lab from its history, as a scenario to simulate and plan with.
+    Fit(fit::FitArgs),
     /// Write the lab as it is, and its history, to a file to forecast or learn from.
     Snapshot(snapshot::SnapshotArgs),
     /// Print a shell's completions.
@@ -149,6 +152,7 @@ impl Cli {
             Command::Status(args) => args.run(&context),
             Command::Why(args) => args.run(&context),
             Command::Forecast(args) => args.run(&context),
+            Command::Fit(args) => args.run(&context),
             Command::Snapshot(args) => args.run(&context),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),

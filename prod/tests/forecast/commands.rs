@@ -62,6 +62,23 @@ fn the_live_database_is_forecast() {
     machine.fails("forecast --add-hosts eve", 2, &["expected KIND=N, as eve=6"]);
 }
 
+/// What is learned from the database is what is learned from a snapshot of it, and can be simulated.
+#[test]
+fn a_lab_is_learned_from_its_database() {
+    let machine = machine();
+    let said = machine.ok("fit -o lab.toml --days 7");
+    assert!(said.contains("lab.toml: 3 hosts, "), "{said}");
+    let plan = yardmaster_sim::workload::load(&machine.home.path().join("lab.toml"), 1).expect("a scenario");
+    assert_eq!(plan.hosts.iter().map(|host| &*host.kind).collect::<Vec<_>>(), ["eve"; 3]);
+    let recording = yardmaster_sim::simulate(&plan, 1, |_| {}).expect("it runs");
+    assert_eq!(recording.jobs.len(), plan.jobs.len());
+    assert!(!plan.jobs.is_empty(), "ten jobs a day or so");
+    machine.ok("fit -o hidden.toml --days 7 --pseudonyms --salt x");
+    let hidden = std::fs::read_to_string(machine.home.path().join("hidden.toml")).expect("written");
+    assert!(!hidden.contains("alice") && !hidden.contains("dut1"), "{hidden}");
+    machine.fails("fit -o lab.toml --salt x", 2, &["--pseudonyms"]);
+}
+
 #[test]
 fn why_estimates_unless_told_not_to() {
     let machine = machine();

@@ -67,7 +67,7 @@ impl Arrivals {
     /// # Errors
     /// If the history is shorter than a day.
     pub(super) fn of(history: &History, rows: &LiveRows, taken_at: Time) -> Result<Arrivals, ForecastError> {
-        let days = (taken_at.min(history.to) - history.from).0.div_euclid(DAY.0);
+        let days = (history.to - history.from).0.div_euclid(DAY.0);
         let period = if days >= 7 { 7 } else { 1 };
         let days_back: Vec<i64> = (1..=days / period).map(|number| number * period).collect();
         if days_back.is_empty() {
