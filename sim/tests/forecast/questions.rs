@@ -148,7 +148,9 @@ fn wild() -> Lab {
         }
         lab.run_until(Time::from_seconds(3600 * (hour + 1)));
     }
-    (0..10).for_each(|_| drop(lab.submit(&Order { priority: 10, ..Order::of(1, "kevin") })));
+    for _ in 0..10 {
+        lab.submit(&Order { priority: 10, ..Order::of(1, "kevin") });
+    }
     let moment = lab.moment();
     lab.run_until(moment + Span::from_seconds(30));
     lab
