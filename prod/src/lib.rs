@@ -5,6 +5,7 @@
 //! * `agent` is what runs on a drone, and the messages it understands.
 //! * `drones` is the engine's `DroneBackend`: agents on this machine and over SSH.
 //! * `frontend` is what people do: submit, abort, lock, add; and reading it back.
+//! * `snapshot` reads what is and what was, for forecasts.
 //! * `service` puts them together: configuration, logs, mail, signals.
 //! * `quickstart` is a first run of all of it, on this machine.
 //! * `cli` is the command line for people.
@@ -16,5 +17,6 @@ pub mod drones;
 pub mod frontend;
 pub mod quickstart;
 pub mod service;
+pub mod snapshot;
 pub mod store;
 mod suggestion;

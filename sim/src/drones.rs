@@ -18,6 +18,10 @@ use yardmaster_engine::{
 
 use crate::clock::VirtualClock;
 
+mod earlier;
+
+pub use earlier::Earlier;
+
 /// Wait status of a process that was killed: signal 15.
 const KILLED: i32 = 271;
 
