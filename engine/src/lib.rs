@@ -39,7 +39,7 @@ pub use engine::{
     TickTimes,
 };
 pub use ids::{
-    AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId,
+    AclGroupId, DroneId, DroneSetId, EntryId, Fence, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId,
 };
 pub use model::{
     Drone, DroneSet, Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, Protection, RebootAfter,

@@ -158,6 +158,7 @@ impl Core {
     /// else.
     pub fn tick(&mut self, now: Time, input: TickInput) -> TickOutput {
         self.now = now.max(self.now);
+        self.processes.begin_tick();
         self.hear_rows(input.rows);
         self.hear_drones(input.drones);
         self.hear_acts(input.acts);
@@ -227,6 +228,7 @@ impl Core {
         self.role != Role::HostScheduler
             && (self.release_held_agents
                 || self.agents.retry
+                || (self.drones.has_passed_over() && !self.agents.waiting.is_empty())
                 || !self.agents.news.is_empty()
                 || !rows.to_adopt.is_empty()
                 || !rows.to_abort.is_empty()

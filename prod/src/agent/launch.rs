@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
+use yardmaster_engine::Fence;
 
 use super::PROGRAM;
 use super::claim::{Claim, KillMark, create_file};
@@ -26,7 +27,7 @@ const NOT_RUN: i32 = 127 << 8;
 /// What the launcher is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LaunchOrder {
-    pub(crate) term: u64,
+    pub(crate) fence: Fence,
     pub(crate) start: StartOrder,
 }
 
@@ -179,8 +180,8 @@ fn prepare(results: &Results, order: &LaunchOrder) -> Result<Prepared, AgentErro
         files::append(results, &place, text)?;
     }
     let process = ProcessIdentity::own();
-    let claim = Claim { term: order.term, process, argv: start.argv.clone(), supervised: start.supervise };
-    let claimed = fence::guarded(results, order.term, || {
+    let claim = Claim { term: order.fence.term.0, process, argv: start.argv.clone(), supervised: start.supervise };
+    let claimed = fence::guarded(results, order.fence, || {
         if KillMark::read(&place, name)?.is_some() {
             return Ok(Prepared::Killed);
         }

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use yardmaster_engine::Fence;
 
 /// The version of these messages. An agent of another version is refused, and has to be installed anew.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a scheduler asks for. Requests may be sent before earlier ones are answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,17 +31,17 @@ pub enum RequestBody {
         /// To which lab it belongs; a results directory belongs to one lab only.
         lab: String,
     },
-    /// Carry out commands, in this order, unless a newer term is known.
+    /// Carry out commands, in this order, unless a newer fence is known.
     Act {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right.
+        fence: Fence,
         /// What to do.
         commands: Vec<AgentCommand>,
     },
     /// Tell the news of all watched pidfiles since the last refresh of this connection.
     Refresh {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right. Numbers of older ones are forgotten.
+        fence: Fence,
         /// Whether to tell also of processes that no watch claims.
         unclaimed: bool,
     },
@@ -53,8 +54,8 @@ pub enum RequestBody {
     },
     /// Delete results in which nothing has changed for so long, of paths where nothing is alive.
     Clean {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right.
+        fence: Fence,
         /// In seconds.
         older_than: u64,
     },
@@ -217,13 +218,13 @@ pub struct AgentHello {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// A newer scheduler has been here.
+    /// A newer scheduler has been here, or the same one has begun anew.
     #[error("term {mine} is over: the drone has been given commands of term {newer}")]
     OlderTerm {
         /// The request's.
-        mine: u64,
+        mine: Fence,
         /// The one that counts.
-        newer: u64,
+        newer: Fence,
     },
     /// The results are another lab's.
     #[error(
@@ -273,8 +274,8 @@ pub enum Outcome {
 /// The answer to a refresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentNews {
-    /// The term under which the numbers were given.
-    pub term: u64,
+    /// Under which the numbers were given.
+    pub fence: Fence,
     /// By number, in order.
     pub pidfiles: Vec<(u32, Seen)>,
     /// Processes that no watch claims, for people.

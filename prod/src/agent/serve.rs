@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use yardmaster_engine::Fence;
+
 use super::claim::running;
 use super::error::AgentError;
 use super::fence;
@@ -117,8 +119,8 @@ impl Agent {
                 }
                 Err(error) => refused(error),
             },
-            RequestBody::Refresh { term, unclaimed } => {
-                self.refresh(term, unclaimed).map_or_else(refused, ReplyBody::News)
+            RequestBody::Refresh { fence, unclaimed } => {
+                self.refresh(fence, unclaimed).map_or_else(refused, ReplyBody::News)
             }
             RequestBody::Transfers => transfer::pending(&self.results).map_or_else(refused, ReplyBody::Transfers),
             body @ (RequestBody::Act { .. } | RequestBody::Transferred { .. } | RequestBody::Clean { .. }) => {
@@ -152,13 +154,13 @@ impl Agent {
         rustix::fs::statvfs(self.results.root()).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    fn refresh(&self, term: u64, unclaimed: bool) -> Result<AgentNews, AgentError> {
-        fence::enter(&self.results, term)?;
+    fn refresh(&self, fence: Fence, unclaimed: bool) -> Result<AgentNews, AgentError> {
+        fence::enter(&self.results, fence)?;
         self.results.check_room()?;
         // Those that have ended are no more in the process table once they have been waited for.
         lock(&self.children).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         let mut watches = lock(&self.watches);
-        watches.enter(term);
+        watches.enter(fence);
         let refreshed = watches.refresh(&self.results);
         let unclaimed = if unclaimed { watches.unclaimed(&self.results) } else { Vec::new() };
         drop(watches);
@@ -166,7 +168,7 @@ impl Agent {
             self.killer.late(&self.results, path, name);
         }
         Ok(AgentNews {
-            term,
+            fence,
             pidfiles: refreshed.news,
             unclaimed,
             free_disk: self.free_disk(),
@@ -177,9 +179,9 @@ impl Agent {
     fn work(&self, inbox: &Receiver<Job>) {
         for Job { id, body } in inbox {
             let reply = match body {
-                RequestBody::Act { term, commands } => self.act(term, commands),
+                RequestBody::Act { fence, commands } => self.act(fence, commands),
                 RequestBody::Transferred { transfer } => self.transferred(&transfer),
-                RequestBody::Clean { term, older_than } => self.clean(term, older_than),
+                RequestBody::Clean { fence, older_than } => self.clean(fence, older_than),
                 RequestBody::Hello { .. } | RequestBody::Refresh { .. } | RequestBody::Transfers => continue,
             };
             if self.reply(id, reply).is_err() {
@@ -193,18 +195,18 @@ impl Agent {
         transfer::confirm(&self.results, transfer).map_or_else(refused, |()| ReplyBody::Done)
     }
 
-    fn clean(&self, term: u64, older_than: u64) -> ReplyBody {
+    fn clean(&self, fence: Fence, older_than: u64) -> ReplyBody {
         let watched = lock(&self.watches).paths();
-        let cleaned = fence::enter(&self.results, term)
+        let cleaned = fence::enter(&self.results, fence)
             .and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
         cleaned.map_or_else(refused, |cleaned| ReplyBody::Cleaned { deleted: cleaned.deleted, failed: cleaned.failed })
     }
 
-    fn act(&self, term: u64, commands: Vec<AgentCommand>) -> ReplyBody {
-        if let Err(error) = fence::enter(&self.results, term) {
+    fn act(&self, fence: Fence, commands: Vec<AgentCommand>) -> ReplyBody {
+        if let Err(error) = fence::enter(&self.results, fence) {
             return refused(error);
         }
-        lock(&self.watches).enter(term);
+        lock(&self.watches).enter(fence);
         let mut outcomes = Vec::with_capacity(commands.len());
         let mut commands = commands.into_iter().peekable();
         while let Some(command) = commands.next() {
@@ -215,14 +217,14 @@ impl Agent {
                 {
                     starts.push(*next);
                 }
-                self.start_all(term, starts)
+                self.start_all(fence, starts)
             } else {
-                vec![self.carry_out(term, command)]
+                vec![self.carry_out(fence, command)]
             };
             for result in results {
                 match result {
                     Ok(outcome) => outcomes.push(outcome),
-                    // A newer term has begun meanwhile. What was done stays done; all of it is told as refused.
+                    // A newer fence has begun meanwhile. What was done stays done; all of it is told as refused.
                     Err(AgentError::Refused(refusal)) => return ReplyBody::Refused(refusal),
                     Err(error) => outcomes.push(error.outcome()),
                 }
@@ -232,7 +234,7 @@ impl Agent {
     }
 
     /// Starts that follow each other do not depend on each other, and each waits for the disk: some at a time.
-    fn start_all(&self, term: u64, starts: Vec<StartOrder>) -> Vec<Result<Outcome, AgentError>> {
+    fn start_all(&self, fence: Fence, starts: Vec<StartOrder>) -> Vec<Result<Outcome, AgentError>> {
         let count = starts.len();
         let waiting = Mutex::new(starts.into_iter().enumerate());
         let done = Mutex::new(Vec::with_capacity(count));
@@ -240,7 +242,7 @@ impl Agent {
             loop {
                 let next = lock(&waiting).next();
                 let Some((place, start)) = next else { return };
-                let result = self.start(term, start);
+                let result = self.start(fence, start);
                 lock(&done).push((place, result));
             }
         };
@@ -255,11 +257,11 @@ impl Agent {
         done.into_iter().map(|(_, result)| result).collect()
     }
 
-    fn carry_out(&self, term: u64, command: AgentCommand) -> Result<Outcome, AgentError> {
+    fn carry_out(&self, fence: Fence, command: AgentCommand) -> Result<Outcome, AgentError> {
         let results = &self.results;
         match command {
             AgentCommand::Watch { number, path, name } => lock(&self.watches).watch(results, number, &path, &name)?,
-            AgentCommand::Start(start) => return self.start(term, *start),
+            AgentCommand::Start(start) => return self.start(fence, *start),
             AgentCommand::Kill { path, name } => self.killer.kill(results, &path, &name)?,
             AgentCommand::Forget { number } => lock(&self.watches).forget(number),
             AgentCommand::Append { path, text } => files::append(results, &results.place(&path)?, &text)?,
@@ -272,9 +274,9 @@ impl Agent {
         Ok(Outcome::Done)
     }
 
-    fn start(&self, term: u64, start: StartOrder) -> Result<Outcome, AgentError> {
+    fn start(&self, fence: Fence, start: StartOrder) -> Result<Outcome, AgentError> {
         let (number, path, name) = (start.number, start.path.clone(), start.name.clone());
-        let (outcome, child) = launch::start(&self.results, &LaunchOrder { term, start })?;
+        let (outcome, child) = launch::start(&self.results, &LaunchOrder { fence, start })?;
         lock(&self.children).extend(child);
         if outcome == Outcome::Done {
             lock(&self.watches).watch(&self.results, number, &path, &name)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use yardmaster_engine::{
-    ActOutcome, Command, DroneBackend, EntryId, ExecutionPath, HostId, PidfileContents, PidfileEvent, PidfileId,
+    ActOutcome, Command, DroneBackend, EntryId, ExecutionPath, Fence, HostId, PidfileContents, PidfileEvent, PidfileId,
     PidfileName, ResultNote, TaskId, TaskKind, Term, Time, Work, WorkKind,
 };
 
@@ -255,7 +255,7 @@ async fn drones_come_and_go(kind: Kind) {
         assert!(health.latency.is_some_and(|latency| latency < Duration::from_secs(5)), "{address}: {health:?}");
         assert!(health.free_disk.is_some_and(|bytes| bytes > 0) && health.agent.is_some(), "{health:?}");
     }
-    assert_eq!(backend.drones.act(Term(1), Vec::new()).await, []);
+    assert_eq!(backend.drones.act(Fence::first(Term(1)), Vec::new()).await, []);
 }
 
 async fn the_engine_gets_a_reason_for_what_cannot_start(kind: Kind) {
