@@ -3,6 +3,7 @@
 //! to come.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
 use std::time::Duration;
 
 use yardmaster_engine::{Fence, Term};
@@ -88,20 +89,28 @@ pub(super) fn guarded<T>(
     act()
 }
 
-/// Makes the results directory a lab's, if it is nobody's yet.
+/// Makes the results directory a drone's of a lab, if it is nobody's yet. Two drones with one directory would take each
+/// other's processes for their own.
 ///
 /// # Errors
-/// If it is another lab's.
-pub(super) fn belong(results: &Results, lab: &str) -> Result<(), AgentError> {
-    let file = results.ours("lab");
-    let stands = std::fs::read_to_string(&file).is_ok();
-    if !stands {
-        create_file(&file, lab.as_bytes())?;
+/// If it is another lab's or another drone's.
+pub(super) fn belong(results: &Results, lab: &str, drone: &str) -> Result<(), AgentError> {
+    let place = || results.root().display().to_string();
+    let theirs = claim_for(&results.ours("lab"), lab)?;
+    if theirs != lab.trim() {
+        return Err(Refusal::OtherLab { results: place(), mine: lab.to_owned(), theirs }.into());
     }
-    let theirs = std::fs::read_to_string(&file).during("read", &file)?;
-    if theirs.trim() == lab.trim() {
-        return Ok(());
+    let theirs = claim_for(&results.ours("drone"), drone)?;
+    if theirs != drone.trim() {
+        return Err(Refusal::OtherDrone { results: place(), mine: drone.to_owned(), theirs }.into());
     }
-    let results = results.root().display().to_string();
-    Err(Refusal::OtherLab { results, mine: lab.to_owned(), theirs: theirs.trim().to_owned() }.into())
+    Ok(())
+}
+
+/// Writes a name into a file, unless there is one. Gives the one that is there.
+fn claim_for(file: &Path, name: &str) -> Result<String, AgentError> {
+    if !file.is_file() {
+        create_file(file, name.as_bytes())?;
+    }
+    Ok(std::fs::read_to_string(file).during("read", file)?.trim().to_owned())
 }

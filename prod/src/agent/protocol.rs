@@ -28,8 +28,11 @@ pub enum RequestBody {
     Hello {
         /// The version that the scheduler speaks.
         protocol: u32,
-        /// To which lab it belongs; a results directory belongs to one lab only.
+        /// To which lab it belongs; a results directory belongs to one lab only …
         lab: String,
+        /// … and to one drone of it, by name.
+        #[serde(default)]
+        drone: String,
     },
     /// Carry out commands, in this order, unless a newer fence is known.
     Act {
@@ -239,9 +242,22 @@ pub enum Refusal {
         /// The directory's.
         theirs: String,
     },
+    /// The results are another drone's.
+    #[error(
+        "the results directory {results} belongs to drone {theirs:?} of this lab: give {mine:?} one of its own, or delete \
+         {results}/.yardmaster/drone if it is the same drone under a new name"
+    )]
+    OtherDrone {
+        /// The results directory.
+        results: String,
+        /// The drone that was asked for.
+        mine: String,
+        /// The one that has it.
+        theirs: String,
+    },
     /// Another version of the messages.
     #[error(
-        "the agent speaks protocol {agent}, the scheduler {scheduler}: install the agent anew (`yardmaster drone add`)"
+        "the agent speaks protocol {agent}, the scheduler {scheduler}: `yardmaster drone upgrade` puts the scheduler's agent there"
     )]
     OtherProtocol {
         /// The agent's.

@@ -112,7 +112,7 @@ impl Agent {
             return Ok(self.reply(id, ReplyBody::Refused(Refusal::Failed(why)))?);
         }
         let reply = match body {
-            RequestBody::Hello { protocol, lab: theirs } => match self.hello(protocol, &theirs) {
+            RequestBody::Hello { protocol, lab: theirs, drone } => match self.hello(protocol, &theirs, &drone) {
                 Ok(hello) => {
                     *lab = Some(theirs);
                     ReplyBody::Hello(hello)
@@ -132,11 +132,11 @@ impl Agent {
         Ok(self.reply(id, reply)?)
     }
 
-    fn hello(&self, protocol: u32, lab: &str) -> Result<AgentHello, AgentError> {
+    fn hello(&self, protocol: u32, lab: &str, drone: &str) -> Result<AgentHello, AgentError> {
         if protocol != PROTOCOL {
             return Err(Refusal::OtherProtocol { agent: PROTOCOL, scheduler: protocol }.into());
         }
-        fence::belong(&self.results, lab)?;
+        fence::belong(&self.results, lab, drone)?;
         let system = rustix::system::uname();
         Ok(AgentHello {
             protocol: PROTOCOL,

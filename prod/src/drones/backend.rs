@@ -362,6 +362,7 @@ impl std::fmt::Display for DroneAddress {
         match &self.connection {
             super::address::Connection::Local => write!(f, "{} (this machine)", self.name),
             super::address::Connection::Ssh(address) => write!(f, "{} (ssh {})", self.name, address.host),
+            super::address::Connection::Nowhere(_) => write!(f, "{} (nowhere)", self.name),
         }
     }
 }

@@ -53,6 +53,7 @@ pub async fn install(
     let bytes = tokio::fs::read(program).await.map_err(read)?;
     let copied = match &address.connection {
         Connection::Local => copy_here(&bytes, &address.agent),
+        Connection::Nowhere(why) => Err(why.clone()),
         Connection::Ssh(ssh) => {
             let line = format!(
                 "set -e; mkdir -p {directory}; cat > {temporary}; chmod 755 {temporary}; mv -f {temporary} {agent}",

@@ -182,7 +182,7 @@ impl Surroundings<'_> {
         let Some(repository) = self.repository else { return Vec::new() };
         let is_here = match self.address.connection {
             Connection::Local => self.address.results_dir.canonicalize().is_ok_and(|results| results == repository),
-            Connection::Ssh(_) => false,
+            Connection::Ssh(_) | Connection::Nowhere(_) => false,
         };
         if is_here { Vec::new() } else { vec![AgentCommand::QueueTransfer { path: path.to_string() }] }
     }

@@ -116,6 +116,8 @@ impl DroneRequest {
             results_dir: self.results_dir.clone(),
             set: self.set.clone(),
             note: self.note.clone(),
+            wrong: None,
+            is_lost: false,
         }
     }
 }

@@ -51,7 +51,8 @@ impl Agent {
             assert!(output.read_line(&mut line).expect("a greeting") > 0);
         }
         let mut agent = Agent { child, input, output, next: 0, all: Vec::new(), results: results.to_owned() };
-        let hello = agent.ask(RequestBody::Hello { protocol: PROTOCOL, lab: "lab".to_owned() });
+        let hello =
+            agent.ask(RequestBody::Hello { protocol: PROTOCOL, lab: "lab".to_owned(), drone: "drone1".to_owned() });
         assert!(matches!(hello, ReplyBody::Hello(_)), "{hello:?}");
         agent
     }

@@ -28,6 +28,7 @@ on_both!(
     copies_leave_pidfiles_out,
     an_older_term_is_refused,
     another_lab_is_refused,
+    a_second_drone_with_the_same_results_is_refused,
     processes_outlive_the_backend,
     special_tasks_parsers_and_gathering,
     drones_come_and_go,
@@ -174,6 +175,22 @@ async fn another_lab_is_refused(kind: Kind) {
     assert!(silent[&1].contains("belongs to lab \"their lab\""), "{silent:?}");
     let reports = backend.act(1, 1, vec![start(1)]).await;
     assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "{reports:?}");
+}
+
+/// Two drones of one lab with one results directory would take each other's processes for their own.
+async fn a_second_drone_with_the_same_results_is_refused(kind: Kind) {
+    let mut lab = Lab::new(kind, 2);
+    let backend = lab.backend();
+    let mut first = backend;
+    first.until_all_answer().await;
+    drop(first);
+    let shared = lab.results(1).to_owned();
+    lab.addresses[1].results_dir = shared.clone();
+    let mut backend = lab.backend();
+    backend.until("the second to be refused", |_, silent| silent.keys().eq([&2])).await;
+    let silent = backend.refresh().await;
+    assert!(silent[&2].contains("belongs to drone \"drone1\""), "{silent:?}");
+    assert!(silent[&2].contains(".yardmaster/drone"), "it says the way out: {silent:?}");
 }
 
 async fn processes_outlive_the_backend(kind: Kind) {
