@@ -258,13 +258,14 @@ impl Service {
 
     /// Begins a term; while another scheduler holds one, waits as a standby as long as the configuration says.
     async fn begin_term(&self, role: Role) -> anyhow::Result<(SqlStore, Term)> {
-        let role = match role {
-            Role::Whole | Role::Dispatcher => TermRole::Dispatcher,
-            Role::HostScheduler => TermRole::HostScheduler,
+        let (role, gives_hosts) = match role {
+            Role::Whole => (TermRole::Dispatcher, true),
+            Role::Dispatcher => (TermRole::Dispatcher, false),
+            Role::HostScheduler => (TermRole::HostScheduler, true),
         };
         let usual_room = self.config.scheduler.max_processes_per_drone;
-        let mut store =
-            SqlStore::new(self.database.clone(), StoreOptions { role, usual_room, ..StoreOptions::default() });
+        let options = StoreOptions { role, gives_hosts, usual_room, ..StoreOptions::default() };
+        let mut store = SqlStore::new(self.database.clone(), options);
         let patience = Instant::now() + Duration::from_secs(self.config.service.standby_seconds.into());
         let mut told = false;
         loop {

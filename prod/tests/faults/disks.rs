@@ -63,7 +63,8 @@ async fn a_disk_without_room_for_a_start() {
 async fn a_drone_whose_row_makes_no_sense() {
     let mut lab = Lab::new(Place::Sqlite, PLAN).await;
     let of_second = "WHERE drone_id = (SELECT id FROM afe_drones WHERE hostname = 'drone2')";
-    lab.run(&format!("UPDATE yardmaster_drones SET connection = 'ssh', port = 'none', users = 'nobody' {of_second}")).await;
+    lab.run(&format!("UPDATE yardmaster_drones SET connection = 'ssh', port = 'none', users = 'nobody' {of_second}"))
+        .await;
     let mut service = lab.serve();
     service.until_said("port: column 7 of a row should hold a whole number", 1).await;
     lab.submit_mixed(6).await;
