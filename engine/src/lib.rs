@@ -33,7 +33,7 @@ mod protocol;
 mod settings;
 mod time;
 
-pub use core::{BusyHost, Core, DroneBatch, Role, TickInput, TickOutput, TickStats, WaitPlace, WaitReason};
+pub use core::{BusyHost, Core, DroneBatch, HeldUp, Role, TickInput, TickOutput, TickStats, WaitPlace, WaitReason};
 pub use engine::{
     Beginning, Clock, CommitOutcome, DroneBackend, Engine, EngineError, Journal, Setup, Store, StoreError, TickReport,
     TickTimes,

@@ -37,7 +37,7 @@ mod working_set;
 
 use std::collections::BTreeSet;
 
-pub use explain::{BusyHost, WaitPlace, WaitReason};
+pub use explain::{BusyHost, HeldUp, WaitPlace, WaitReason};
 
 use serde::{Deserialize, Serialize};
 

@@ -401,6 +401,19 @@ impl Core {
         }
     }
 
+    /// The one drone that a held agent waits for, if it is one.
+    pub(super) fn awaited_drone(&self, agent: AgentKey) -> Option<DroneId> {
+        let recovered = self.recovery.as_ref()?.agents.iter().find(|recovered| recovered.agent == agent)?;
+        match recovered.awaits {
+            Awaits::Drone(drone) => Some(drone),
+            Awaits::Everybody => match self.unheard.len() {
+                1 => self.unheard.first().copied(),
+                _ => None,
+            },
+            Awaits::Nobody => None,
+        }
+    }
+
     fn is_heard(&self, awaits: Awaits) -> bool {
         match awaits {
             Awaits::Nobody => true,

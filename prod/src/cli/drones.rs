@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::context::Context;
-use super::output::{Table, or_dash};
+use super::output::{Table, or_dash, readable_seconds};
 use crate::agent::protocol::AgentHello;
 use crate::database::{Database, schema};
 use crate::drones as install;
@@ -279,9 +279,11 @@ fn find<'a>(all: &'a [DroneView], name: &str) -> Result<&'a DroneView, FrontendE
 
 /// Drones as a table.
 pub(crate) fn table(drones: &[DroneView]) -> Table {
-    let mut table = Table::new(&["drone", "enabled", "processes", "connection", "set", "users", "note"]);
+    let mut names = vec!["drone", "enabled", "answers", "processes", "free", "connection", "set", "users", "note"];
+    let has_trouble = drones.iter().any(|drone| trouble(drone).is_some());
+    names.extend(has_trouble.then_some("trouble"));
+    let mut table = Table::new(&names);
     for drone in drones {
-        let limit = drone.max_processes.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
         let users = if drone.users.is_empty() { "everybody".to_owned() } else { drone.users.join(" ") };
         let enabled = if drone.enabled { "yes" } else { "no" };
         let connection = match &drone.address {
@@ -289,9 +291,50 @@ pub(crate) fn table(drones: &[DroneView]) -> Table {
             None => drone.connection.clone(),
         };
         let (set, note) = (or_dash(drone.set.as_ref()), or_dash(drone.note.as_ref()));
-        table.row([drone.name.clone(), enabled.to_owned(), limit, connection, set, users, note]);
+        let free = drone.live.as_ref().and_then(|live| live.free_disk).map(gigabytes);
+        let mut row = vec![
+            drone.name.clone(),
+            enabled.to_owned(),
+            answers(drone),
+            processes(drone),
+            or_dash(free.as_ref()),
+            connection,
+            set,
+            users,
+            note,
+        ];
+        row.extend(has_trouble.then(|| or_dash(trouble(drone).as_ref())));
+        table.row(row);
     }
     table
+}
+
+/// Whether a drone answers the running scheduler, and since when it does not.
+fn answers(drone: &DroneView) -> String {
+    match drone.live.as_ref().filter(|live| live.is_fresh()) {
+        None => "unknown".to_owned(),
+        Some(live) if live.answers() => "yes".to_owned(),
+        Some(live) => format!("no, {} since {}", live.state, live.since),
+    }
+}
+
+/// How many processes run there, of how many that may.
+fn processes(drone: &DroneView) -> String {
+    let limit = drone.max_processes.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
+    match drone.live.as_ref().filter(|live| live.is_fresh()) {
+        Some(live) => format!("{} of {limit}", live.processes),
+        None => limit,
+    }
+}
+
+/// What is wrong with a drone: its row, or what keeps it from answering.
+fn trouble(drone: &DroneView) -> Option<String> {
+    let silent = drone.live.as_ref().filter(|live| live.is_fresh() && !live.answers());
+    drone.wrong.clone().or_else(|| silent?.error.clone())
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
 fn show(context: &Context, name: &str) -> anyhow::Result<Outcome> {
@@ -314,6 +357,21 @@ fn show(context: &Context, name: &str) -> anyhow::Result<Outcome> {
             line("set", or_dash(drone.set.as_ref()));
             line("users", if drone.users.is_empty() { "everybody".to_owned() } else { drone.users.join(", ") });
             line("note", or_dash(drone.note.as_ref()));
+            line("wrong", or_dash(drone.wrong.as_ref()));
+            let Some(live) = &drone.live else {
+                line("answers", "unknown: no scheduler has told".to_owned());
+                return text;
+            };
+            line("answers", answers(drone));
+            line("told", format!("{} ago", readable_seconds(live.told_ago)));
+            line("at work", live.processes.to_string());
+            line("free", or_dash(live.free_disk.map(gigabytes).as_ref()));
+            line("to be fetched", live.transfers.to_string());
+            line("latency", or_dash(live.latency_ms.map(|latency| format!("{latency} ms")).as_ref()));
+            line("agent", or_dash(live.agent.as_ref()));
+            if let (Some(error), Some(on)) = (&live.error, live.error_on) {
+                line("last error", format!("{on}: {error}"));
+            }
             text
         })
     })

@@ -43,7 +43,7 @@ impl WhyArgs {
             let settings = &loaded.config.scheduler;
             let found = snapshot(&database, settings.max_processes_per_drone).await?;
             set_aside(&found.quarantined, detail.as_ref());
-            let explained = explain(found.rows, settings, SystemClock.now(), self.job);
+            let explained = explain(found.rows, settings, SystemClock.now(), self.job, &view::live(&database).await?);
             if context.output.is_json() {
                 context.output.print_json(&explained)?;
                 return Ok(if explained.is_empty() { Outcome::NothingFound } else { Outcome::Done });

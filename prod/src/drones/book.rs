@@ -21,6 +21,18 @@ pub enum DroneState {
     Down,
 }
 
+impl DroneState {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DroneState::Connecting => "connecting",
+            DroneState::Up => "up",
+            DroneState::Late => "late",
+            DroneState::Down => "down",
+        }
+    }
+}
+
 /// How a drone is, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DroneHealth {

@@ -117,6 +117,7 @@ impl DroneRequest {
             set: self.set.clone(),
             note: self.note.clone(),
             wrong: None,
+            live: None,
             is_lost: false,
         }
     }

@@ -6,6 +6,7 @@
 //! * `roster` knows how drones are reached, `briefings` what their processes need to know; both ask the database.
 
 mod announce;
+mod board;
 mod briefings;
 mod clock;
 pub mod config;

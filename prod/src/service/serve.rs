@@ -12,6 +12,7 @@ use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, 
 use yardmaster_sim::replay::JournalWriter;
 
 use super::announce::{announce, describe};
+use super::board::Board;
 use super::briefings::SqlBriefings;
 use super::config::{Config, Sources, load};
 use super::holder;
@@ -138,6 +139,8 @@ impl Service {
     ) -> anyhow::Result<Ending> {
         let clock = SystemClock;
         let mut renewed = Instant::now();
+        // A host scheduler of its own has no drones to tell of.
+        let mut board = roster.is_some().then(|| Board::start(self.database.clone()));
         loop {
             let started = Instant::now();
             if let Some(roster) = &mut roster {
@@ -158,6 +161,9 @@ impl Service {
                 );
             }
             self.tell(&report, engine);
+            if let Some(board) = &mut board {
+                board.look(engine.core(), engine.drones().fleet());
+            }
             if let Some(metrics) = &mut self.metrics {
                 metrics.note(&report, engine.times(), engine.core(), engine.drones().fleet(), clock.now());
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use yardmaster_engine::DroneId;
 
+use super::{DroneLive, drone_states};
 use crate::database::{Database, DatabaseError, FromValue, Row};
 use crate::drones::{Connection, DroneAddress, SshAddress};
 use crate::service::config::Config;
@@ -38,7 +39,9 @@ pub struct DroneView {
     pub note: Option<String>,
     /// What is wrong with its row, and would mend it; null = nothing. It gets nothing to do until then.
     pub wrong: Option<String>,
-    /// Whether that leaves it unknown where it is: it is not spoken to.
+    /// How the running scheduler sees it; null = none has told.
+    pub live: Option<DroneLive>,
+    /// Whether its row leaves it unknown where it is: it is not spoken to.
     #[serde(skip)]
     pub is_lost: bool,
 }
@@ -80,6 +83,8 @@ pub async fn drones(database: &Database) -> Result<Vec<DroneView>, DatabaseError
     // A row without an id or a name is no drone; the scheduler tells of it.
     let mut drones: Vec<DroneView> = rows.iter().filter_map(read).collect();
     drones.dedup_by_key(|drone| drone.id);
+    let mut states = drone_states(database).await?;
+    drones.iter_mut().for_each(|drone| drone.live = states.remove(&drone.id));
     Ok(drones)
 }
 
@@ -151,6 +156,7 @@ fn read(row: &Row) -> Option<DroneView> {
         set,
         note,
         wrong: (!columns.wrong.is_empty()).then(|| format!("{}; {way_out}", columns.wrong.join("; "))),
+        live: None,
         is_lost,
     })
 }
