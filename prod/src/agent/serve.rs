@@ -1,11 +1,16 @@
 //! `yardmaster-drone serve`: one connection of one scheduler.
 //!
-//! Requests are answered in three threads, so that a refresh does not wait for a large copy: this one reads requests and
-//! refreshes, one carries out commands in their order, one sees to it that what was to be killed dies.
+//! Requests are answered in several threads, so that a refresh does not wait for a large copy: this one reads requests and
+//! refreshes, one carries out commands in their order, one cleans up, one sees to it that what was to be killed dies.
+//!
+//! An agent whose program has been replaced ends as soon as it has nothing to do: the scheduler finds the channel closed and
+//! starts the new one. Processes go on.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,6 +43,34 @@ struct Agent {
     /// Launched processes, which are ours to wait for as long as we live.
     children: Mutex<Vec<Child>>,
     out: Mutex<io::Stdout>,
+    /// Requests that other threads are busy with.
+    under_way: AtomicUsize,
+    program: Program,
+}
+
+/// The file that this process was started from.
+struct Program {
+    path: Option<PathBuf>,
+    file: Option<(u64, u64)>,
+}
+
+impl Program {
+    fn own() -> Program {
+        let path = std::env::current_exe().ok();
+        let file = path.as_deref().and_then(Program::file);
+        Program { path, file }
+    }
+
+    fn file(path: &Path) -> Option<(u64, u64)> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
+    /// Whether another program lies there by now.
+    fn is_replaced(&self) -> bool {
+        let now = self.path.as_deref().and_then(Program::file);
+        now.is_some() && now != self.file
+    }
 }
 
 /// Work for the thread that carries out commands.
@@ -68,19 +101,38 @@ pub(super) fn run(directory: &Path, grace: Duration) -> Result<(), anyhow::Error
         killer: Killer::default(),
         children: Mutex::default(),
         out: Mutex::new(out),
+        under_way: AtomicUsize::new(0),
+        program: Program::own(),
     });
     agent.killer.resume(&agent.results);
     let for_killer = Arc::clone(&agent);
     std::thread::spawn(move || for_killer.killer.watch_over(&for_killer.results, grace));
-    let (jobs, inbox) = channel();
-    let worker = Arc::clone(&agent);
-    std::thread::spawn(move || worker.work(&inbox));
+    let workers = Workers { commands: worker(&agent), cleaning: worker(&agent) };
     let mut input = io::stdin().lock();
     let mut lab = None;
     while let Some(request) = frames::read::<Request>(&mut input)? {
-        agent.answer(request, &mut lab, &jobs)?;
+        let is_refresh = matches!(request.body, RequestBody::Refresh { .. });
+        agent.answer(request, &mut lab, &workers)?;
+        if is_refresh && agent.under_way.load(Ordering::Acquire) == 0 && agent.program.is_replaced() {
+            break;
+        }
     }
     Ok(())
+}
+
+/// The threads that do what takes long.
+struct Workers {
+    commands: Sender<Job>,
+    /// Looking through all results must not hold up commands.
+    cleaning: Sender<Job>,
+}
+
+/// A thread that does one job after the other.
+fn worker(agent: &Arc<Agent>) -> Sender<Job> {
+    let (jobs, inbox) = channel();
+    let agent = Arc::clone(agent);
+    std::thread::spawn(move || agent.work(&inbox));
+    jobs
 }
 
 /// Without a results directory the scheduler is told why, instead of finding the channel closed.
@@ -105,7 +157,7 @@ impl Agent {
         frames::write(&mut *lock(&self.out), &Reply { id, body })
     }
 
-    fn answer(&self, request: Request, lab: &mut Option<String>, jobs: &Sender<Job>) -> Result<(), anyhow::Error> {
+    fn answer(&self, request: Request, lab: &mut Option<String>, workers: &Workers) -> Result<(), anyhow::Error> {
         let Request { id, body } = request;
         if lab.is_none() && !matches!(body, RequestBody::Hello { .. }) {
             let why = "the first request of a connection must be a hello".to_owned();
@@ -124,6 +176,9 @@ impl Agent {
             }
             RequestBody::Transfers => transfer::pending(&self.results).map_or_else(refused, ReplyBody::Transfers),
             body @ (RequestBody::Act { .. } | RequestBody::Transferred { .. } | RequestBody::Clean { .. }) => {
+                let is_cleaning = matches!(body, RequestBody::Clean { .. });
+                let jobs = if is_cleaning { &workers.cleaning } else { &workers.commands };
+                self.under_way.fetch_add(1, Ordering::AcqRel);
                 jobs.send(Job { id, body })
                     .map_err(|_| anyhow::anyhow!("the thread that carries out commands is gone"))?;
                 return Ok(());
@@ -182,9 +237,12 @@ impl Agent {
                 RequestBody::Act { fence, commands } => self.act(fence, commands),
                 RequestBody::Transferred { transfer } => self.transferred(&transfer),
                 RequestBody::Clean { fence, older_than } => self.clean(fence, older_than),
+                // The reader answers these itself.
                 RequestBody::Hello { .. } | RequestBody::Refresh { .. } | RequestBody::Transfers => continue,
             };
-            if self.reply(id, reply).is_err() {
+            let replied = self.reply(id, reply);
+            self.under_way.fetch_sub(1, Ordering::AcqRel);
+            if replied.is_err() {
                 // Nobody is listening. The reader finds the same and ends the process.
                 return;
             }

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::output::{Table, or_dash, readable_seconds};
 use crate::agent::protocol::AgentHello;
 use crate::database::{Database, schema};
-use crate::drones as install;
+use crate::drones::{self as install, DroneAddress, DroneSettings, InstallError};
 use crate::frontend::drones::{self, Connection, DroneChange, DroneRequest};
 use crate::frontend::view::{self, DroneView};
 use crate::frontend::{FrontendError, Thing};
@@ -39,6 +39,22 @@ Examples:
 Exit status: 0 all answer, 1 one or more do not.")]
     Check {
         /// Their hostnames; without any, all are asked.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Put this version's agent on drones, in place of the one that is there. Processes that run there go on.
+    #[command(after_help = "\
+Examples:
+  yardmaster drone upgrade
+  yardmaster drone upgrade drone1 drone2
+
+The agent (drones.local_agent_path) is copied beside the old one, tried, and then put in its place at once. An agent at
+work sees that it was replaced, and ends when it has nothing to do; the scheduler starts the new one in its place. A
+drone that is this machine needs no copy.
+
+Exit status: 0 all have it, 1 one or more do not.")]
+    Upgrade {
+        /// Their hostnames; without any, all drones.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
@@ -141,7 +157,12 @@ impl DroneCommand {
                 context.output.list(&drones, || table(&drones))
             }),
             DroneCommand::Show { name } => show(context, &name),
-            DroneCommand::Check { names } => check_all(context, &names),
+            DroneCommand::Check { names } => {
+                ask_all(context, &names, async |address, settings, lab, _| install::check(address, settings, lab).await)
+            }
+            DroneCommand::Upgrade { names } => ask_all(context, &names, async |address, settings, lab, config| {
+                install::install(&config.local_agent(), address, settings, lab).await
+            }),
             DroneCommand::Enable { name } => {
                 change(context, &name, "enabled", &DroneChange { enabled: Some(true), ..DroneChange::default() })
             }
@@ -244,7 +265,12 @@ struct Answer {
     error: Option<String>,
 }
 
-fn check_all(context: &Context, names: &[String]) -> anyhow::Result<Outcome> {
+/// Does something with the agents of all drones at once, or of those named, and tells what each answers.
+fn ask_all(
+    context: &Context,
+    names: &[String],
+    ask: impl AsyncFn(&DroneAddress, &DroneSettings, &str, &Config) -> Result<AgentHello, InstallError>,
+) -> anyhow::Result<Outcome> {
     context.with_database(async |database, loaded| {
         let all = view::drones(&database).await?;
         let wanted = match names {
@@ -253,7 +279,7 @@ fn check_all(context: &Context, names: &[String]) -> anyhow::Result<Outcome> {
         };
         let (lab, settings) = (schema::lab(&database).await?, loaded.config.drone_settings());
         let ask = async |drone: &DroneView| {
-            let answer = install::check(&drone.address(&loaded.config), &settings, &lab).await;
+            let answer = ask(&drone.address(&loaded.config), &settings, &lab, &loaded.config).await;
             let error = answer.as_ref().err().map(ToString::to_string);
             Answer { drone: drone.name.clone(), agent: answer.ok(), error }
         };

@@ -146,6 +146,14 @@ pub(super) fn quote(word: &str) -> String {
 }
 
 impl DroneAddress {
+    /// Whether its results lie in this directory of this machine, symlinks resolved.
+    pub(super) fn is_in(&self, directory: &Path) -> bool {
+        match self.connection {
+            Connection::Local => self.results_dir.canonicalize().is_ok_and(|results| results == directory),
+            Connection::Ssh(_) | Connection::Nowhere(_) => false,
+        }
+    }
+
     /// The agent's command line for this, on the drone.
     ///
     /// # Errors

@@ -113,6 +113,12 @@ impl Fleet {
         cleaned.await.unwrap_or_else(|_| Err("the drone was let go".to_owned()))
     }
 
+    /// Whether a drone's results directory is the repository itself, so that its results are the only ones.
+    pub fn keeps_repository(&self, drone: &DroneAddress) -> bool {
+        let repository = self.common.settings.repository.as_ref().and_then(|path| path.canonicalize().ok());
+        repository.is_none_or(|repository| drone.is_in(&repository))
+    }
+
     pub(super) fn members(&self) -> MutexGuard<'_, BTreeMap<DroneId, Member>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }

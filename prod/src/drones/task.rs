@@ -267,7 +267,9 @@ impl Talk<'_> {
                     self.channel.explain(crate::agent::frames::FrameError::Closed).await.to_string() + &reason,
                 );
             }
-            let oldest = self.waiting.values().map(|waiting| waiting.since).min();
+            // Looking through all results may take as long as it likes.
+            let urgent = self.waiting.values().filter(|waiting| !matches!(waiting.kind, Kind::Clean(_)));
+            let oldest = urgent.map(|waiting| waiting.since).min();
             let dead = oldest.unwrap_or_else(Instant::now) + patience;
             tokio::select! {
                 reply = self.channel.receive() => match reply {

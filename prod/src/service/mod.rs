@@ -8,6 +8,7 @@
 mod announce;
 mod board;
 mod briefings;
+mod cleaning;
 mod clock;
 pub mod config;
 mod holder;

@@ -14,6 +14,7 @@ use yardmaster_sim::replay::JournalWriter;
 use super::announce::{announce, describe};
 use super::board::Board;
 use super::briefings::SqlBriefings;
+use super::cleaning::Cleaning;
 use super::config::{Config, Sources, load};
 use super::holder;
 use super::mail::{Mailer, News};
@@ -141,6 +142,8 @@ impl Service {
         let mut renewed = Instant::now();
         // A host scheduler of its own has no drones to tell of.
         let mut board = roster.is_some().then(|| Board::start(self.database.clone()));
+        let days = self.config.drones.clean_after_days;
+        let _cleaning = roster.is_some().then(|| Cleaning::start(engine.drones().fleet().clone(), days));
         loop {
             let started = Instant::now();
             if let Some(roster) = &mut roster {

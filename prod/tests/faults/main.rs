@@ -4,7 +4,7 @@
 //! * `lab` builds a lab with real drones and a database; `work` is what it is given to do; `service` is the scheduler's process.
 //! * `checks` is what must hold after every fault.
 //! * `host_scheduler`, `live` and `surroundings` are what else the service does: mail, systemd, metrics, records.
-//! * `schedulers`, `handover`, `agents`, `silence`, `disks` and `databases` are the faults.
+//! * `schedulers`, `handover`, `agents`, `silence`, `disks`, `upgrade` and `databases` are the faults.
 //!
 //! `YARDMASTER_FAULTS=full` takes much longer. `YARDMASTER_SEED` repeats a run whose seed a failure has told, as far as real
 //! parts can be made to repeat anything. `YARDMASTER_KEEP=1` leaves the folder of a failed test.
@@ -30,4 +30,5 @@ mod schedulers;
 mod service;
 mod silence;
 mod surroundings;
+mod upgrade;
 mod work;

@@ -133,8 +133,8 @@ pub const KEYS: &[Key] = &[
          which are 10 unless told. scheduler.max_transfer_processes counts over all drones."),
     key("drones", "transfer_stall_sec", Kind::Number, "A fetch of results of which nothing has come for so many seconds is tried again later."),
     key("drones", "clean_after_days", Kind::Number,
-        "Results on drones in which nothing has changed for so many days are deleted there, once they are in the repository and\n\
-         nothing of theirs runs; looked for once a day. 0 = never. `yardmaster drone clean` does it at once."),
+        "Results on drones in which nothing has changed for so many days are deleted there, unless something of theirs runs, or\n\
+         they wait to be fetched, or lie in the repository itself. Looked for once a day. 0 = never."),
     key("drones", "agent_path", Kind::Path, "The agent on drones."),
     unset("drones", "local_agent_path", Kind::Path, "The agent on this machine, which `drone add` copies. Without it: the one beside this program.", "\"/usr/local/bin/yardmaster-drone\""),
     unset("drones", "identity_file", Kind::Path, "The private key with which this machine logs in to drones. Its mode must be 0600 or less. Without it: ssh's own choice.", "\"/etc/yardmaster/drones-key\""),
