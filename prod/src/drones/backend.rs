@@ -286,7 +286,7 @@ impl UnderWay {
 
 impl<B: Briefings> DroneBackend for Drones<B> {
     async fn refresh(&mut self) -> Vec<DroneReport> {
-        let deadline = Instant::now() + seconds(self.fleet.common.settings.refresh_deadline_sec);
+        let deadline = Instant::now() + seconds(self.fleet.common.settings().refresh_deadline_sec);
         let ask = |(id, member): (&DroneId, &super::fleet::Member)| {
             let (tell, answer) = oneshot::channel();
             open(&member.book).join(self.fence);
@@ -338,8 +338,8 @@ impl<B: Briefings> DroneBackend for Drones<B> {
                 return batches.into_iter().map(report).collect();
             }
         };
-        let repository = self.fleet.common.settings.repository.as_ref().and_then(|path| path.canonicalize().ok());
-        let deadline = Instant::now() + seconds(self.fleet.common.settings.act_deadline_sec);
+        let repository = self.fleet.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
+        let deadline = Instant::now() + seconds(self.fleet.common.settings().act_deadline_sec);
         let mut reports = Vec::new();
         let mut under_way = Vec::new();
         for batch in batches.into_iter().filter(|batch| !batch.commands.is_empty()) {

@@ -103,11 +103,14 @@ fn refuse(order: Order, reason: &str) {
 impl Task {
     /// Until nobody needs the drone any more.
     pub(super) async fn run(mut self) {
-        let (shortest, longest) =
-            (seconds(self.common.settings.retry_min_sec), seconds(self.common.settings.retry_max_sec));
-        let mut pause = shortest;
+        let pauses = |common: &Common| {
+            let settings = common.settings();
+            (seconds(settings.retry_min_sec), seconds(settings.retry_max_sec))
+        };
+        let mut pause = pauses(&self.common).0;
         let mut down: Option<String> = None;
         loop {
+            let (shortest, longest) = pauses(&self.common);
             let (reason, lasted) = match self.connect(down.as_deref()).await {
                 Connected::Dismissed => return,
                 Connected::Failed(reason) => (reason, Duration::ZERO),
@@ -121,7 +124,7 @@ impl Task {
                 }
             };
             self.went_down(&reason, down.is_none());
-            pause = if lasted > longest { shortest } else { pause };
+            pause = if lasted > longest { shortest } else { pause.min(longest) };
             if self.rest(jitter(pause), &reason).await {
                 return;
             }
@@ -161,7 +164,8 @@ impl Task {
         let socket = self.common.socket(self.address.id);
         remove_stale(&socket);
         let multiplex = Multiplex::Master(&socket);
-        let connect = Channel::connect(&self.address, &self.common.settings, &self.common.lab, multiplex);
+        let settings = self.common.settings();
+        let connect = Channel::connect(&self.address, &settings, &self.common.lab, multiplex);
         tokio::pin!(connect);
         let mut held = Vec::new();
         loop {
@@ -260,8 +264,8 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     async fn go_on(&mut self) -> End {
-        let patience = seconds(self.task.common.settings.dead_after_sec);
         loop {
+            let patience = seconds(self.task.common.settings().dead_after_sec);
             if let Some(reason) = self.has_dead.take() {
                 return End::Lost(
                     self.channel.explain(crate::agent::frames::FrameError::Closed).await.to_string() + &reason,
@@ -304,7 +308,7 @@ impl Talk<'_> {
 
     /// Whether something has waited for longer than it should.
     fn late(&self) -> Option<String> {
-        let limit = seconds(self.task.common.settings.refresh_deadline_sec);
+        let limit = seconds(self.task.common.settings().refresh_deadline_sec);
         // A refresh may have to wait for watches first.
         let is_refresh = |waiting: &&Waiting| matches!(waiting.kind, Kind::Refresh(..) | Kind::Watch(_));
         let since = self.waiting.values().filter(is_refresh).map(|waiting| waiting.since).min()?;

@@ -41,7 +41,7 @@ pub(super) struct Transfers {
 impl Transfers {
     pub(super) fn new(address: DroneAddress, common: Arc<Common>) -> Transfers {
         let (under_way, failed, fetches) = (BTreeSet::new(), BTreeMap::new(), JoinSet::new());
-        let settings = &common.settings;
+        let settings = common.settings();
         let all = settings.max_transfer_processes.max(1);
         let turns = settings.max_transfers_per_drone.clamp(1, all.saturating_sub(1).max(1));
         Transfers { address, turns: Arc::new(Semaphore::new(turns)), common, under_way, failed, fetches }
@@ -51,7 +51,7 @@ impl Transfers {
     pub(super) fn wants_more(&mut self, waiting: u32) -> bool {
         self.failed.retain(|_, at| at.elapsed() < PAUSE);
         let known = self.under_way.len() + self.failed.len();
-        self.common.settings.repository.is_some() && waiting as usize > known
+        self.common.settings().repository.is_some() && waiting as usize > known
     }
 
     /// Begins to fetch what is not being fetched yet, and did not fail just now.
@@ -98,10 +98,11 @@ async fn fetch(
     turns: &Semaphore,
     transfer: &PendingTransfer,
 ) -> Result<(), String> {
-    let Some(repository) = common.settings.repository.clone() else { return Ok(()) };
+    let Some(repository) = common.settings().repository.clone() else { return Ok(()) };
     let _turn_of_drone = turns.acquire().await.map_err(|error| error.to_string())?;
-    let _turn = common.transfers.acquire().await.map_err(|error| error.to_string())?;
-    let limit = seconds(common.settings.transfer_stall_sec);
+    let transfers = common.transfers();
+    let _turn = transfers.acquire().await.map_err(|error| error.to_string())?;
+    let limit = seconds(common.settings().transfer_stall_sec);
     let progress = Progress::default();
     let unpacked = tokio::select! {
         unpacked = receive(address, common, &transfer.path, &repository, &progress) => unpacked?,
@@ -123,8 +124,8 @@ async fn receive(
 ) -> Result<tempfile::TempDir, String> {
     let results = address.results_dir.to_string_lossy().into_owned();
     let arguments = ["send", "--results", &results, "--", path].map(str::to_owned);
-    let socket = common.socket(address.id);
-    let mut command = address.agent_command(&common.settings.ssh, Multiplex::Through(&socket), &arguments)?;
+    let (socket, settings) = (common.socket(address.id), common.settings());
+    let mut command = address.agent_command(&settings.ssh, Multiplex::Through(&socket), &arguments)?;
     let mut child = command.stdin(std::process::Stdio::null()).spawn().map_err(|error| error.to_string())?;
     let stream = child.stdout.take().ok_or("no stream")?.into_owned_fd().map_err(|error| error.to_string())?;
     let mut stderr = child.stderr.take().ok_or("no stream")?;

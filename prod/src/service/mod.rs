@@ -16,8 +16,10 @@ pub mod logging;
 mod mail;
 mod metrics;
 mod program;
+mod reload;
 mod roster;
 mod serve;
+mod trouble;
 
 pub use briefings::SqlBriefings;
 pub use clock::SystemClock;

@@ -154,6 +154,13 @@ impl SqlStore {
         }
     }
 
+    /// Another number of processes for drones that say nothing about it; with the next poll everything is compared.
+    pub fn set_usual_room(&mut self, usual_room: u32) {
+        if std::mem::replace(&mut self.options.usual_room, usual_room) != usual_room {
+            self.reconcile_at = Instant::now();
+        }
+    }
+
     /// Rows that were set aside since the last call.
     pub fn take_quarantined(&mut self) -> Vec<Quarantined> {
         self.quarantine.take_untold()
