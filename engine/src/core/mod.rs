@@ -12,6 +12,7 @@
 //! | `job_tasks` | tests, gathering and parsing: adoption, start and end |
 //! | `agents`, `handling` | what the scheduler is busy with; throttling |
 //! | `processes`, `drones` | pidfiles, the load of drones, choice of drone |
+//! | `delivery` | what is certain of orders that are on their way |
 //! | `aborts`, `upkeep`, `time_limits` | aborts; periodic work; what has lasted too long |
 //! | `inputs`, `recovery` | rows that change outside; the first tick |
 //! | `explain` | why an entry waits |
@@ -19,6 +20,7 @@
 mod aborts;
 mod acquisition;
 mod agents;
+mod delivery;
 mod drones;
 mod entries;
 mod explain;

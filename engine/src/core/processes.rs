@@ -1,14 +1,14 @@
 //! Processes as their pidfiles show them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::Core;
-use super::agents::{AgentKey, AgentState, AgentTask};
+use super::agents::{AgentKey, AgentState};
 use super::table::Table;
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{
-    ActOutcome, ActReport, Command, DroneAnswer, DroneReport, ExecutionPath, KillOrder, Notice, PidfileContents,
-    PidfileEvent, PidfileName, Work,
+    Command, DroneAnswer, DroneReport, ExecutionPath, KillOrder, Notice, PidfileContents, PidfileEvent, PidfileName,
+    Work,
 };
 use crate::time::{Span, Time};
 
@@ -65,30 +65,18 @@ pub(super) struct Process {
     /// Where it runs, once known.
     pub(super) drone: Option<DroneId>,
     /// For how much it counts on its drone while it has not ended.
-    weight: u32,
+    pub(super) weight: u32,
     /// The agent that waits for its end.
-    agent: Option<AgentKey>,
+    pub(super) agent: Option<AgentKey>,
     /// Nobody needs it; only its end is awaited, to know when its room is free.
     retired: bool,
     /// To be killed when it shows: it was not to go on, and no drone had told of it yet.
-    doomed: bool,
+    pub(super) doomed: bool,
     /// The database holds an order to kill it.
     kill_ordered: bool,
     /// Its start may have reached the drone, although nobody has confirmed it: it must not be started elsewhere.
-    in_doubt: bool,
+    pub(super) in_doubt: bool,
 }
-
-/// Where a process may run of which a core that begins anew knows from before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whereabouts {
-    /// On this drone, or nowhere.
-    On(DroneId),
-    /// On any drone that has not been heard yet.
-    Anywhere,
-}
-
-/// The processes that may run, by the place of their pidfile.
-pub(super) type MayRun = BTreeMap<(ExecutionPath, PidfileName), Whereabouts>;
 
 impl Process {
     fn watched(path: ExecutionPath, name: PidfileName, weight: u32) -> Process {
@@ -103,15 +91,6 @@ impl Process {
             doomed: false,
             kill_ordered: false,
             in_doubt: false,
-        }
-    }
-
-    /// Where it may run, as far as is known; `None`: it was looked for, and is nowhere.
-    fn whereabouts(&self, looked_for: Option<Whereabouts>) -> Option<Whereabouts> {
-        match (self.drone, self.state) {
-            (Some(drone), _) => Some(Whereabouts::On(drone)),
-            (None, ProcessState::Unseen) if !self.doomed => looked_for,
-            (None, _) => Some(Whereabouts::Anywhere),
         }
     }
 
@@ -142,9 +121,9 @@ pub(super) struct Processes {
     /// Retired processes, by when they are forgotten.
     forget_by: VecDeque<Deadline>,
     /// Those that the last tick ordered: until it is committed, no drone has heard of them.
-    ordered_now: Vec<PidfileId>,
+    pub(super) ordered_now: Vec<PidfileId>,
     /// Those that the last tick let go: until it is committed, they are not over.
-    dropped_now: Vec<Process>,
+    pub(super) dropped_now: Vec<Process>,
 }
 
 impl Processes {
@@ -157,16 +136,6 @@ impl Processes {
     pub(super) fn begin_tick(&mut self) {
         self.ordered_now.clear();
         self.dropped_now.clear();
-    }
-
-    /// What may run as of the tick before the last, whose decision never was. `looked_for`: pidfiles that drones
-    /// have yet to answer for.
-    pub(super) fn may_run(&self, looked_for: &BTreeMap<PidfileId, Whereabouts>) -> MayRun {
-        let unheard_of: BTreeSet<PidfileId> = self.ordered_now.iter().copied().collect();
-        let kept = self.by_pidfile.iter().filter(|(id, _)| !unheard_of.contains(id));
-        let kept = kept.map(|(id, process)| (process, looked_for.get(&id).copied()));
-        let all = kept.chain(self.dropped_now.iter().map(|process| (process, None)));
-        all.filter_map(|(process, looked_for)| Some((process.place(), process.whereabouts(looked_for)?))).collect()
     }
 
     /// Starts to keep a process.
@@ -393,7 +362,7 @@ impl Core {
         self.processes.dropped_now.push(process);
     }
 
-    fn free_room(&mut self, drone: DroneId, weight: u32) {
+    pub(super) fn free_room(&mut self, drone: DroneId, weight: u32) {
         self.drones.remove_active(drone, weight);
         self.stats.processes_ended += weight;
         self.agents.retry |= weight > 0;
@@ -545,72 +514,5 @@ impl Core {
             self.notices.push(Notice::LostProcess { path, drone });
         }
         self.agents.news.extend(agent);
-    }
-
-    /// Keeps what a drone did not carry out for certain, to be sent again before anything else. Not so what has been
-    /// overtaken: the start of a process that was heard of or given up since (its pidfile may be forgotten by then, and it
-    /// would start anew), or a watch for one that was not there (it would take the pidfile from the process started since).
-    /// And not so a start that is certain never to have reached its drone: others may have room.
-    pub(super) fn hear_acts(&mut self, reports: Vec<ActReport>) {
-        self.drones.by_id.values_mut().for_each(|state| state.passed_over = false);
-        let mut again: BTreeMap<DroneId, Vec<Command>> = BTreeMap::new();
-        for ActReport { drone, outcome, undelivered } in reports {
-            let is_certain = match outcome {
-                ActOutcome::NotDone(_) => true,
-                ActOutcome::Done | ActOutcome::Unknown(_) => false,
-            };
-            let undelivered = undelivered.into_iter().filter(|command| self.is_still_wanted(command, is_certain));
-            let undelivered: Vec<Command> = undelivered.collect();
-            again.entry(drone).or_default().extend(undelivered);
-        }
-        for (drone, mut commands) in again {
-            if let Some(state) = self.drones.by_id.get_mut(&drone) {
-                commands.append(&mut state.outbox);
-                state.outbox = commands;
-            }
-        }
-    }
-
-    /// Whether a command that was not done, or perhaps not, is to be sent to its drone again.
-    fn is_still_wanted(&mut self, command: &Command, is_certain: bool) -> bool {
-        match command {
-            Command::Start { pidfile, .. } => {
-                let is_ordered = |process: &&mut Process| process.state == ProcessState::Ordered;
-                let Some(process) = self.processes.by_pidfile.get_mut(*pidfile).filter(is_ordered) else {
-                    return false;
-                };
-                process.in_doubt |= !is_certain;
-                let is_free = !process.in_doubt;
-                !(is_free && self.give_back(*pidfile))
-            }
-            Command::Watch { pidfile, .. } => {
-                let process = self.processes.by_pidfile.get(*pidfile);
-                process.is_some_and(|process| process.state == ProcessState::Unseen)
-            }
-            Command::Kill { .. }
-            | Command::Forget { .. }
-            | Command::Write { .. }
-            | Command::CopyOnDrone { .. }
-            | Command::CopyToRepository { .. } => true,
-        }
-    }
-
-    /// Lets an agent wait for room again whose process was certainly not started, and looks for another drone first. Not one
-    /// that must run where the test ran: it stays in line there. Tells whether it was one.
-    fn give_back(&mut self, pidfile: PidfileId) -> bool {
-        let Some(process) = self.processes.by_pidfile.get(pidfile) else { return false };
-        let (agent, drone, weight) = (process.agent, process.drone, process.weight);
-        let (Some(key), Some(drone)) = (agent, drone) else { return false };
-        match self.agents.get(key).filter(|agent| agent.process() == Some(pidfile)).map(|agent| agent.task) {
-            Some(AgentTask::Special(_)) => {}
-            Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => self.rows.group_mut(group).test = None,
-            Some(AgentTask::Gather(_) | AgentTask::Parse(_)) | None => return false,
-        }
-        self.processes.by_pidfile.remove(pidfile);
-        self.free_room(drone, weight);
-        self.drones.send(drone, Command::Forget { pidfile });
-        self.drones.pass_over(drone);
-        self.agents.set_state(key, AgentState::Waiting);
-        true
     }
 }

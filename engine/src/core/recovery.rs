@@ -3,7 +3,8 @@
 use smallvec::smallvec;
 
 use super::agents::{Agent, AgentKey, AgentState, AgentTask};
-use super::processes::{MayRun, ProcessState, Whereabouts};
+use super::delivery::{MayRun, Whereabouts};
+use super::processes::ProcessState;
 use super::upkeep::Upkeep;
 use super::{Agents, Core, DroneBatch, Drones, Processes, Role, TickStats, WorkingSet};
 use crate::ids::{DroneId, EntryId, HostId, JobId, PidfileId, TaskId};
