@@ -95,7 +95,7 @@ fn word(reason: &WaitReason) -> Option<&'static str> {
         | WaitReason::NoSuchHost
         | WaitReason::AccessDenied
         | WaitReason::Locked(_)
-        | WaitReason::AllBusy(_)
+        | WaitReason::AllBusy { .. }
         | WaitReason::BehindOthers { .. }
         | WaitReason::WaitsForTask(_)
         | WaitReason::WaitsForGroup { .. }
