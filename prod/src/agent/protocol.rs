@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use yardmaster_engine::Fence;
 
 /// The version of these messages. An agent of another version is refused, and has to be installed anew.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a scheduler asks for. Requests may be sent before earlier ones are answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,20 +28,23 @@ pub enum RequestBody {
     Hello {
         /// The version that the scheduler speaks.
         protocol: u32,
-        /// To which lab it belongs; a results directory belongs to one lab only.
+        /// To which lab it belongs; a results directory belongs to one lab only …
         lab: String,
+        /// … and to one drone of it, by name.
+        #[serde(default)]
+        drone: String,
     },
-    /// Carry out commands, in this order, unless a newer term is known.
+    /// Carry out commands, in this order, unless a newer fence is known.
     Act {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right.
+        fence: Fence,
         /// What to do.
         commands: Vec<AgentCommand>,
     },
     /// Tell the news of all watched pidfiles since the last refresh of this connection.
     Refresh {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right. Numbers of older ones are forgotten.
+        fence: Fence,
         /// Whether to tell also of processes that no watch claims.
         unclaimed: bool,
     },
@@ -53,8 +57,8 @@ pub enum RequestBody {
     },
     /// Delete results in which nothing has changed for so long, of paths where nothing is alive.
     Clean {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right.
+        fence: Fence,
         /// In seconds.
         older_than: u64,
     },
@@ -217,13 +221,13 @@ pub struct AgentHello {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// A newer scheduler has been here.
+    /// A newer scheduler has been here, or the same one has begun anew.
     #[error("term {mine} is over: the drone has been given commands of term {newer}")]
     OlderTerm {
         /// The request's.
-        mine: u64,
+        mine: Fence,
         /// The one that counts.
-        newer: u64,
+        newer: Fence,
     },
     /// The results are another lab's.
     #[error(
@@ -238,9 +242,22 @@ pub enum Refusal {
         /// The directory's.
         theirs: String,
     },
+    /// The results are another drone's.
+    #[error(
+        "the results directory {results} belongs to drone {theirs:?} of this lab: give {mine:?} one of its own, or delete \
+         {results}/.yardmaster/drone if it is the same drone under a new name"
+    )]
+    OtherDrone {
+        /// The results directory.
+        results: String,
+        /// The drone that was asked for.
+        mine: String,
+        /// The one that has it.
+        theirs: String,
+    },
     /// Another version of the messages.
     #[error(
-        "the agent speaks protocol {agent}, the scheduler {scheduler}: install the agent anew (`yardmaster drone add`)"
+        "the agent speaks protocol {agent}, the scheduler {scheduler}: `yardmaster drone upgrade` puts the scheduler's agent there"
     )]
     OtherProtocol {
         /// The agent's.
@@ -273,8 +290,8 @@ pub enum Outcome {
 /// The answer to a refresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentNews {
-    /// The term under which the numbers were given.
-    pub term: u64,
+    /// Under which the numbers were given.
+    pub fence: Fence,
     /// By number, in order.
     pub pidfiles: Vec<(u32, Seen)>,
     /// Processes that no watch claims, for people.

@@ -52,7 +52,7 @@ impl WhyArgs {
             let settings = &loaded.config.scheduler;
             let found = snapshot(&database, settings.max_processes_per_drone).await?;
             set_aside(&found.quarantined, detail.as_ref());
-            let explained = explain(found.rows, settings, SystemClock.now(), self.job);
+            let explained = explain(found.rows, settings, SystemClock.now(), self.job, &view::live(&database).await?);
             let estimates = match explained.is_empty() || self.no_estimate {
                 true => Estimates::default(),
                 false => Estimates::make(&database, &loaded).await,

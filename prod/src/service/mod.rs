@@ -6,7 +6,9 @@
 //! * `roster` knows how drones are reached, `briefings` what their processes need to know; both ask the database.
 
 mod announce;
+mod board;
 mod briefings;
+mod cleaning;
 mod clock;
 pub mod config;
 mod holder;
@@ -14,8 +16,10 @@ pub mod logging;
 mod mail;
 mod metrics;
 mod program;
+mod reload;
 mod roster;
 mod serve;
+mod trouble;
 
 pub use briefings::SqlBriefings;
 pub use clock::SystemClock;

@@ -3,8 +3,8 @@
 //!
 //! * `lab` builds a lab with real drones and a database; `work` is what it is given to do; `service` is the scheduler's process.
 //! * `checks` is what must hold after every fault.
-//! * `host_scheduler` and `surroundings` are what else the service does: mail, systemd, metrics, records.
-//! * `schedulers`, `handover`, `agents`, `silence`, `disks` and `databases` are the faults.
+//! * `host_scheduler`, `live` and `surroundings` are what else the service does: mail, systemd, metrics, records.
+//! * `schedulers`, `handover`, `agents`, `silence`, `disks`, `upgrade` and `databases` are the faults.
 //!
 //! `YARDMASTER_FAULTS=full` takes much longer. `YARDMASTER_SEED` repeats a run whose seed a failure has told, as far as real
 //! parts can be made to repeat anything. `YARDMASTER_KEEP=1` leaves the folder of a failed test.
@@ -24,9 +24,11 @@ mod disks;
 mod handover;
 mod host_scheduler;
 mod lab;
+mod live;
 mod processes;
 mod schedulers;
 mod service;
 mod silence;
 mod surroundings;
+mod upgrade;
 mod work;
