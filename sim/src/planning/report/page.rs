@@ -9,7 +9,7 @@ use crate::output::plots::scales::readable_number;
 use crate::output::plots::{FONT_FACES, FONT_FAMILY, Picture};
 use crate::output::{grouped_count, readable_duration};
 use crate::planning::figures::{JobSet, Judgement};
-use crate::planning::result::{Answer, PlanResult, PointResult};
+use crate::planning::result::{Answer, PlanResult, PointResult, TICK};
 use crate::planning::study::Search;
 
 #[derive(Template)]
@@ -21,6 +21,7 @@ struct Page<'a> {
     font_faces: &'a str,
     /// The answer.
     sentence: String,
+    bottleneck: Option<String>,
     /// What was asked and how it was found out.
     lead: String,
     headlines: Vec<Headline>,
@@ -56,6 +57,7 @@ pub(super) fn page(result: &PlanResult, pictures: &[Picture]) -> Result<String, 
         font_family: FONT_FAMILY,
         font_faces: &FONT_FACES,
         sentence: result.sentence(),
+        bottleneck: result.bottleneck(),
         lead: lead(result),
         headlines: headlines(result),
         first: sheets::changes(result).into_iter().chain([sheets::objectives(result)]).collect(),
@@ -166,8 +168,9 @@ fn wait(result: &PlanResult, percentile: usize, meaning: &str) -> Option<Headlin
 fn greatest_cause(result: &PlanResult) -> Option<Headline> {
     let all = result.before.causes.iter().find(|causes| causes.jobs == JobSet::All)?;
     let sum: f64 = all.causes.iter().map(|(_, seconds)| seconds).sum();
-    let (cause, seconds) = all.causes.iter().max_by(|one, other| one.1.total_cmp(&other.1))?;
-    let meaning = format!("of all waiting, as it is, is owed to this: {cause}");
+    let resources = all.causes.iter().filter(|(cause, _)| cause != TICK);
+    let (cause, seconds) = resources.max_by(|one, other| one.1.total_cmp(&other.1))?;
+    let meaning = format!("of all waiting, as it is, is for this: {cause}");
     (sum > 0.0).then(|| Headline { figure: format!("{:.0} %", seconds / sum * 100.0), meaning })
 }
 

@@ -24,6 +24,13 @@ pub(super) struct Sheet {
     pub(super) note: String,
 }
 
+impl Sheet {
+    /// Whether a column has words, not figures.
+    pub(super) fn has_words(&self, column: &usize) -> bool {
+        self.rows.first().and_then(|row| row.cells.get(*column)).is_some_and(|cell| cell.class == "words")
+    }
+}
+
 /// A row; some are marked.
 pub(super) struct Row {
     pub(super) cells: Vec<Cell>,
@@ -145,7 +152,10 @@ fn waits_row(result: &PlanResult, which: Which, waits: &WaitFigures) -> Row {
         cell(format!("{:.1} %", waits.never * 100.0)),
         cell(waits.mean.map_or_else(|| "–".to_owned(), time)),
     ];
-    let of_percentile = |found: &Option<_>| cell(found.map_or_else(|| "–".to_owned(), |found| estimate(found, false)));
+    let of_percentile = |found: &Option<_>| Cell {
+        text: found.map_or_else(|| "–".to_owned(), |found| estimate(found, false)),
+        class: "wrapped",
+    };
     cells.extend(waits.percentiles.iter().map(of_percentile));
     Row { cells, is_marked: which == Which::After }
 }
@@ -162,9 +172,14 @@ pub(super) fn causes(result: &PlanResult) -> Option<Sheet> {
             let all: f64 = causes.iter().map(|(_, seconds)| seconds).sum();
             let greatest = causes.iter().take(CAUSES_SHOWN);
             let greatest: Vec<String> =
-                greatest.map(|(cause, seconds)| format!("{cause} {:.0} %", seconds / all * 100.0)).collect();
-            let cells =
-                vec![cell(set_name(&set.jobs)), cell(which.words(result)), cell(time(all)), words(greatest.join(", "))];
+                greatest.map(|(cause, seconds)| format!("{:.0} % {cause}", seconds / all * 100.0)).collect();
+            let cells = vec![
+                cell(set_name(&set.jobs)),
+                cell(which.words(result)),
+                cell(time(all)),
+                words(greatest.join(", ")),
+                cell(time(owed.parser)),
+            ];
             rows.push(Row { cells, is_marked: which == Which::After });
         }
     }
@@ -173,7 +188,7 @@ pub(super) fn causes(result: &PlanResult) -> Option<Sheet> {
         _ => format!("{left_out} more sets of jobs in causes.csv."),
     };
     let title = "What jobs wait for: greatest causes, and their shares of the mean wait".to_owned();
-    let header = header(&["jobs", "plan", "mean wait", "owed to"]);
+    let header = header(&["jobs", "plan", "mean wait", "owed to", "after the test, for a parser"]);
     (!rows.is_empty()).then_some(Sheet { title, header, rows, note })
 }
 

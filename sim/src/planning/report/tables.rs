@@ -288,7 +288,7 @@ fn of_hour(means: &[f64], hour: usize, seen: u32) -> String {
     means.get(hour).filter(|_| seen > 0).map_or_else(String::new, |mean| number(*mean))
 }
 
-const CAUSES: &[&str] = &["plan", "grouping", "value", "cause", "wait_s_per_job"];
+const CAUSES: &[&str] = &["plan", "grouping", "value", "cause", "wait_s_per_job", "parser_s_per_job"];
 
 fn causes(result: &PlanResult) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
@@ -296,7 +296,8 @@ fn causes(result: &PlanResult) -> Vec<Vec<String>> {
         for owed in &detail.causes {
             for (cause, seconds) in &owed.causes {
                 let [grouping, value] = set_keys(&owed.jobs);
-                rows.push(vec![which.key().to_owned(), grouping, value, cause.clone(), number(*seconds)]);
+                let names = [which.key().to_owned(), grouping, value, cause.clone()];
+                rows.push(names.into_iter().chain([number(*seconds), number(owed.parser)]).collect());
             }
         }
     }
