@@ -69,7 +69,12 @@ impl fmt::Display for Estimate {
             Some(start) => write!(f, "it will probably start {} and end {}", both(start), both(&self.end)),
             None => write!(f, "it will probably end {}", both(&self.end)),
         }?;
-        write!(f, ", if no new jobs come")
+        write!(f, ", if no new jobs come")?;
+        match self.replications as u32 {
+            REPLICATIONS.. => Ok(()),
+            1 => write!(f, " (a single replication ended in time)"),
+            few => write!(f, " (only {few} replications ended in time)"),
+        }
     }
 }
 
