@@ -67,6 +67,10 @@ impl Core {
         let AgentState::Started(pidfile) = agent.state else { return };
         let task = agent.task;
         let Some((exit_status, _)) = self.processes.state(pidfile).end() else { return };
+        if let AgentTask::HandOff(group) = task {
+            // What the runner has written last may not have been heard yet: the agent stays until it has.
+            return self.recall(self.rows.group(group).job);
+        }
         self.finish_agent(key, task, exit_status == 0, Some(pidfile));
     }
 
@@ -76,6 +80,7 @@ impl Core {
             AgentTask::Test(group) | AgentTask::HostlessTest(group) => self.end_test(group),
             AgentTask::Gather(group) => self.end_gather(group),
             AgentTask::Parse(group) => self.end_parse(group),
+            AgentTask::HandOff(_) => {}
         }
         if let (AgentTask::Gather(_) | AgentTask::Parse(_), Some(process)) = (task, process) {
             self.retire_process(process);
@@ -90,11 +95,15 @@ impl Core {
         let (user, allowed) = self.user_and_drones(task);
         let Some(drone) = self.drones.admit(user, allowed.as_deref(), processes) else { return false };
         self.stats.agents_started += 1;
+        if self.hand_off_instead(key, task, drone) {
+            return true;
+        }
         match task {
             AgentTask::Special(id) => self.start_special_task(key, id, drone),
             AgentTask::Test(group) | AgentTask::HostlessTest(group) => {
                 self.start_test(key, group, drone);
             }
+            AgentTask::HandOff(group) => self.start_hand_off(key, group, drone),
             // It is admitted as if it could run anywhere, and runs where the test ran.
             AgentTask::Gather(group) => {
                 if self.start_gather(key, group).is_none() {
@@ -109,6 +118,11 @@ impl Core {
     fn start_parser(&mut self, key: AgentKey) {
         let Some(AgentTask::Parse(group)) = self.agents.get(key).map(|agent| agent.task) else { return };
         self.stats.agents_started += 1;
+        if let Some(drone) = self.drone_of_results(group)
+            && self.hand_off_instead(key, AgentTask::Parse(group), drone)
+        {
+            return;
+        }
         if self.start_parse(key, group).is_none() {
             self.finish_agent(key, AgentTask::Parse(group), false, None);
         }
@@ -127,7 +141,8 @@ impl Core {
             AgentTask::Test(group)
             | AgentTask::HostlessTest(group)
             | AgentTask::Gather(group)
-            | AgentTask::Parse(group) => {
+            | AgentTask::Parse(group)
+            | AgentTask::HandOff(group) => {
                 let job = self.rows.group(group).job;
                 (Some(self.rows.jobs[job].row.owner), Some(job))
             }

@@ -93,6 +93,9 @@ impl Core {
         };
         core.apply_settings(settings);
         let kills = std::mem::take(&mut rows.kills);
+        if matches!(role, Role::Whole | Role::Dispatcher) {
+            core.load_hand_offs(std::mem::take(&mut rows.hand_offs));
+        }
         core.load(rows);
         let mut agents = Vec::new();
         if role != Role::HostScheduler {
@@ -193,6 +196,7 @@ impl Core {
                 let path = self.group_path(group);
                 Some(self.watch_process(path, PidfileName::Parse, 0))
             }
+            AgentTask::HandOff(group) => Some(self.watch_runner(group)),
         }
     }
 
@@ -202,8 +206,9 @@ impl Core {
         recovery.first_tick_done = true;
         let recover_hosts = recovery.recover_hosts;
         self.settle_agents();
-        if self.role == Role::HostScheduler {
-            return;
+        match self.role {
+            Role::Whole | Role::Dispatcher => self.close_finished_hand_offs(),
+            Role::HostScheduler | Role::Runner => return,
         }
         let of_status = |status| {
             let entries =
@@ -230,7 +235,9 @@ impl Core {
     /// A test that is over for the database but still runs was to be killed when the scheduler stopped.
     fn kill_ended_tests(&mut self) {
         let ended = |status| matches!(status, EntryStatus::Gathering | EntryStatus::Parsing);
-        let entries = self.rows.entries.iter().filter(|(_, entry)| ended(entry.row.status));
+        let is_ours = |job| !self.is_handed_off(job);
+        let entries = self.rows.entries.iter();
+        let entries = entries.filter(|(_, entry)| ended(entry.row.status) && is_ours(entry.row.job));
         let tests: Vec<PidfileId> = entries.filter_map(|(_, entry)| self.rows.group(entry.group?).test).collect();
         for test in tests {
             self.kill_process(test);
@@ -304,17 +311,20 @@ impl Core {
             if state.has_trace() || state == ProcessState::Ordered {
                 self.agents.set_state(*key, AgentState::Started(*pidfile));
                 self.attach_process(*pidfile, *key);
+            } else if all_heard && self.silence_is_over && self.is_runner(*key) {
+                // A drone that kept silent may have it: a second one must not be started beside it.
+                self.recall_agent(*key);
             } else if all_heard {
                 self.agents.set_state(*key, AgentState::Waiting);
                 if self.silence_is_over {
                     // It will be started anew: should a drone that kept silent have it after all, it must go.
                     self.doom_process(*pidfile);
                 }
-                let is_test = matches!(
+                let keeps_watch = matches!(
                     self.agents.get(*key).map(|agent| agent.task),
                     Some(AgentTask::Test(_) | AgentTask::HostlessTest(_))
                 );
-                if !is_test {
+                if !keeps_watch {
                     self.retire_process(*pidfile);
                 }
             } else {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 
 use super::agents::AgentKey;
+use super::hand_offs::HandOffState;
 use super::host_set::{HostIndex, HostSet};
 use super::queue::{PendingKey, PendingQueue, Waiting};
 use super::table::Table;
@@ -149,6 +150,10 @@ pub(super) struct WorkingSet {
     pub(super) jobs: Table<JobId, JobState>,
     pub(super) entries: Table<EntryId, EntryState>,
     pub(super) tasks: Table<TaskId, TaskState>,
+    /// Jobs that were handed off.
+    pub(super) hand_offs: BTreeMap<JobId, HandOffState>,
+    /// Of those, the ones that were recalled in the last tick.
+    pub(super) recalled: Vec<JobId>,
     pub(super) groups: Vec<Option<Group>>,
     pub(super) free_groups: Vec<u32>,
     pub(super) queue: PendingQueue,

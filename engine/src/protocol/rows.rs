@@ -65,6 +65,34 @@ pub struct LiveRows {
     pub next_task: u32,
     /// Kills that were decided and not yet seen to have worked.
     pub kills: Vec<KillOrder>,
+    /// Jobs that this scheduler handed off and has not seen the end of; some may have ended meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hand_offs: Vec<HandOff>,
+}
+
+/// A job whose remaining life was given to a runner on a drone. While it stands, the rows of the job's entries and hosts are
+/// the runner's to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOff {
+    /// The job.
+    pub job: JobId,
+    /// Where its runner is.
+    pub drone: DroneId,
+    /// Where the runner keeps its pidfile: the execution path of the job's entries.
+    pub path: ExecutionPath,
+    /// The runner has nothing to write any more: it has finished the job, or the job was taken back.
+    pub over: bool,
+}
+
+/// What becomes of a hand-off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HandOffChange {
+    /// The job is its runner's from now on; an older hand-off of the same job is replaced.
+    Begin(HandOff),
+    /// The runner writes nothing more, whether or not it is done. What it has written is told before the next tick.
+    End(JobId),
+    /// The job has ended; nothing need be known of the hand-off any more.
+    Forget(JobId),
 }
 
 /// A kill that was decided. It is kept in the database until the process is known to have ended: should the scheduler stop
@@ -216,6 +244,9 @@ pub struct Changes {
     pub kills_added: Vec<KillOrder>,
     /// Kills that have worked, or came too late, known by path and name; some may have been added in the same tick.
     pub kills_removed: Vec<KillOrder>,
+    /// What becomes of hand-offs, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hand_offs: Vec<HandOffChange>,
 }
 
 impl Changes {
@@ -229,5 +260,6 @@ impl Changes {
             && self.ineligible_swept.is_empty()
             && self.kills_added.is_empty()
             && self.kills_removed.is_empty()
+            && self.hand_offs.is_empty()
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use yardmaster_engine::{HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
+use yardmaster_engine::{EntryStatus, HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
 
 use crate::workload::meant;
 
@@ -253,6 +253,10 @@ actions! {
     }
     /// A job is changed.
     "set_job" SetJob { job: String, #[serde(default)] priority: Option<i32> }
+    /// Somebody else than the scheduler, as a job's own runner, moves an entry on.
+    "set_entry" SetEntry { entry: String, status: EntryStatus }
+    /// The runner of a job that was handed off starts its test.
+    "start_test" StartTest { entry: String }
     /// The clock moves before the next tick.
     "advance" Advance { seconds: f64 }
     /// The scheduler stops and starts again.
