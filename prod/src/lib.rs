@@ -6,6 +6,7 @@
 //! * `drones` is the engine's `DroneBackend`: agents on this machine and over SSH.
 //! * `frontend` is what people do: submit, abort, lock, add; and reading it back.
 //! * `service` puts them together: configuration, logs, mail, signals.
+//! * `runner` sees one job to its end that was handed off.
 //! * `quickstart` is a first run of all of it, on this machine.
 //! * `cli` is the command line for people.
 
@@ -15,6 +16,7 @@ pub mod database;
 pub mod drones;
 pub mod frontend;
 pub mod quickstart;
+pub mod runner;
 pub mod service;
 pub mod store;
 mod suggestion;

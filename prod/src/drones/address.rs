@@ -63,6 +63,8 @@ pub struct DroneSettings {
     pub kill_grace_sec: f64,
     /// So many results are fetched at once, over all drones.
     pub max_transfer_processes: usize,
+    /// The agents serve a runner and not the scheduler.
+    pub for_runner: bool,
     /// The results repository. Without one, results stay on the drones.
     pub repository: Option<PathBuf>,
     /// How SSH is used.
@@ -98,6 +100,7 @@ impl Default for DroneSettings {
             retry_max_sec: 60.0,
             kill_grace_sec: 10.0,
             max_transfer_processes: 50,
+            for_runner: false,
             repository: None,
             ssh: SshOptions::default(),
         }

@@ -22,10 +22,12 @@ enum Placeholder {
     JobLabels,
     Protection,
     TestRetry,
+    JobId,
+    Drone,
 }
 
 impl Placeholder {
-    const ALL: [(&'static str, Placeholder); 12] = [
+    const ALL: [(&'static str, Placeholder); 14] = [
         ("results_dir", Placeholder::ResultsDir),
         ("hosts", Placeholder::Hosts),
         ("owner", Placeholder::Owner),
@@ -38,6 +40,8 @@ impl Placeholder {
         ("job_labels", Placeholder::JobLabels),
         ("protection", Placeholder::Protection),
         ("test_retry", Placeholder::TestRetry),
+        ("job_id", Placeholder::JobId),
+        ("drone", Placeholder::Drone),
     ];
 }
 
@@ -132,6 +136,8 @@ pub(super) struct Facts<'a> {
     pub(super) control_file: &'a str,
     /// The execution path.
     pub(super) tag: &'a str,
+    /// The drone's name.
+    pub(super) drone: &'a str,
     pub(super) brief: &'a Brief,
 }
 
@@ -144,6 +150,8 @@ impl Facts<'_> {
             Placeholder::ResultsDir => self.results_dir.to_owned(),
             Placeholder::ControlFile => self.control_file.to_owned(),
             Placeholder::Tag => self.tag.to_owned(),
+            Placeholder::Drone => self.drone.to_owned(),
+            Placeholder::JobId => of_job(|job| job.id.to_string()),
             Placeholder::Hosts => hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(","),
             Placeholder::Protection => {
                 hosts.first().map(|host| host.protection.as_str().to_uppercase().replace(' ', "_")).unwrap_or_default()
@@ -215,6 +223,8 @@ pub struct Commands {
     pub gather: Template,
     /// The parser.
     pub parse: Template,
+    /// The runner of a job that is handed off. The agent always writes its pidfile.
+    pub handoff: Template,
     /// Added to the niceness of every process.
     pub nice: i32,
     /// The kinds of work whose programs write no pidfile: the agent does it for them.
@@ -241,6 +251,8 @@ pub enum WorkName {
     Gather,
     /// The parser.
     Parse,
+    /// The runner of a job that is handed off.
+    Handoff,
 }
 
 impl From<WorkKind> for WorkName {
@@ -249,6 +261,7 @@ impl From<WorkKind> for WorkName {
             WorkKind::Test => WorkName::Test,
             WorkKind::Gather => WorkName::Gather,
             WorkKind::Parse => WorkName::Parse,
+            WorkKind::HandOff => WorkName::Handoff,
             WorkKind::Special(TaskKind::Verify) => WorkName::Verify,
             WorkKind::Special(TaskKind::Cleanup) => WorkName::Cleanup,
             WorkKind::Special(TaskKind::Reset) => WorkName::Reset,
@@ -291,6 +304,7 @@ impl Commands {
             provision: host(&["--provision", "--job-labels {job_labels}"])?,
             gather: host(&["--pidfile-label=collect_crashinfo", "--use-existing-results", "--collect-crashinfo"])?,
             parse: template(parser, &["--write-pidfile", "-l 2", "-r", "-o", "{results_dir}"])?,
+            handoff: template(&["/usr/local/bin/yardmaster"], &["run-job {job_id}", "--drone {drone}"])?,
             nice: 10,
             supervise: Vec::new(),
         })
@@ -301,7 +315,14 @@ impl Commands {
     /// # Errors
     /// If the program's path has braces in it.
     pub fn practice(agent: &str) -> Result<Commands, TemplateError> {
-        Commands::autotest(&[agent, "practice", "autoserv"], &[agent, "practice", "parse"])
+        let runner = [agent, "practice", "runner", "--handoff", "-r {results_dir}"].map(str::to_owned).to_vec();
+        let commands = Commands::autotest(&[agent, "practice", "autoserv"], &[agent, "practice", "parse"])?;
+        Ok(Commands { handoff: Template::try_from(runner)?, ..commands })
+    }
+
+    /// Whether the agent writes the pidfile of such a process. A runner may be any program, and is not asked to.
+    pub(super) fn supervises(&self, kind: WorkKind) -> bool {
+        kind == WorkKind::HandOff || self.supervise.contains(&WorkName::from(kind))
     }
 
     pub(super) fn template(&self, kind: WorkKind) -> &Template {
@@ -314,6 +335,7 @@ impl Commands {
             WorkName::Provision => &self.provision,
             WorkName::Gather => &self.gather,
             WorkName::Parse => &self.parse,
+            WorkName::Handoff => &self.handoff,
         }
     }
 }

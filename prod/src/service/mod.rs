@@ -20,4 +20,5 @@ mod serve;
 pub use briefings::SqlBriefings;
 pub use clock::SystemClock;
 pub use program::agent_program;
+pub(crate) use serve::open_database;
 pub use serve::{Ending, ServeOptions, serve};

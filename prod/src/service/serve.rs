@@ -50,7 +50,7 @@ pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<En
     let address = config.database_address()?;
     info!(database = %address, "starting");
     let database = tokio::select! {
-        database = open(&address) => database?,
+        database = open_database(&address) => database?,
         () = signals.stop() => return Ok(Ending::Asked("a signal")),
     };
     schema::require(&database).await?;
@@ -259,7 +259,7 @@ impl Service {
     /// Begins a term; while another scheduler holds one, waits as a standby as long as the configuration says.
     async fn begin_term(&self, role: Role) -> anyhow::Result<(SqlStore, Term)> {
         let role = match role {
-            Role::Whole | Role::Dispatcher => TermRole::Dispatcher,
+            Role::Whole | Role::Dispatcher | Role::Runner => TermRole::Dispatcher,
             Role::HostScheduler => TermRole::HostScheduler,
         };
         let usual_room = self.config.scheduler.max_processes_per_drone;
@@ -332,7 +332,10 @@ fn role_of(config: &Config, options: &ServeOptions) -> Role {
 }
 
 /// Connects; a database that cannot be reached is waited for, one that refuses is not.
-async fn open(address: &DatabaseAddress) -> anyhow::Result<Database> {
+///
+/// # Errors
+/// If it refuses.
+pub(crate) async fn open_database(address: &DatabaseAddress) -> anyhow::Result<Database> {
     let mut pause = RETRY.0;
     loop {
         match Database::open(address).await {

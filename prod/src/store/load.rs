@@ -78,6 +78,7 @@ async fn read_all(
         history: read_work::history(transaction, &entry_ids).await?,
         next_task: read_work::next_task(transaction).await?,
         kills: read_work::kills(transaction, quarantine).await?,
+        hand_offs: read_work::hand_offs(transaction, quarantine).await?,
         labels,
         users,
         hosts,

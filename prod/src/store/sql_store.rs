@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use yardmaster_engine::{Changes, CommitOutcome, LiveRows, RowChange, Store, StoreError, Term, UserId};
+use yardmaster_engine::{Changes, CommitOutcome, HandOffChange, LiveRows, RowChange, Store, StoreError, Term, UserId};
 
 use super::commit::{self, Stopped};
 use super::hear::Hearing;
@@ -168,6 +168,17 @@ impl SqlStore {
     fn system_user(&self) -> Option<UserId> {
         let named = self.shadow.logins.get("autotest_system").copied();
         named.or_else(|| self.shadow.users.keys().next().copied())
+    }
+
+    /// What was committed is known. What a runner has written of a job is read before the next tick, triggers or not.
+    fn settle(&mut self, changes: &Changes) {
+        let system = self.system_user();
+        self.shadow.settle(changes, system);
+        for change in &changes.hand_offs {
+            if let HandOffChange::End(job) = change {
+                self.pending.add(self.shadow.rows_of_job(*job));
+            }
+        }
     }
 
     /// After an outage, the server is left alone for a while.
@@ -393,8 +404,7 @@ impl Store for SqlStore {
             let failed = match self.try_commit(term, number, changes).await {
                 Ok(()) => {
                     self.committed = number;
-                    let system = self.system_user();
-                    self.shadow.settle(changes, system);
+                    self.settle(changes);
                     return CommitOutcome::Committed;
                 }
                 Err(failed) => failed,
@@ -438,8 +448,7 @@ impl Store for SqlStore {
         if let (Some(number), Some(doubt)) = (last, self.in_doubt.take()) {
             self.committed = number;
             if doubt.number == number {
-                let system = self.system_user();
-                self.shadow.settle(&doubt.changes, system);
+                self.settle(&doubt.changes);
             }
         }
         Ok(last.filter(|number| *number > 0))

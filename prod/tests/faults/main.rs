@@ -4,6 +4,7 @@
 //! * `lab` builds a lab with real drones and a database; `work` is what it is given to do; `service` is the scheduler's process.
 //! * `checks` is what must hold after every fault.
 //! * `host_scheduler` and `surroundings` are what else the service does: mail, systemd, metrics, records.
+//! * `hand_off` are jobs whose remaining life is a runner's, and everything that may happen to runner and scheduler.
 //! * `schedulers`, `handover`, `agents`, `silence`, `disks` and `databases` are the faults.
 //!
 //! `YARDMASTER_FAULTS=full` takes much longer. `YARDMASTER_SEED` repeats a run whose seed a failure has told, as far as real
@@ -21,6 +22,7 @@ mod checks;
 mod databases;
 mod dice;
 mod disks;
+mod hand_off;
 mod handover;
 mod host_scheduler;
 mod lab;
