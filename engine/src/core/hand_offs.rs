@@ -15,7 +15,7 @@ use super::processes::ProcessState;
 use super::{Core, Role};
 use crate::ids::{DroneId, EntryId, HostId, JobId, PidfileId};
 use crate::model::{Entry, EntryStatus, HandOffLevel};
-use crate::protocol::{Command, HandOff, HandOffChange, Notice, PidfileName, WorkKind};
+use crate::protocol::{Command, HandOff, HandOffChange, Notice, PidfileName, ResultNote, WorkKind};
 
 /// A hand-off as far as it has come.
 #[derive(Debug, Clone)]
@@ -248,7 +248,9 @@ impl Core {
         let is_before_gathering = |entry: &EntryId| {
             matches!(self.rows.entries[*entry].row.status, EntryStatus::Starting | EntryStatus::Running)
         };
-        let Some(first) = entries.first().copied().filter(is_before_gathering) else { return };
+        let Some(first) = entries.first().copied().filter(is_before_gathering) else {
+            return self.finish_end_of_test(key);
+        };
         let found = test.filter(|test| {
             let state = self.processes.state(*test);
             state.has_trace() || state == ProcessState::Ordered
@@ -260,6 +262,19 @@ impl Core {
             self.agents.set_state(agent, AgentState::Started(test));
             self.attach_process(test, agent);
         }
+    }
+
+    /// The runner has written that the test is over, and may have died before it did what goes with that.
+    fn finish_end_of_test(&mut self, key: u32) {
+        let group = self.rows.group(key);
+        let (test, entries) = (group.test, group.entries.clone());
+        let Some((test, drone)) = self.processes.process_drone(test) else { return };
+        self.kill_process(test);
+        if entries.iter().any(|entry| self.rows.entries[*entry].row.aborted) {
+            self.note_abort(key);
+        }
+        let path = self.group_path(key);
+        self.write_note(drone, &path, ResultNote::JobFinished(self.now));
     }
 
     /// A job was taken back and nothing is known of its test: it has failed, and should it still appear, it is killed.

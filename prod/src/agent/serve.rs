@@ -203,9 +203,8 @@ impl Agent {
 
     fn clean(&self, term: u64, older_than: u64) -> ReplyBody {
         let watched = lock(&self.watches).paths();
-        let cleaned = self
-            .enter(term)
-            .and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
+        let cleaned =
+            self.enter(term).and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
         cleaned.map_or_else(refused, |cleaned| ReplyBody::Cleaned { deleted: cleaned.deleted, failed: cleaned.failed })
     }
 

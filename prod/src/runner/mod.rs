@@ -73,12 +73,19 @@ pub async fn run_job(sources: Sources, which: RunJob) -> anyhow::Result<RunnerEn
 }
 
 /// The drone to which a job was handed.
-async fn drone_of(database: &Database, job: JobId, named: Option<&str>, config: &Config) -> anyhow::Result<DroneAddress> {
+async fn drone_of(
+    database: &Database,
+    job: JobId,
+    named: Option<&str>,
+    config: &Config,
+) -> anyhow::Result<DroneAddress> {
     let sql = "SELECT y.drone_id FROM yardmaster_handoffs y JOIN afe_job_handoffs f ON f.job_id = y.job_id \
                WHERE y.job_id = ? AND f.completed = 0";
     let rows = database.query(sql, vec![job.0.into()]).await?;
     let Some(row) = rows.first() else {
-        bail!("job {job} was not handed off, or has ended since: jobs are handed off by the scheduler (scheduler.hand_off_level)");
+        bail!(
+            "job {job} was not handed off, or has ended since: jobs are handed off by the scheduler (scheduler.hand_off_level)"
+        );
     };
     let id = DroneId(row.get(0)?);
     let drones = view::drones(database).await?;
@@ -117,7 +124,12 @@ fn settings(config: &Config) -> Settings {
 type Runner = Engine<SystemClock, Drones<SqlBriefings>, JobStore>;
 
 /// Loads the job; a database that fails meanwhile is waited for. `None`: it is not ours.
-async fn start(config: &Config, database: &Database, job: JobId, drone: &DroneAddress) -> anyhow::Result<Option<Runner>> {
+async fn start(
+    config: &Config,
+    database: &Database,
+    job: JobId,
+    drone: &DroneAddress,
+) -> anyhow::Result<Option<Runner>> {
     let lab = schema::lab(database).await?;
     loop {
         // Results stay here: the scheduler fetches them when it hears of the job's end.
@@ -126,7 +138,8 @@ async fn start(config: &Config, database: &Database, job: JobId, drone: &DroneAd
         fleet.set_drones(vec![drone.clone()]);
         let drones = Drones::new(fleet, SqlBriefings::new(database.clone()), config.commands.clone());
         let store = JobStore::new(database.clone(), job, drone.id, &drone.name);
-        let setup = Setup { settings: settings(config), role: Role::Runner, term: TERM, recover_hosts: false, journal: None };
+        let setup =
+            Setup { settings: settings(config), role: Role::Runner, term: TERM, recover_hosts: false, journal: None };
         match Engine::start(SystemClock, drones, store, setup).await {
             Ok(engine) => return Ok(Some(engine)),
             Err(EngineError::Superseded { .. }) => return Ok(None),
@@ -158,7 +171,9 @@ async fn see_to_its_end(
         match engine.store().standing() {
             Standing::Ours => {}
             Standing::NotOurs => return Ok(RunnerEnding::NotOurs),
-            Standing::Finished if !engine.has_backlog() || last_ticks == LAST_TICKS => return Ok(RunnerEnding::Finished),
+            Standing::Finished if !engine.has_backlog() || last_ticks == LAST_TICKS => {
+                return Ok(RunnerEnding::Finished);
+            }
             Standing::Finished => last_ticks += 1,
         }
         let pause = Duration::from_micros(engine.core().settings().tick().0.unsigned_abs());

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use yardmaster_engine::{
-    Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, Ineligible, JobId, KillOrder, SpecialTask, TaskUpdate, Term,
-    UserId,
+    Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, Ineligible, JobId, KillOrder, SpecialTask,
+    TaskUpdate, Term, UserId,
 };
 
 use super::bulk::{self, Column, insert, integer, moment, text, update};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    DroneId, DroneSetId, Entry, EntryId, HandOff, HostId, Ineligible, Job, JobId, KillOrder, LabelId, PidfileName, RebootAfter,
-    RebootBefore, ShardId, Span, SpecialTask, Subdir, TaskHistory, TaskId, TaskKind, Time, UserId,
+    DroneId, DroneSetId, Entry, EntryId, HandOff, HostId, Ineligible, Job, JobId, KillOrder, LabelId, PidfileName,
+    RebootAfter, RebootBefore, ShardId, Span, SpecialTask, Subdir, TaskHistory, TaskId, TaskKind, Time, UserId,
 };
 
 use super::quarantine::Quarantine;

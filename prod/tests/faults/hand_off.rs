@@ -57,13 +57,22 @@ impl Lab {
         processes::all(self.folder()).into_iter().filter(is_runner).collect()
     }
 
-    async fn until_ended(&self, job: JobId) {
-        let sql = "SELECT COUNT(*) FROM afe_host_queue_entries WHERE job_id = ? AND complete = 0";
+    /// Waits until a query gives this number.
+    async fn until_number(&self, sql: &str, wanted: i64) {
         let began = SystemTime::now();
-        while self.number(sql, vec![job.0.into()]).await > 0 {
-            assert!(began.elapsed().unwrap_or_default() < PATIENCE, "job {job} does not end");
+        loop {
+            let found = self.number(sql, Vec::new()).await;
+            if found == wanted {
+                return;
+            }
+            assert!(began.elapsed().unwrap_or_default() < PATIENCE, "{sql}: {found}, not {wanted}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    async fn until_ended(&self, job: JobId) {
+        let sql = format!("SELECT COUNT(*) FROM afe_host_queue_entries WHERE job_id = {job} AND complete = 0");
+        self.until_number(&sql, 0).await;
     }
 }
 
@@ -85,7 +94,7 @@ async fn jobs_end_as_any_others(place: Place) {
     let mut service = lab.serve();
     lab.rest(&mut service).await;
     assert_eq!(lab.hand_offs().await, (10, 10), "every job was handed off, and every runner is done");
-    assert_eq!(lab.number("SELECT COUNT(*) FROM yardmaster_handoffs", Vec::new()).await, 0, "nothing of it is kept");
+    lab.until_number("SELECT COUNT(*) FROM yardmaster_handoffs", 0).await;
     service.stop().await;
 
     for level in [HandOffLevel::Gathering, HandOffLevel::Parsing] {
@@ -133,7 +142,7 @@ async fn a_runner_needs_no_scheduler(place: Place) {
         lab.until_ended(job).await;
     }
     assert_eq!(lab.entries(goes_on, "Running").await, 1, "nobody has touched it");
-    assert_eq!(lab.runners().len(), 1, "the others have ended with their jobs");
+    lab.until("the end of the other runners", || lab.runners().len() == 1).await;
 
     let before = lab.runners()[0].pid;
     let mut service = lab.serve();
@@ -173,12 +182,7 @@ async fn a_dead_runner_is_found(place: Place) {
     kill_process(runner_of(unseen), Signal::KILL).expect("it lives");
 
     let mut service = lab.serve();
-    let taken_back = "SELECT COUNT(*) FROM afe_job_handoffs WHERE completed = 1";
-    let began = SystemTime::now();
-    while lab.number(taken_back, Vec::new()).await < 3 {
-        assert!(began.elapsed().unwrap_or_default() < PATIENCE, "the jobs are not taken back");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    lab.until_number("SELECT COUNT(*) FROM afe_job_handoffs WHERE completed = 1", 3).await;
     // Their tests have gone on, and the scheduler sees them to their ends.
     paths.iter().for_each(|path| finish(path, "0"));
     for job in [killed, vanished, unseen] {
@@ -228,11 +232,7 @@ async fn aborts_reach_a_handed_off_job(place: Place) {
     let service = lab.serve();
     let job = lab.submit(&bare("nothing happens", "wait = true\n"), Fate::Aborted).await;
     lab.until_status(job, "Starting").await;
-    let began = SystemTime::now();
-    while lab.number("SELECT COUNT(*) FROM yardmaster_handoffs", Vec::new()).await == 0 {
-        assert!(began.elapsed().unwrap_or_default() < PATIENCE, "it is not handed off");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    lab.until_number("SELECT COUNT(*) FROM yardmaster_handoffs", 1).await;
     abort(&lab.database, OWNER, &AbortRequest::Jobs(vec![job])).await.expect("an abort");
     lab.all_is_well(service).await;
 }
