@@ -9,6 +9,7 @@ use yardmaster::service::SqlBriefings;
 use yardmaster::store::{SqlStore, StoreOptions};
 use yardmaster_engine::{Clock, DroneId, Engine, EntryId, Journal, Role, Settings, Setup};
 use yardmaster_sim::clock::VirtualClock;
+use yardmaster_sim::drones::FakeProcess;
 use yardmaster_sim::script::{Action, Player, Problem, Script, Step, tables};
 use yardmaster_sim::store::{CommitFault, MemoryStore};
 
@@ -194,7 +195,14 @@ impl Duel {
             | Action::AbortTask { .. }
             | Action::SetDrone { .. }
             | Action::SetHost { .. }
-            | Action::SetJob { .. } => copy(&self.database, &before, self.simulated.engine().store(), None).await,
+            | Action::SetJob { .. }
+            | Action::SetEntry { .. } => copy(&self.database, &before, self.simulated.engine().store(), None).await,
+            Action::StartTest { .. } => {
+                let fresh = self.simulated.engine().drones().running().into_iter().map(|(_, process)| process);
+                let fresh: Vec<FakeProcess> =
+                    fresh.filter(|process| !running.contains(&Process::of(process))).cloned().collect();
+                self.drones.start_as_runner(&fresh, SqlBriefings::new(self.database.clone())).await?;
+            }
             Action::Finish { exit, tests_failed, .. } => {
                 let how = format!("status {exit} {tests_failed}");
                 ended.iter().for_each(|process| self.drones.finish(process, &how));
