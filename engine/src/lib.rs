@@ -39,7 +39,8 @@ pub use engine::{
     TickTimes,
 };
 pub use ids::{
-    AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId,
+    AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, SubnetId, TaskId, Term,
+    UserId,
 };
 pub use model::{
     Drone, DroneSet, Entry, EntryStatus, HandOffLevel, Host, HostStatus, Ineligible, Job, Label, Protection,
@@ -48,7 +49,7 @@ pub use model::{
 pub use protocol::{
     ActOutcome, ActReport, Changes, Command, DroneAnswer, DroneReport, EntryColumns, EntryUpdate, ExecutionPath,
     HandOff, HandOffChange, HostColumns, HostUpdate, KillOrder, LiveRows, NotAnExecutionPath, Notice, PidfileContents,
-    PidfileEvent, PidfileName, ResultNote, RowChange, TaskHistory, TaskUpdate, Work, WorkKind,
+    PidfileEvent, PidfileName, ResultNote, RowChange, Subnets, TaskHistory, TaskUpdate, Work, WorkKind,
 };
 pub use settings::{LabelUse, Settings};
 pub use time::{Span, Time};

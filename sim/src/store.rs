@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use yardmaster_engine::{
     AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryId, EntryStatus, ExecutionPath, HandOff,
     HandOffChange, Host, HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName, RowChange,
-    SpecialTask, Store, StoreError, Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
+    SpecialTask, Store, StoreError, Subdir, Subnets, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -98,6 +98,8 @@ pub struct MemoryStore {
     pub kills: BTreeMap<(ExecutionPath, PidfileName), Option<DroneId>>,
     /// Jobs that were handed off.
     pub hand_offs: BTreeMap<JobId, HandOff>,
+    /// Which restricted subnets hosts and drones are in.
+    pub subnets: Subnets,
     /// The keyval `suite_min_duts` of every job.
     pub(crate) suite_minimums: BTreeMap<JobId, u32>,
     inbox: Vec<RowChange>,
@@ -258,6 +260,7 @@ impl Store for MemoryStore {
             next_task: self.tasks.next_id(),
             kills: self.kill_orders(),
             hand_offs: self.hand_offs.values().cloned().collect(),
+            subnets: self.subnets.clone(),
             entries,
         })
     }

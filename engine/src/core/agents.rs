@@ -54,6 +54,17 @@ pub(super) struct Agent {
 }
 
 impl Agent {
+    /// The hosts that its process will drive from whichever drone it is given. What is paired with an earlier process
+    /// runs where that ran: `None`.
+    pub(super) fn driven_hosts(&self) -> Option<SmallVec<[HostId; 1]>> {
+        match self.task {
+            AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_) | AgentTask::HandOff(_) => {
+                Some(self.hosts.clone())
+            }
+            AgentTask::Gather(_) | AgentTask::Parse(_) => None,
+        }
+    }
+
     /// Its process, once started.
     pub(super) fn process(&self) -> Option<PidfileId> {
         match self.state {

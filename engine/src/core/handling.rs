@@ -3,6 +3,7 @@
 
 use super::Core;
 use super::agents::{AgentKey, AgentState, AgentTask};
+use super::subnets::Reach;
 use crate::ids::{DroneId, PidfileId, UserId};
 use crate::model::TaskKind;
 use crate::protocol::Notice;
@@ -88,11 +89,20 @@ impl Core {
         self.remove_agent(key);
     }
 
-    /// Starts an agent if there is room for it; says whether there was.
+    /// Starts an agent if there is room for it; says whether it has not been refused for lack of it.
     fn start_agent_if_room(&mut self, key: AgentKey) -> bool {
         let Some(agent) = self.agents.get(key) else { return true };
-        let (task, processes) = (agent.task, agent.processes);
+        let (task, processes, driven) = (agent.task, agent.processes, agent.driven_hosts());
         let (user, allowed) = self.user_and_drones(task);
+        let allowed = match driven {
+            None => allowed,
+            Some(hosts) => match self.within_reach(&hosts, allowed) {
+                Reach::All => None,
+                Reach::Some(drones) => Some(drones),
+                // No room would ever let it start: it waits, and stands in nobody's way.
+                Reach::Nowhere => return true,
+            },
+        };
         let Some(drone) = self.drones.admit(user, allowed.as_deref(), processes) else { return false };
         self.stats.agents_started += 1;
         if self.hand_off_instead(key, task, drone) {

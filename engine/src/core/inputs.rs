@@ -52,6 +52,10 @@ impl Core {
                     self.hear_task(task);
                 }
                 RowChange::TaskGone(task) => self.hear_task_gone(task),
+                RowChange::Subnets(subnets) => {
+                    self.rows.subnets = subnets;
+                    self.agents.retry = true;
+                }
                 RowChange::Ineligible(row) => self.hear_ineligible(row),
                 RowChange::IneligibleGone(row) => {
                     if let Some(job) = self.rows.jobs.get_mut(row.job) {

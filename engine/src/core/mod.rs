@@ -12,7 +12,7 @@
 //! | `job_tasks` | tests, gathering and parsing: adoption, start and end |
 //! | `hand_offs` | jobs whose remaining life is a runner's |
 //! | `agents`, `handling` | what the scheduler is busy with; throttling |
-//! | `processes`, `drones` | pidfiles, the load of drones, choice of drone |
+//! | `processes`, `drones`, `subnets` | pidfiles, the load of drones, choice of drone |
 //! | `aborts`, `upkeep`, `time_limits` | aborts; periodic work; what has lasted too long |
 //! | `inputs`, `recovery` | rows that change outside; the first tick |
 //! | `explain` | why an entry waits |
@@ -32,6 +32,7 @@ mod processes;
 mod queue;
 mod recovery;
 mod special_tasks;
+mod subnets;
 mod table;
 mod time_limits;
 mod upkeep;

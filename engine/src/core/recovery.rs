@@ -116,6 +116,7 @@ impl Core {
             self.drones.upsert(drone, true);
         });
         self.rows.drone_sets = rows.drone_sets.into_iter().map(|set| (set.id, set)).collect();
+        self.rows.subnets = rows.subnets;
         rows.labels.into_iter().for_each(|label| self.hear_label(label));
         rows.users.into_iter().for_each(|user| self.hear_user(user));
         let mut hosts = rows.hosts;

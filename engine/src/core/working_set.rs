@@ -12,7 +12,7 @@ use super::table::Table;
 use super::time_limits::TimeLimits;
 use crate::ids::{DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId, UserId};
 use crate::model::{DroneSet, Entry, Host, HostStatus, Job, Label, SpecialTask, Subdir, TaskKind, User};
-use crate::protocol::{EntryColumns, HostColumns};
+use crate::protocol::{EntryColumns, HostColumns, Subnets};
 use crate::settings::LabelUse;
 
 /// Steps of a tick that look only at hosts about which something has changed since they looked last.
@@ -147,6 +147,7 @@ pub(super) struct WorkingSet {
     pub(super) users: Table<UserId, UserState>,
     pub(super) access: Vec<AccessSet>,
     pub(super) drone_sets: BTreeMap<DroneSetId, DroneSet>,
+    pub(super) subnets: Subnets,
     pub(super) jobs: Table<JobId, JobState>,
     pub(super) entries: Table<EntryId, EntryState>,
     pub(super) tasks: Table<TaskId, TaskState>,

@@ -1,10 +1,12 @@
 //! Rows that changed outside, and changes of rows to be committed.
 
+use std::collections::BTreeMap;
+
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
 use super::process::{ExecutionPath, PidfileName};
-use crate::ids::{DroneId, EntryId, HostId, JobId, TaskId};
+use crate::ids::{DroneId, EntryId, HostId, JobId, SubnetId, TaskId};
 use crate::model::{Drone, DroneSet, Entry, Host, HostStatus, Ineligible, Job, Label, SpecialTask, TaskKind, User};
 
 /// A row that came, changed or went outside of the scheduler, as it is now.
@@ -36,6 +38,25 @@ pub enum RowChange {
     Ineligible(Ineligible),
     /// A job may be given a host again.
     IneligibleGone(Ineligible),
+    /// Hosts or drones are in other restricted subnets than before.
+    Subnets(Subnets),
+}
+
+/// Which restricted subnets hosts and drones are in; those in none are not named. A host is driven only from drones in its
+/// own subnet, and one in none only from drones in none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnets {
+    /// Where hosts are.
+    pub hosts: BTreeMap<HostId, SubnetId>,
+    /// Where drones are.
+    pub drones: BTreeMap<DroneId, SubnetId>,
+}
+
+impl Subnets {
+    /// Whether no host and no drone is in any.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.drones.is_empty()
+    }
 }
 
 /// Everything that is alive in the database.
@@ -68,6 +89,9 @@ pub struct LiveRows {
     /// Jobs that this scheduler handed off and has not seen the end of; some may have ended meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hand_offs: Vec<HandOff>,
+    /// Which restricted subnets hosts and drones are in.
+    #[serde(default, skip_serializing_if = "Subnets::is_empty")]
+    pub subnets: Subnets,
 }
 
 /// A job whose remaining life was given to a runner on a drone. While it stands, the rows of the job's entries and hosts are

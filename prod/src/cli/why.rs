@@ -1,7 +1,9 @@
 //! `yardmaster why`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
-use yardmaster_engine::{Clock, JobId};
+use yardmaster_engine::{Clock, Entry, EntryStatus, HostId, JobId, LiveRows};
 
 use super::Outcome;
 use super::arguments::job_id;
@@ -11,7 +13,7 @@ use crate::frontend::view::{self, JobDetail};
 use crate::frontend::why::{Explained, explain};
 
 use crate::frontend::{FrontendError, Thing};
-use crate::service::SystemClock;
+use crate::service::{Places, SystemClock, Whereabouts};
 use crate::store::{Quarantined, snapshot};
 
 #[derive(Debug, Args)]
@@ -41,7 +43,13 @@ impl WhyArgs {
                 None => None,
             };
             let settings = &loaded.config.scheduler;
-            let found = snapshot(&database, settings.max_processes_per_drone).await?;
+            let mut found = snapshot(&database, settings.max_processes_per_drone).await?;
+            let restricted = &loaded.config.drones.restricted_subnets;
+            if !restricted.is_empty() {
+                let mut places = Places::of_drones(&database, &loaded.config).await?;
+                places.hosts = about_to_start(&found.rows, self.job);
+                found.rows.subnets = Whereabouts::new(restricted).find(&places).await;
+            }
             set_aside(&found.quarantined, detail.as_ref());
             let explained = explain(found.rows, settings, SystemClock.now(), self.job);
             if context.output.is_json() {
@@ -56,6 +64,14 @@ impl WhyArgs {
             Ok(if explained.is_empty() { Outcome::NothingFound } else { Outcome::Done })
         })
     }
+}
+
+/// The hosts of entries that wait for a drone, by name: where others are does not matter.
+fn about_to_start(rows: &LiveRows, job: Option<JobId>) -> Vec<(HostId, String)> {
+    let is_wanted = |entry: &&Entry| entry.status == EntryStatus::Starting && job.is_none_or(|job| entry.job == job);
+    let wanted: BTreeSet<HostId> = rows.entries.iter().filter(is_wanted).filter_map(|entry| entry.host).collect();
+    let hosts = rows.hosts.iter().filter(|host| wanted.contains(&host.id));
+    hosts.map(|host| (host.id, host.name.to_string())).collect()
 }
 
 /// Says of rows that make no sense that the scheduler leaves them alone: of a job's own, or of all.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use yardmaster_engine::{
-    BusyHost, Core, Entry, EntryId, EntryStatus, HostId, Job, JobId, LabelId, LiveRows, Role, Settings, Time, UserId,
-    WaitReason,
+    BusyHost, Core, DroneId, Entry, EntryId, EntryStatus, HostId, Job, JobId, LabelId, LiveRows, Role, Settings, Time,
+    UserId, WaitReason,
 };
 
 /// Why an entry does not go on, in plain words and with what would help.
@@ -21,7 +21,7 @@ pub struct Explained {
     pub status: EntryStatus,
     /// The reason's name, for programs: `running`, `next_tick`, `no_such_host`, `access_denied`, `locked`, `all_busy`,
     /// `behind_others`, `waits_for_task`, `drones_full`, `waits_for_group`, `parse_limit`, `gathering`, `on_shard`,
-    /// `drone_silent` or `aborting`.
+    /// `drone_silent`, `no_drone`, `handed_off` or `aborting`.
     pub reason: &'static str,
     /// The reason in words.
     pub text: String,
@@ -38,6 +38,8 @@ struct Names {
     jobs: BTreeMap<JobId, JobNames>,
     entries: BTreeMap<EntryId, Entry>,
     tasks: BTreeMap<HostId, String>,
+    /// The drones to which jobs were handed off.
+    runners: BTreeMap<JobId, String>,
 }
 
 struct JobNames {
@@ -59,6 +61,9 @@ pub fn explain(rows: LiveRows, settings: &Settings, now: Time, job: Option<JobId
 impl Names {
     fn of(rows: &LiveRows) -> Names {
         let job = |job: &Job| (job.id, JobNames { owner: job.owner, labels: job.labels.to_vec() });
+        let drones: BTreeMap<DroneId, &str> = rows.drones.iter().map(|drone| (drone.id, &*drone.name)).collect();
+        let drone = |id: DroneId| drones.get(&id).map_or_else(|| format!("number {id}"), |name| (*name).to_owned());
+        let handed_off = rows.hand_offs.iter().filter(|hand_off| !hand_off.over);
         let running = rows.tasks.iter().filter(|task| !task.complete).rev();
         Names {
             hosts: rows.hosts.iter().map(|host| (host.id, host.name.to_string())).collect(),
@@ -66,6 +71,7 @@ impl Names {
             jobs: rows.jobs.iter().map(job).collect(),
             entries: rows.entries.iter().map(|entry| (entry.id, entry.clone())).collect(),
             tasks: running.map(|task| (task.host, format!("{} {}", task.kind, task.id))).collect(),
+            runners: handed_off.map(|hand_off| (hand_off.job, drone(hand_off.drone))).collect(),
         }
     }
 
@@ -80,9 +86,11 @@ impl Names {
     fn explain(&self, core: &Core, settings: &Settings, owners: &BTreeMap<UserId, String>, entry: &Entry) -> Explained {
         let job = self.jobs.get(&entry.job);
         let owner = job.and_then(|job| owners.get(&job.owner)).cloned().unwrap_or_else(|| "its owner".to_owned());
-        let said = match under_way(entry, settings) {
-            Some(said) => said,
-            None => self.reason(core.why(entry.id), entry, &owner),
+        let said = match (under_way(entry, settings), core.why(entry.id)) {
+            _ if self.runners.contains_key(&entry.job) => self.handed_off(entry),
+            (_, reason @ WaitReason::NoDrone(_)) if !entry.aborted => self.reason(reason, entry, &owner),
+            (Some(said), _) => said,
+            (None, _) => self.reason(core.why(entry.id), entry, &owner),
         };
         Explained {
             entry: entry.id.0,
@@ -142,11 +150,32 @@ impl Names {
             WaitReason::OnShard => {
                 Said::new("on_shard", format!("another scheduler, a shard, is responsible for job {job}"))
             }
+            WaitReason::NoDrone(hosts) => {
+                let names = self.list(&hosts);
+                let text = format!(
+                    "no drone may drive its hosts together ({}): they are in different restricted subnets, or no drone is \
+                     in theirs",
+                    names.join(", ")
+                );
+                Said::new("no_drone", text)
+                    .help(
+                        "drones.restricted_subnets says which subnets there are; a drone in the hosts' own, or hosts of one \
+                         subnet, would help",
+                    )
+                    .about(names)
+            }
             WaitReason::DroneSilent => {
                 Said::new("drone_silent", "a process of it may run on a drone that does not answer")
                     .help("`yardmaster drone list` shows which; it goes on when the drone answers, or is removed")
             }
         }
+    }
+
+    fn handed_off(&self, entry: &Entry) -> Said {
+        let drone = self.runners.get(&entry.job).cloned().unwrap_or_default();
+        let text = format!("a runner on drone {drone} sees to it: {}", entry.status);
+        Said::new("handed_off", text)
+            .help("its log is debug/handoff_execute.log in the job's results on that drone; an abort ends it")
     }
 
     fn no_such_host(&self, entry: &Entry) -> Said {

@@ -3,6 +3,7 @@
 //! * [`serve`] is that story: connect, begin a term, recover, tick, stop. Signals, the lifetime and systemd are here.
 //! * [`config`] is what an operator can set; [`logging`] and `announce` say what happens, `mail` says it to people,
 //!   `metrics` to Prometheus.
+//! * `subnets` finds out which hosts and drones are in restricted subnets.
 //! * `roster` knows how drones are reached, `briefings` what their processes need to know; both ask the database.
 
 mod announce;
@@ -16,9 +17,11 @@ mod metrics;
 mod program;
 mod roster;
 mod serve;
+mod subnets;
 
 pub use briefings::SqlBriefings;
 pub use clock::SystemClock;
 pub use program::agent_program;
 pub(crate) use serve::open_database;
 pub use serve::{Ending, ServeOptions, serve};
+pub use subnets::{Places, Whereabouts};

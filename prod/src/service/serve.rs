@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
-use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, Term, TickReport, Time};
+use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, Subnets, Term, TickReport, Time};
 use yardmaster_sim::replay::JournalWriter;
 
 use super::announce::{announce, describe};
@@ -18,6 +19,7 @@ use super::holder;
 use super::mail::{Mailer, News};
 use super::metrics::Metrics;
 use super::roster::Roster;
+use super::subnets::watch_subnets;
 use super::{SystemClock, logging};
 use crate::database::{Database, DatabaseAddress, schema};
 use crate::drones::{Drones, Fleet};
@@ -88,6 +90,8 @@ struct Service {
     /// Where an address for them is set.
     metrics: Option<Metrics>,
     journal: Option<JournalWriter<File>>,
+    /// Where there are restricted subnets.
+    subnets: Option<watch::Receiver<Subnets>>,
 }
 
 impl Service {
@@ -103,6 +107,7 @@ impl Service {
             mailer,
             metrics: None,
             journal,
+            subnets: None,
         })
     }
 
@@ -110,6 +115,13 @@ impl Service {
         let clock = SystemClock;
         let lifetime = Span::from_seconds_f64(self.config.service.lifetime_hours * 3600.0);
         let ends = (lifetime > Span::ZERO).then(|| clock.now() + lifetime);
+        if !self.config.drones.restricted_subnets.is_empty() && !self.options.host_scheduler {
+            let watched = watch_subnets(self.database.clone(), self.config.clone());
+            self.subnets = tokio::select! {
+                subnets = watched => Some(subnets),
+                () = signals.stop() => return Ok(Ending::Asked("a signal")),
+            };
+        }
         let started = tokio::select! {
             started = self.start() => started?,
             () = signals.stop() => return Ok(Ending::Asked("a signal")),
@@ -233,7 +245,10 @@ impl Service {
         let role = role_of(&self.config, &self.options);
         let mut pause = RETRY.0;
         loop {
-            let (store, term) = self.begin_term(role).await?;
+            let (mut store, term) = self.begin_term(role).await?;
+            if let Some(subnets) = &self.subnets {
+                store.listen_for_subnets(subnets.clone());
+            }
             let setup = Setup {
                 settings: self.config.scheduler.clone(),
                 role,

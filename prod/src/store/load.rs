@@ -1,6 +1,6 @@
 //! Everything that lives, as it is at one moment.
 
-use yardmaster_engine::{JobId, LiveRows};
+use yardmaster_engine::{JobId, LiveRows, Subnets};
 
 use super::quarantine::{Quarantine, Quarantined};
 use super::read::Which;
@@ -79,6 +79,8 @@ async fn read_all(
         next_task: read_work::next_task(transaction).await?,
         kills: read_work::kills(transaction, quarantine).await?,
         hand_offs: read_work::hand_offs(transaction, quarantine).await?,
+        // No table knows them.
+        subnets: Subnets::default(),
         labels,
         users,
         hosts,

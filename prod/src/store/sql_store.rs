@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use yardmaster_engine::{Changes, CommitOutcome, HandOffChange, LiveRows, RowChange, Store, StoreError, Term, UserId};
+use yardmaster_engine::{
+    Changes, CommitOutcome, HandOffChange, LiveRows, RowChange, Store, StoreError, Subnets, Term, UserId,
+};
 
 use super::commit::{self, Stopped};
 use super::hear::Hearing;
@@ -73,6 +76,8 @@ pub struct SqlStore {
     triggers: bool,
     can_skip: bool,
     heights: Heights,
+    /// Which restricted subnets hosts and drones are in, if anybody finds out.
+    subnets: Option<watch::Receiver<Subnets>>,
     reconciliation: Option<Reconciliation>,
     reconcile_at: Instant,
     /// No attempt before, after the server went away; and how long to wait next time.
@@ -100,10 +105,16 @@ impl SqlStore {
             triggers: false,
             can_skip: true,
             heights: Heights::default(),
+            subnets: None,
             reconciliation: None,
             reconcile_at: Instant::now(),
             outage: None,
         }
+    }
+
+    /// From the next load on, tells what is known of restricted subnets.
+    pub fn listen_for_subnets(&mut self, subnets: watch::Receiver<Subnets>) {
+        self.subnets = Some(subnets);
     }
 
     /// Begins a term, unless another scheduler has renewed its own lately. `holder` names this one for people: machine and
@@ -223,7 +234,10 @@ impl SqlStore {
         if self.triggers {
             log::empty(&self.database, consumer, &mut self.can_skip).await?;
         }
-        let (rows, quarantine) = load::read(&self.database, self.options.usual_room).await?;
+        let (mut rows, quarantine) = load::read(&self.database, self.options.usual_room).await?;
+        if let Some(subnets) = &mut self.subnets {
+            rows.subnets = subnets.borrow_and_update().clone();
+        }
         self.quarantine.replace_with(quarantine);
         self.shadow = Shadow::of(&rows);
         (self.pending, self.untold, self.in_doubt) = (Wanted::default(), Vec::new(), None);
@@ -394,6 +408,11 @@ impl Store for SqlStore {
             // Somebody holds what was wanted for a moment; the next poll finds it.
             Err(error) if error.is_busy() => tracing::debug!(%error, "changes are read with the next poll"),
             outcome => self.note(OPERATION, outcome)?,
+        }
+        if let Some(subnets) = &mut self.subnets
+            && subnets.has_changed().unwrap_or(false)
+        {
+            self.untold.push(RowChange::Subnets(subnets.borrow_and_update().clone()));
         }
         Ok(std::mem::take(&mut self.untold))
     }

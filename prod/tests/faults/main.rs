@@ -5,6 +5,7 @@
 //! * `checks` is what must hold after every fault.
 //! * `host_scheduler` and `surroundings` are what else the service does: mail, systemd, metrics, records.
 //! * `hand_off` are jobs whose remaining life is a runner's, and everything that may happen to runner and scheduler.
+//! * `subnets`: hosts that only some drones may drive.
 //! * `schedulers`, `handover`, `agents`, `silence`, `disks` and `databases` are the faults.
 //!
 //! `YARDMASTER_FAULTS=full` takes much longer. `YARDMASTER_SEED` repeats a run whose seed a failure has told, as far as real
@@ -30,5 +31,6 @@ mod processes;
 mod schedulers;
 mod service;
 mod silence;
+mod subnets;
 mod surroundings;
 mod work;

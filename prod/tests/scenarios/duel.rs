@@ -89,6 +89,8 @@ impl Duel {
         // Who was killed has not given its term back.
         let options = StoreOptions { term_limit: 0, ..StoreOptions::default() };
         let mut store = SqlStore::new(self.database.clone(), options);
+        let (_, subnets) = tokio::sync::watch::channel(self.simulated.engine().store().subnets.clone());
+        store.listen_for_subnets(subnets);
         let term = store.begin_term("a scenario").await.map_err(|error| error.to_string())?;
         let briefings = SqlBriefings::new(self.database.clone());
         let commands = Commands::practice(AGENT).expect("command lines");

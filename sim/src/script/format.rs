@@ -69,6 +69,9 @@ pub struct ScriptDrone {
     /// The drone set that it belongs to.
     #[serde(default)]
     pub set: Option<String>,
+    /// The restricted subnet that it is in.
+    #[serde(default)]
+    pub subnet: Option<String>,
 }
 
 /// Hosts of one kind.
@@ -101,6 +104,9 @@ pub struct ScriptHost {
     /// Their ACL groups; absent = `everyone`.
     #[serde(default)]
     pub acls: Option<Vec<String>>,
+    /// The restricted subnet that they are in.
+    #[serde(default)]
+    pub subnet: Option<String>,
 }
 
 /// A label.

@@ -301,5 +301,6 @@ fn reason_word(reason: &WaitReason, names_host: bool) -> &'static str {
         WaitReason::ParseLimit => "parse limit",
         WaitReason::OnShard => "on shard",
         WaitReason::DroneSilent => "drone silent",
+        WaitReason::NoDrone(_) => "no drone",
     }
 }

@@ -135,6 +135,9 @@ pub const KEYS: &[Key] = &[
     unset("drones", "local_agent_path", Kind::Path, "The agent on this machine, which `drone add` copies. Without it: the one beside this program.", "\"/usr/local/bin/yardmaster-drone\""),
     unset("drones", "identity_file", Kind::Path, "The private key with which this machine logs in to drones. Its mode must be 0600 or less. Without it: ssh's own choice.", "\"/etc/yardmaster/drones-key\""),
     unset("drones", "known_hosts", Kind::Path, "The host keys of drones; a drone with another key is refused. Without it: ssh's own file.", "\"/etc/yardmaster/known_hosts\""),
+    key("drones", "restricted_subnets", Kind::Texts,
+        "Subnets, as [\"10.1.0.0/16\"], whose hosts are driven only from drones in the same; all other hosts only from drones in\n\
+         none of them. Hosts and drones are found by their names."),
 
     key("commands", "test", Kind::Texts, "A test. The texts of this and all others begin with the program's path."),
     key("commands", "verify", Kind::Texts, "Verify."),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use yardmaster_engine::Settings;
 
@@ -76,6 +77,8 @@ pub struct DronesSection {
     pub identity_file: Option<PathBuf>,
     /// The host keys of drones; an unknown one is refused.
     pub known_hosts: Option<PathBuf>,
+    /// Subnets whose hosts only drones in the same may drive.
+    pub restricted_subnets: Vec<IpNet>,
 }
 
 /// Mail.
@@ -135,6 +138,7 @@ impl Default for DronesSection {
             local_agent_path: None,
             identity_file: None,
             known_hosts: None,
+            restricted_subnets: Vec::new(),
         }
     }
 }
