@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages. An agent of another version is refused, and has to be installed anew.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a scheduler asks for. Requests may be sent before earlier ones are answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,15 @@ pub enum RequestBody {
         term: u64,
         /// In seconds.
         older_than: u64,
+    },
+    /// Clean orphaned containers, unless that was begun less than so long ago; and tell how it went the last time.
+    Containers {
+        /// The scheduler's term.
+        term: u64,
+        /// The program that cleans, and its arguments. No shell reads them.
+        argv: Vec<String>,
+        /// In seconds.
+        every: u64,
     },
 }
 
@@ -189,6 +198,11 @@ pub enum ReplyBody {
         deleted: Vec<String>,
         /// With their reasons.
         failed: Vec<String>,
+    },
+    /// To a wish for cleaned containers: why the last attempt failed, told once.
+    Containers {
+        /// For people; `None` if it did not fail, or that was told before.
+        failure: Option<String>,
     },
     /// Nothing of the request was done.
     Refused(Refusal),

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::claim::running;
+use super::containers;
 use super::error::AgentError;
 use super::fence;
 use super::files;
@@ -124,6 +125,10 @@ impl Agent {
                 self.refresh(term, unclaimed).map_or_else(refused, ReplyBody::News)
             }
             RequestBody::Transfers => transfer::pending(&self.results).map_or_else(refused, ReplyBody::Transfers),
+            RequestBody::Containers { term, argv, every } => {
+                let cleaned = self.enter(term).and_then(|()| containers::clean(&self.results, argv, every));
+                cleaned.map_or_else(refused, |failure| ReplyBody::Containers { failure })
+            }
             body @ (RequestBody::Act { .. } | RequestBody::Transferred { .. } | RequestBody::Clean { .. }) => {
                 jobs.send(Job { id, body })
                     .map_err(|_| anyhow::anyhow!("the thread that carries out commands is gone"))?;
@@ -188,7 +193,10 @@ impl Agent {
                 RequestBody::Act { term, commands } => self.act(term, commands),
                 RequestBody::Transferred { transfer } => self.transferred(&transfer),
                 RequestBody::Clean { term, older_than } => self.clean(term, older_than),
-                RequestBody::Hello { .. } | RequestBody::Refresh { .. } | RequestBody::Transfers => continue,
+                RequestBody::Hello { .. }
+                | RequestBody::Refresh { .. }
+                | RequestBody::Containers { .. }
+                | RequestBody::Transfers => continue,
             };
             if self.reply(id, reply).is_err() {
                 // Nobody is listening. The reader finds the same and ends the process.

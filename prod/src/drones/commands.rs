@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use yardmaster_engine::{TaskKind, WorkKind};
 
+use super::address::DroneAddress;
 use super::briefings::{Brief, ControlType};
 
 /// A fact that a command line may contain, written `{name}` in its template.
@@ -175,6 +176,14 @@ impl Facts<'_> {
 }
 
 impl Template {
+    /// Program and arguments of something that concerns a drone as a whole: of the facts only `{results_dir}`, the whole of
+    /// the results there, and `{drone}` say anything.
+    pub(super) fn line_of_drone(&self, address: &DroneAddress) -> Vec<String> {
+        let results = address.results_dir.to_string_lossy();
+        let brief = Brief::default();
+        self.line(&Facts { results_dir: &results, control_file: "", tag: "", drone: &address.name, brief: &brief })
+    }
+
     /// Program and arguments.
     pub(super) fn line(&self, facts: &Facts<'_>) -> Vec<String> {
         let mut line = Vec::new();
@@ -225,6 +234,8 @@ pub struct Commands {
     pub parse: Template,
     /// The runner of a job that is handed off. The agent always writes its pidfile.
     pub handoff: Template,
+    /// What cleans orphaned containers on a drone, where that is enabled.
+    pub clean_containers: Template,
     /// Added to the niceness of every process.
     pub nice: i32,
     /// The kinds of work whose programs write no pidfile: the agent does it for them.
@@ -304,6 +315,7 @@ impl Commands {
             provision: host(&["--provision", "--job-labels {job_labels}"])?,
             gather: host(&["--pidfile-label=collect_crashinfo", "--use-existing-results", "--collect-crashinfo"])?,
             parse: template(parser, &["--write-pidfile", "-l 2", "-r", "-o", "{results_dir}"])?,
+            clean_containers: template(&["/usr/local/autotest/site_utils/lxc_cleanup.py"], &["-x", "-v"])?,
             handoff: template(&["/usr/local/bin/yardmaster"], &["run-job {job_id}", "--drone {drone}"])?,
             nice: 10,
             supervise: Vec::new(),

@@ -12,6 +12,7 @@ use yardmaster_engine::DroneId;
 
 use super::address::{DroneAddress, DroneSettings};
 use super::book::{Book, DroneHealth, SharedBook, open};
+use super::commands::Template;
 use super::task::{Order, Task};
 
 /// What all tasks share.
@@ -111,6 +112,25 @@ impl Fleet {
             Some(member) => drop(member.orders.send(Order::Clean { older_than, answer })),
         }
         cleaned.await.unwrap_or_else(|_| Err("the drone was let go".to_owned()))
+    }
+
+    /// Has every drone clean containers, if it has not begun to less than so long ago. Gives the names of the drones on
+    /// which the last attempt failed, and why; a drone that does not answer is left for the next time.
+    pub async fn clean_containers(&self, template: &Template, every: Duration) -> Vec<(String, String)> {
+        let ask = |member: &Member| {
+            let argv = template.line_of_drone(&member.address);
+            let (answer, answered) = oneshot::channel();
+            let _ = member.orders.send(Order::Containers { argv, every, answer });
+            (member.address.name.clone(), answered)
+        };
+        let asked: Vec<_> = self.members().values().map(ask).collect();
+        let mut failures = Vec::new();
+        for (name, answered) in asked {
+            if let Ok(Ok(Some(failure))) = answered.await {
+                failures.push((name, failure));
+            }
+        }
+        failures
     }
 
     pub(super) fn members(&self) -> MutexGuard<'_, BTreeMap<DroneId, Member>> {

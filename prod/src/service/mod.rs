@@ -3,6 +3,7 @@
 //! * [`serve`] is that story: connect, begin a term, recover, tick, stop. Signals, the lifetime and systemd are here.
 //! * [`config`] is what an operator can set; [`logging`] and `announce` say what happens, `mail` says it to people,
 //!   `metrics` to Prometheus.
+//! * `containers` has drones clean containers.
 //! * `subnets` finds out which hosts and drones are in restricted subnets.
 //! * `roster` knows how drones are reached, `briefings` what their processes need to know; both ask the database.
 
@@ -10,6 +11,7 @@ mod announce;
 mod briefings;
 mod clock;
 pub mod config;
+mod containers;
 mod holder;
 pub mod logging;
 mod mail;

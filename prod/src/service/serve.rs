@@ -15,6 +15,7 @@ use yardmaster_sim::replay::JournalWriter;
 use super::announce::{announce, describe};
 use super::briefings::SqlBriefings;
 use super::config::{Config, Sources, load};
+use super::containers::ContainerCleaning;
 use super::holder;
 use super::mail::{Mailer, News};
 use super::metrics::Metrics;
@@ -134,6 +135,7 @@ impl Service {
         let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         info!("scheduling");
+        let _cleaning = ContainerCleaning::begin(&self.config, engine.drones().fleet());
         let ending = self.schedule(&mut engine, roster.as_mut(), signals, ends).await;
         if let Err(cause) = engine.store_mut().release_term().await {
             warn!(%cause, "the term could not be given back: the next scheduler has to wait for its end");

@@ -5,6 +5,7 @@
 //! * `checks` is what must hold after every fault.
 //! * `host_scheduler` and `surroundings` are what else the service does: mail, systemd, metrics, records.
 //! * `hand_off` are jobs whose remaining life is a runner's, and everything that may happen to runner and scheduler.
+//! * `containers` are cleaned beside everything else.
 //! * `subnets`: hosts that only some drones may drive.
 //! * `schedulers`, `handover`, `agents`, `silence`, `disks` and `databases` are the faults.
 //!
@@ -20,6 +21,7 @@ mod sshd;
 
 mod agents;
 mod checks;
+mod containers;
 mod databases;
 mod dice;
 mod disks;

@@ -135,6 +135,7 @@ pub const KEYS: &[Key] = &[
     unset("drones", "local_agent_path", Kind::Path, "The agent on this machine, which `drone add` copies. Without it: the one beside this program.", "\"/usr/local/bin/yardmaster-drone\""),
     unset("drones", "identity_file", Kind::Path, "The private key with which this machine logs in to drones. Its mode must be 0600 or less. Without it: ssh's own choice.", "\"/etc/yardmaster/drones-key\""),
     unset("drones", "known_hosts", Kind::Path, "The host keys of drones; a drone with another key is refused. Without it: ssh's own file.", "\"/etc/yardmaster/known_hosts\""),
+    key("drones", "clean_containers_hours", Kind::Number, "How often orphaned containers on each drone are cleaned, in hours; 0 = never."),
     key("drones", "restricted_subnets", Kind::Texts,
         "Subnets, as [\"10.1.0.0/16\"], whose hosts are driven only from drones in the same; all other hosts only from drones in\n\
          none of them. Hosts and drones are found by their names."),
@@ -148,6 +149,7 @@ pub const KEYS: &[Key] = &[
     key("commands", "gather", Kind::Texts, "The gathering of crash information after a test that was killed or lost."),
     key("commands", "parse", Kind::Texts, "The parser of results."),
     key("commands", "handoff", Kind::Texts, "The runner of a job that is handed off (scheduler.hand_off_level). The agent always writes its pidfile."),
+    key("commands", "clean_containers", Kind::Texts, "Cleans containers that tests have left on a drone (drones.clean_containers_hours). Known here: {results_dir} {drone}."),
     key("commands", "nice", Kind::Whole, "Added to the niceness of every process, 0 to 19."),
     key("commands", "supervise", Kind::Texts, "The kinds of work (as named here) whose programs write no pidfile: the agent does it for them."),
 

@@ -77,6 +77,8 @@ pub struct DronesSection {
     pub identity_file: Option<PathBuf>,
     /// The host keys of drones; an unknown one is refused.
     pub known_hosts: Option<PathBuf>,
+    /// Orphaned containers are cleaned so often on each drone, in hours; 0 = never.
+    pub clean_containers_hours: f64,
     /// Subnets whose hosts only drones in the same may drive.
     pub restricted_subnets: Vec<IpNet>,
 }
@@ -138,6 +140,7 @@ impl Default for DronesSection {
             local_agent_path: None,
             identity_file: None,
             known_hosts: None,
+            clean_containers_hours: 0.0,
             restricted_subnets: Vec::new(),
         }
     }
