@@ -52,6 +52,8 @@ ids! {
     DroneSetId;
     /// Another scheduler to which labels and hosts may be handed: `afe_shards.id`.
     ShardId;
+    /// A restricted subnet: its place in the settings.
+    SubnetId;
     /// A registered pidfile. Numbered by the engine, new in every run of it; backends report under this number.
     PidfileId;
 }

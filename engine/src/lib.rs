@@ -39,16 +39,17 @@ pub use engine::{
     TickTimes,
 };
 pub use ids::{
-    AclGroupId, DroneId, DroneSetId, EntryId, Fence, HostId, JobId, LabelId, PidfileId, ShardId, TaskId, Term, UserId,
+    AclGroupId, DroneId, DroneSetId, EntryId, Fence, HostId, JobId, LabelId, PidfileId, ShardId, SubnetId, TaskId,
+    Term, UserId,
 };
 pub use model::{
-    Drone, DroneSet, Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, Protection, RebootAfter,
-    RebootBefore, SpecialTask, Subdir, TaskKind, UnknownWord, User,
+    Drone, DroneSet, Entry, EntryStatus, HandOffLevel, Host, HostStatus, Ineligible, Job, Label, Protection,
+    RebootAfter, RebootBefore, SpecialTask, Subdir, TaskKind, UnknownWord, User,
 };
 pub use protocol::{
     ActOutcome, ActReport, Changes, Command, DroneAnswer, DroneReport, EntryColumns, EntryUpdate, ExecutionPath,
-    HostColumns, HostUpdate, KillOrder, LiveRows, NotAnExecutionPath, Notice, PidfileContents, PidfileEvent,
-    PidfileName, ResultNote, RowChange, TaskHistory, TaskUpdate, Work, WorkKind,
+    HandOff, HandOffChange, HostColumns, HostUpdate, KillOrder, LiveRows, NotAnExecutionPath, Notice, PidfileContents,
+    PidfileEvent, PidfileName, ResultNote, RowChange, Subnets, TaskHistory, TaskUpdate, Work, WorkKind,
 };
 pub use settings::{LabelUse, Settings};
 pub use time::{Span, Time};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::HandOffLevel;
 use crate::time::Span;
 
 /// What an operator can set. Every field has the original's default.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub drone_sets_enabled: bool,
     /// The set for jobs and users that name none.
     pub default_drone_set: Option<String>,
+    /// From where on jobs are given to a runner of their own; the original's `lucifer_level`.
+    pub hand_off_level: HandOffLevel,
     /// Mail is sent when an entry comes to one of these statuses; comma-separated.
     pub notify_email_statuses: String,
     /// Label names before their first `:` for which a host can be provisioned.
@@ -67,6 +70,7 @@ impl Default for Settings {
             die_on_orphans: false,
             drone_sets_enabled: false,
             default_drone_set: None,
+            hand_off_level: HandOffLevel::Off,
             notify_email_statuses: "Completed,Failed,Aborted".to_owned(),
             provisionable_labels: ["cros-version", "cheets-version", "fwrw-version", "fwro-version"]
                 .map(str::to_owned)

@@ -7,6 +7,7 @@
 //! * `frontend` is what people do: submit, abort, lock, add; and reading it back.
 //! * `snapshot` reads what is and what was, for forecasts.
 //! * `service` puts them together: configuration, logs, mail, signals.
+//! * `runner` sees one job to its end that was handed off.
 //! * `quickstart` is a first run of all of it, on this machine.
 //! * `cli` is the command line for people.
 
@@ -16,6 +17,7 @@ pub mod database;
 pub mod drones;
 pub mod frontend;
 pub mod quickstart;
+pub mod runner;
 pub mod service;
 pub mod snapshot;
 pub mod store;

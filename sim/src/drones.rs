@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
     ActOutcome, ActReport, Clock, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, DroneReport, ExecutionPath,
-    Fence, PidfileContents, PidfileEvent, PidfileId, PidfileName, Span, Time, Work,
+    Fence, PidfileContents, PidfileEvent, PidfileId, PidfileName, Span, Time, Work, WorkKind,
 };
 
 use crate::clock::VirtualClock;
@@ -176,6 +176,8 @@ pub struct FakeDrones<F> {
     processes: FxHashMap<ProcessKey, FakeProcess>,
     files: FxHashMap<(ExecutionPath, PidfileName), ProcessKey>,
     watched: FxHashMap<PidfileId, ProcessKey>,
+    /// Pidfiles that are to be shown and are not there.
+    awaited: FxHashMap<(DroneId, PidfileId), (ExecutionPath, PidfileName)>,
     /// Kills that arrived before their process.
     doomed: FxHashMap<(ExecutionPath, PidfileName), ()>,
     next: ProcessKey,
@@ -197,6 +199,7 @@ impl<F: Fate> FakeDrones<F> {
             processes: FxHashMap::default(),
             files: FxHashMap::default(),
             watched: FxHashMap::default(),
+            awaited: FxHashMap::default(),
             doomed: FxHashMap::default(),
             next: 0,
             sequence: 0,
@@ -229,6 +232,23 @@ impl<F: Fate> FakeDrones<F> {
     /// Ends a process.
     pub fn finish(&mut self, key: ProcessKey, exit_status: i32, tests_failed: u32) {
         self.end(key, Stage::Ended { exit_status, tests_failed });
+    }
+
+    /// Lets the runner of a job start the job's test beside it, unless that was started before.
+    pub fn start_test_of(&mut self, runner: ProcessKey) {
+        let Some(runner) = self.processes.get(&runner) else { return };
+        let (drone, path, processes) = (runner.drone, runner.path.clone(), runner.processes);
+        let work = Work { kind: WorkKind::Test, ..runner.work.clone() };
+        let file = (path.clone(), PidfileName::Execute);
+        if self.files.contains_key(&file) || self.doomed.contains_key(&file) {
+            return;
+        }
+        let is_it = |awaited: &&(ExecutionPath, PidfileName)| **awaited == file;
+        let number =
+            self.awaited.iter().find(|((on, _), awaited)| *on == drone && is_it(awaited)).map(|(key, _)| key.1);
+        let Some(number) = number else { return };
+        self.awaited.remove(&(drone, number));
+        self.start(drone, number, path, PidfileName::Execute, work, processes);
     }
 
     /// Lets a process vanish without an exit status.
@@ -352,7 +372,7 @@ impl<F: Fate> FakeDrones<F> {
             Command::Start { pidfile, path, name, work, processes } => {
                 self.start(drone, pidfile, path, name, work, processes);
             }
-            Command::Kill { pidfile } => self.kill(pidfile),
+            Command::Kill { pidfile } => self.kill(drone, pidfile),
             Command::Forget { pidfile } => self.forget(drone, pidfile),
             // Files other than pidfiles do not exist here.
             Command::CopyOnDrone { .. } | Command::Write { .. } | Command::CopyToRepository { .. } => {}
@@ -360,7 +380,11 @@ impl<F: Fate> FakeDrones<F> {
     }
 
     fn watch(&mut self, drone: DroneId, pidfile: PidfileId, path: ExecutionPath, name: PidfileName) {
-        let Some(key) = self.files.get(&(path, name)).copied() else { return };
+        let file = (path, name);
+        let Some(key) = self.files.get(&file).copied() else {
+            self.awaited.insert((drone, pidfile), file);
+            return;
+        };
         let Some(process) = self.processes.get_mut(&key).filter(|process| process.drone == drone) else { return };
         let old = process.watched_as.replace(pidfile);
         if let Some(old) = old.filter(|old| self.watched.get(old) == Some(&key)) {
@@ -415,7 +439,10 @@ impl<F: Fate> FakeDrones<F> {
         self.due.push(Reverse((time, self.sequence, key, due)));
     }
 
-    fn kill(&mut self, pidfile: PidfileId) {
+    fn kill(&mut self, drone: DroneId, pidfile: PidfileId) {
+        if let Some(file) = self.awaited.get(&(drone, pidfile)) {
+            self.doomed.insert(file.clone(), ());
+        }
         let Some(key) = self.watched.get(&pidfile).copied() else { return };
         let Some(process) = self.processes.get(&key) else { return };
         if process.hidden {
@@ -433,6 +460,7 @@ impl<F: Fate> FakeDrones<F> {
     /// Numbers of pidfiles belong to a fence: what they were called under an older one means nothing any more.
     fn forget_numbers(&mut self) {
         self.watched.clear();
+        self.awaited.clear();
         self.processes.values_mut().for_each(|process| process.watched_as = None);
         for drone in self.drones.values_mut() {
             drone.news.clear();
@@ -454,6 +482,7 @@ impl<F: Fate> FakeDrones<F> {
 
     /// Pidfiles that nobody watches any more need not be kept: no path is ever used for a second execution.
     fn forget(&mut self, drone: DroneId, pidfile: PidfileId) {
+        self.awaited.remove(&(drone, pidfile));
         let Some(key) = self.watched.get(&pidfile).copied() else { return };
         let Some(process) = self.processes.get_mut(&key).filter(|process| process.drone == drone) else { return };
         self.watched.remove(&pidfile);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    AclGroupId, Drone, DroneId, DroneSet, DroneSetId, Entry, EntryId, Host, HostId, Ineligible, Job, JobId, Label,
-    LabelId, RowChange, SpecialTask, TaskId, TaskKind, Time, User, UserId,
+    AclGroupId, Drone, DroneId, DroneSet, DroneSetId, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job,
+    JobId, Label, LabelId, RowChange, SpecialTask, TaskId, TaskKind, Time, User, UserId,
 };
 
 use crate::store::MemoryStore;
@@ -138,6 +138,21 @@ impl MemoryStore {
             let job = row.job;
             self.mark_aborted(job, vec![entry]);
         }
+    }
+
+    /// Somebody else than the scheduler moves an entry on, as the runner of a job does that was handed off.
+    pub fn move_entry(&mut self, entry: EntryId, status: EntryStatus, now: Time) {
+        let Some(row) = self.entries.get_mut(entry.0) else { return };
+        row.status = status;
+        row.active = status.is_active();
+        if status == EntryStatus::Running {
+            row.started_on = Some(now);
+        }
+        if status.is_complete() {
+            row.finished_on = row.started_on.map(|_| now);
+        }
+        let row = row.clone();
+        self.tell(RowChange::Entry(row));
     }
 
     fn mark_aborted(&mut self, job: JobId, entries: Vec<EntryId>) {

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use yardmaster_engine::{
-    AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryId, EntryStatus, ExecutionPath, Host,
-    HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName, RowChange, SpecialTask, Store,
-    StoreError, Subdir, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
+    AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryId, EntryStatus, ExecutionPath, HandOff,
+    HandOffChange, Host, HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName, RowChange,
+    SpecialTask, Store, StoreError, Subdir, Subnets, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -96,6 +96,10 @@ pub struct MemoryStore {
     pub ineligible: BTreeSet<Ineligible>,
     /// Kills that were decided and not yet seen to have worked.
     pub kills: BTreeMap<(ExecutionPath, PidfileName), Option<DroneId>>,
+    /// Jobs that were handed off.
+    pub hand_offs: BTreeMap<JobId, HandOff>,
+    /// Which restricted subnets hosts and drones are in.
+    pub subnets: Subnets,
     /// The keyval `suite_min_duts` of every job.
     pub(crate) suite_minimums: BTreeMap<JobId, u32>,
     inbox: Vec<RowChange>,
@@ -164,6 +168,17 @@ impl MemoryStore {
         }
         for order in &changes.kills_removed {
             self.kills.remove(&(order.path.clone(), order.name));
+        }
+        for change in &changes.hand_offs {
+            match change {
+                HandOffChange::Begin(hand_off) => drop(self.hand_offs.insert(hand_off.job, hand_off.clone())),
+                HandOffChange::End(job) => {
+                    if let Some(hand_off) = self.hand_offs.get_mut(job) {
+                        hand_off.over = true;
+                    }
+                }
+                HandOffChange::Forget(job) => drop(self.hand_offs.remove(job)),
+            }
         }
         for job in &changes.ineligible_swept {
             let first = Ineligible { job: *job, host: HostId(0) };
@@ -244,6 +259,8 @@ impl Store for MemoryStore {
             history: self.history(),
             next_task: self.tasks.next_id(),
             kills: self.kill_orders(),
+            hand_offs: self.hand_offs.values().cloned().collect(),
+            subnets: self.subnets.clone(),
             entries,
         })
     }

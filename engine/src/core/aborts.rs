@@ -58,6 +58,9 @@ impl Core {
             if !live || !self.may_abort(job) {
                 continue;
             }
+            if self.abort_runner_of(entry) {
+                continue;
+            }
             jobs.insert(job);
             self.cancel_queued_tasks(entry);
             self.abort_agent_of(entry);
@@ -87,7 +90,7 @@ impl Core {
         let Some(agent) = self.agents.get(key) else { return };
         let (task, state) = (agent.task, agent.state);
         match task {
-            AgentTask::Gather(_) | AgentTask::Parse(_) => {}
+            AgentTask::Gather(_) | AgentTask::Parse(_) | AgentTask::HandOff(_) => {}
             AgentTask::Special(id) => {
                 let process = self.kill_of(key, state);
                 self.close_task(id, false, process);
@@ -106,7 +109,7 @@ impl Core {
     }
 
     /// Kills an agent's process, if it has one or a drone that keeps silent may be running one for it.
-    fn kill_of(&mut self, agent: AgentKey, state: AgentState) -> Option<PidfileId> {
+    pub(super) fn kill_of(&mut self, agent: AgentKey, state: AgentState) -> Option<PidfileId> {
         let process = match state {
             AgentState::Waiting => None,
             AgentState::Held => self.recovery.as_ref().and_then(|recovery| recovery.pidfile_of(agent)),

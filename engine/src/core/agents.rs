@@ -27,6 +27,8 @@ pub(super) enum AgentTask {
     Gather(u32),
     /// The parsing of a group's results.
     Parse(u32),
+    /// The runner of a group's job, which was handed off.
+    HandOff(u32),
 }
 
 /// How far an agent has come.
@@ -52,6 +54,17 @@ pub(super) struct Agent {
 }
 
 impl Agent {
+    /// The hosts that its process will drive from whichever drone it is given. What is paired with an earlier process
+    /// runs where that ran: `None`.
+    pub(super) fn driven_hosts(&self) -> Option<SmallVec<[HostId; 1]>> {
+        match self.task {
+            AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_) | AgentTask::HandOff(_) => {
+                Some(self.hosts.clone())
+            }
+            AgentTask::Gather(_) | AgentTask::Parse(_) => None,
+        }
+    }
+
     /// Its process, once started.
     pub(super) fn process(&self) -> Option<PidfileId> {
         match self.state {
@@ -106,6 +119,16 @@ impl Agents {
         self.slots[slot as usize] = Some((key.sequence, agent));
         self.set_state(key, state);
         key
+    }
+
+    /// An agent that has not started gets another task, and another place in the line if that goes with it.
+    pub(super) fn set_task(&mut self, key: AgentKey, task: AgentTask) {
+        self.waiting.remove(&key);
+        self.parsers.remove(&key);
+        let Some(agent) = self.get_mut(key) else { return };
+        agent.task = task;
+        let state = agent.state;
+        self.set_state(key, state);
     }
 
     pub(super) fn set_state(&mut self, key: AgentKey, state: AgentState) {

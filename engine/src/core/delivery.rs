@@ -94,7 +94,7 @@ impl Core {
     }
 
     /// Lets an agent wait for room again whose process was certainly not started, and looks for another drone first. Not one
-    /// that must run where the test ran: it stays in line there. Tells whether it was one.
+    /// that must run where the test ran, or where the database says that a runner is: it stays in line there. Tells whether it was one.
     fn give_back(&mut self, pidfile: PidfileId) -> bool {
         let Some(process) = self.processes.by_pidfile.get(pidfile) else { return false };
         let (agent, drone, weight) = (process.agent, process.drone, process.weight);
@@ -102,7 +102,7 @@ impl Core {
         match self.agents.get(key).filter(|agent| agent.process() == Some(pidfile)).map(|agent| agent.task) {
             Some(AgentTask::Special(_)) => {}
             Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => self.rows.group_mut(group).test = None,
-            Some(AgentTask::Gather(_) | AgentTask::Parse(_)) | None => return false,
+            Some(AgentTask::Gather(_) | AgentTask::Parse(_) | AgentTask::HandOff(_)) | None => return false,
         }
         self.processes.by_pidfile.remove(pidfile);
         self.free_room(drone, weight);

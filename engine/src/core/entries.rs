@@ -56,7 +56,7 @@ impl Core {
         self.refresh_waiting(id);
     }
 
-    fn occupy(&mut self, host: HostId, entry: EntryId, occupied: bool) {
+    pub(super) fn occupy(&mut self, host: HostId, entry: EntryId, occupied: bool) {
         if let Some(state) = self.rows.hosts.get_mut(host) {
             state.active.retain(|other| *other != entry);
             if occupied {
@@ -142,7 +142,8 @@ impl Core {
         }
     }
 
-    fn end_job(&mut self, job: JobId) {
+    pub(super) fn end_job(&mut self, job: JobId) {
+        self.close_hand_off(job);
         self.notices.push(Notice::JobEnded { job });
         if self.rows.jobs[job].has_ineligible_rows {
             self.upkeep.sweep.push(job);
@@ -179,6 +180,7 @@ impl Core {
         if self.rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {
             return;
         }
+        self.close_hand_off(job);
         let parent = self.rows.jobs.remove(job).and_then(|state| state.row.parent);
         if let Some(state) = parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
             state.children.retain(|child| *child != job);

@@ -58,6 +58,8 @@ pub enum WaitReason {
     OnShard,
     /// A recovered process is looked for on drones that do not answer.
     DroneSilent,
+    /// No drone may drive its hosts: they are in different restricted subnets, or no drone is in theirs.
+    NoDrone(Vec<HostId>),
 }
 
 /// An entry that is under way and does not get on.
@@ -104,7 +106,7 @@ impl WaitReason {
     /// The same, naming no more hosts than a person would read.
     fn with_few_hosts(mut self) -> WaitReason {
         match &mut self {
-            WaitReason::Locked(hosts) => hosts.truncate(HOSTS_NAMED_MAX),
+            WaitReason::Locked(hosts) | WaitReason::NoDrone(hosts) => hosts.truncate(HOSTS_NAMED_MAX),
             WaitReason::AllBusy { busy, locked } => {
                 busy.truncate(HOSTS_NAMED_MAX);
                 locked.truncate(HOSTS_NAMED_MAX);
@@ -137,7 +139,12 @@ impl Core {
             }
             Waiting::No => {}
         }
-        if let Some(agent) = state.agent.and_then(|key| self.agents.get(key)) {
+        if let Some((key, agent)) = state.agent.and_then(|key| Some((key, self.agents.get(key)?))) {
+            if agent.process().is_none()
+                && let Some(hosts) = self.out_of_reach(key)
+            {
+                return WaitReason::NoDrone(hosts).with_few_hosts();
+            }
             return match (agent.state, agent.task) {
                 (AgentState::Started(_), _) => WaitReason::Nothing,
                 (AgentState::Held, _) => WaitReason::DroneSilent,

@@ -3,6 +3,7 @@
 
 use super::Core;
 use super::agents::{AgentKey, AgentState, AgentTask};
+use super::subnets::Reach;
 use crate::ids::{DroneId, PidfileId, UserId};
 use crate::model::TaskKind;
 use crate::protocol::Notice;
@@ -67,6 +68,10 @@ impl Core {
         let AgentState::Started(pidfile) = agent.state else { return };
         let task = agent.task;
         let Some((exit_status, _)) = self.processes.state(pidfile).end() else { return };
+        if let AgentTask::HandOff(group) = task {
+            // What the runner has written last may not have been heard yet: the agent stays until it has.
+            return self.recall(self.rows.group(group).job);
+        }
         self.finish_agent(key, task, exit_status == 0, Some(pidfile));
     }
 
@@ -76,6 +81,7 @@ impl Core {
             AgentTask::Test(group) | AgentTask::HostlessTest(group) => self.end_test(group),
             AgentTask::Gather(group) => self.end_gather(group),
             AgentTask::Parse(group) => self.end_parse(group),
+            AgentTask::HandOff(_) => {}
         }
         if let (AgentTask::Gather(_) | AgentTask::Parse(_), Some(process)) = (task, process) {
             self.retire_process(process);
@@ -83,18 +89,31 @@ impl Core {
         self.remove_agent(key);
     }
 
-    /// Starts an agent if there is room for it; says whether there was.
+    /// Starts an agent if there is room for it; says whether it has not been refused for lack of it.
     fn start_agent_if_room(&mut self, key: AgentKey) -> bool {
         let Some(agent) = self.agents.get(key) else { return true };
-        let (task, processes) = (agent.task, agent.processes);
+        let (task, processes, driven) = (agent.task, agent.processes, agent.driven_hosts());
         let (user, allowed) = self.user_and_drones(task);
+        let allowed = match driven {
+            None => allowed,
+            Some(hosts) => match self.within_reach(&hosts, allowed) {
+                Reach::All => None,
+                Reach::Some(drones) => Some(drones),
+                // No room would ever let it start: it waits, and stands in nobody's way.
+                Reach::Nowhere => return true,
+            },
+        };
         let Some(drone) = self.drones.admit(user, allowed.as_deref(), processes) else { return false };
         self.stats.agents_started += 1;
+        if self.hand_off_instead(key, task, drone) {
+            return true;
+        }
         match task {
             AgentTask::Special(id) => self.start_special_task(key, id, drone),
             AgentTask::Test(group) | AgentTask::HostlessTest(group) => {
                 self.start_test(key, group, drone);
             }
+            AgentTask::HandOff(group) => self.start_hand_off(key, group, drone),
             // It is admitted as if it could run anywhere, and runs where the test ran.
             AgentTask::Gather(group) => {
                 if self.start_gather(key, group).is_none() {
@@ -109,6 +128,11 @@ impl Core {
     fn start_parser(&mut self, key: AgentKey) {
         let Some(AgentTask::Parse(group)) = self.agents.get(key).map(|agent| agent.task) else { return };
         self.stats.agents_started += 1;
+        if let Some(drone) = self.drone_of_results(group)
+            && self.hand_off_instead(key, AgentTask::Parse(group), drone)
+        {
+            return;
+        }
         if self.start_parse(key, group).is_none() {
             self.finish_agent(key, AgentTask::Parse(group), false, None);
         }
@@ -127,7 +151,8 @@ impl Core {
             AgentTask::Test(group)
             | AgentTask::HostlessTest(group)
             | AgentTask::Gather(group)
-            | AgentTask::Parse(group) => {
+            | AgentTask::Parse(group)
+            | AgentTask::HandOff(group) => {
                 let job = self.rows.group(group).job;
                 (Some(self.rows.jobs[job].row.owner), Some(job))
             }

@@ -52,6 +52,10 @@ impl Core {
                     self.hear_task(task);
                 }
                 RowChange::TaskGone(task) => self.hear_task_gone(task),
+                RowChange::Subnets(subnets) => {
+                    self.rows.subnets = subnets;
+                    self.agents.retry = true;
+                }
                 RowChange::Ineligible(row) => self.hear_ineligible(row),
                 RowChange::IneligibleGone(row) => {
                     if let Some(job) = self.rows.jobs.get_mut(row.job) {
@@ -263,10 +267,13 @@ impl Core {
             if self.role == Role::HostScheduler {
                 return self.follow_entry(row);
             }
-            let had = (state.provisions, state.repairs.clone());
+            if self.follow_runner(&row) {
+                return;
+            }
+            let had = self.rows.entries.get(id).map(|state| (state.provisions, state.repairs.clone()));
             self.forget_entry(id);
             self.hear_new_entry(row);
-            if let Some(state) = self.rows.entries.get_mut(id) {
+            if let (Some(state), Some(had)) = (self.rows.entries.get_mut(id), had) {
                 (state.provisions, state.repairs) = had;
             }
             return;
@@ -370,7 +377,7 @@ impl Core {
     }
 
     /// Lets go of an entry, and does nothing about it.
-    fn leave_entry(&mut self, id: EntryId) {
+    pub(super) fn leave_entry(&mut self, id: EntryId) {
         let Some(state) = self.rows.entries.get(id) else { return };
         let (job, host) = (state.row.job, state.row.host);
         self.stop_waiting(id);
@@ -386,7 +393,7 @@ impl Core {
     }
 
     /// An entry that is complete and active at once is reported; an aborted one is mended.
-    fn check_complete_entry(&mut self, row: Entry) {
+    pub(super) fn check_complete_entry(&mut self, row: Entry) {
         if !row.active {
             return;
         }
@@ -412,6 +419,9 @@ impl Core {
             }
             if let Some(AgentTask::Special(task)) = task {
                 self.close_task(task, false, process);
+            }
+            if let Some(AgentTask::HandOff(group)) = task {
+                self.cancel_hand_off(group);
             }
             if let Some(process) = process {
                 self.retire_process(process);

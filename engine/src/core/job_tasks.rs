@@ -17,7 +17,7 @@ impl Core {
         }
     }
 
-    fn adopt(&mut self, entry: EntryId) {
+    pub(super) fn adopt(&mut self, entry: EntryId) {
         let Some(state) = self.rows.entries.get(entry) else { return };
         let Some(key) = state.group.filter(|_| state.agent.is_none() && state.row.status.has_group()) else { return };
         if self.is_on_shard(&state.row) {
@@ -28,13 +28,16 @@ impl Core {
         let group = self.rows.group(key);
         let (entries, count) = (group.entries.clone(), group.entries.len() as u32);
         let (task, processes) = match status {
+            _ if self.is_handed_off(group.job) => {
+                (AgentTask::HandOff(key), if status == EntryStatus::Parsing { 0 } else { count })
+            }
             EntryStatus::Starting | EntryStatus::Running if hostless => (AgentTask::HostlessTest(key), 1),
             EntryStatus::Starting | EntryStatus::Running => (AgentTask::Test(key), count),
             EntryStatus::Gathering => (AgentTask::Gather(key), count),
             _ => (AgentTask::Parse(key), 0),
         };
-        let hosts = match task {
-            AgentTask::Parse(_) => SmallVec::new(),
+        let hosts = match status {
+            EntryStatus::Parsing => SmallVec::new(),
             _ => self.hosts_of(&entries),
         };
         let is_free = |host: &HostId| self.rows.hosts.get(*host).is_none_or(|host| host.agent.is_none());
@@ -106,7 +109,7 @@ impl Core {
         self.drones.send(drone, Command::Write { path: path.clone(), note });
     }
 
-    fn work(&self, key: u32, kind: WorkKind) -> Work {
+    pub(super) fn work(&self, key: u32, kind: WorkKind) -> Work {
         let group = self.rows.group(key);
         Work { kind, job: Some(group.job), hosts: self.hosts_of(&group.entries), entries: group.entries.clone() }
     }

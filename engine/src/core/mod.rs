@@ -10,8 +10,9 @@
 //! | `entries` | an entry's way through its statuses; groups of synchronous jobs |
 //! | `special_tasks` | Verify, Cleanup, Reset, Repair, Provision: their order, start and end |
 //! | `job_tasks` | tests, gathering and parsing: adoption, start and end |
+//! | `hand_offs` | jobs whose remaining life is a runner's |
 //! | `agents`, `handling` | what the scheduler is busy with; throttling |
-//! | `processes`, `drones` | pidfiles, the load of drones, choice of drone |
+//! | `processes`, `drones`, `subnets` | pidfiles, the load of drones, choice of drone |
 //! | `delivery` | what is certain of orders that are on their way |
 //! | `aborts`, `upkeep`, `time_limits` | aborts; periodic work; what has lasted too long |
 //! | `inputs`, `recovery` | rows that change outside; the first tick |
@@ -24,6 +25,7 @@ mod delivery;
 mod drones;
 mod entries;
 mod explain;
+mod hand_offs;
 mod handling;
 mod host_set;
 mod inputs;
@@ -32,6 +34,7 @@ mod processes;
 mod queue;
 mod recovery;
 mod special_tasks;
+mod subnets;
 mod table;
 mod time_limits;
 mod upkeep;
@@ -66,6 +69,8 @@ pub enum Role {
     Dispatcher,
     /// The host scheduler alone.
     HostScheduler,
+    /// The runner of jobs that were handed off: it sees them to their end and does nothing else.
+    Runner,
 }
 
 /// What has happened since the last tick.
@@ -172,6 +177,7 @@ impl Core {
         match self.role {
             Role::HostScheduler => self.host_scheduler_steps(),
             Role::Dispatcher => self.dispatcher_steps(),
+            Role::Runner => self.runner_steps(),
             Role::Whole => {
                 if !self.settings.inline_host_acquisition {
                     self.host_scheduler_steps();
@@ -183,6 +189,7 @@ impl Core {
     }
 
     fn dispatcher_steps(&mut self) {
+        self.take_back_jobs();
         self.adopt_entries();
         self.schedule_special_tasks();
         self.schedule_hostless_entries();
@@ -196,6 +203,14 @@ impl Core {
         if self.acquires_inline() {
             self.release_hosts();
         }
+    }
+
+    /// Special tasks and hosts are not its business: those that the ends of jobs ask for are left to the dispatcher.
+    fn runner_steps(&mut self) {
+        self.adopt_entries();
+        self.run_upkeep();
+        self.abort_entries();
+        self.handle_agents();
     }
 
     fn host_scheduler_steps(&mut self) {
@@ -232,6 +247,7 @@ impl Core {
                 || self.agents.retry
                 || (self.drones.has_passed_over() && !self.agents.waiting.is_empty())
                 || !self.agents.news.is_empty()
+                || !rows.recalled.is_empty()
                 || !rows.to_adopt.is_empty()
                 || !rows.to_abort.is_empty()
                 || !rows.tasks_to_abort.is_empty()
@@ -242,6 +258,7 @@ impl Core {
         match self.role {
             Role::HostScheduler => &[HostStep::Lease, HostStep::Acquire, HostStep::Release],
             Role::Dispatcher => &[HostStep::Tasks],
+            Role::Runner => &[],
             Role::Whole if self.settings.inline_host_acquisition => {
                 &[HostStep::Tasks, HostStep::Acquire, HostStep::Release]
             }

@@ -238,6 +238,23 @@ impl Core {
         pidfile
     }
 
+    /// From now on a process counts for so much on its drone.
+    pub(super) fn weigh_process(&mut self, pidfile: PidfileId, weight: u32) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        let old = std::mem::replace(&mut process.weight, weight);
+        if let (Some(drone), None) = (process.drone, process.state.end()) {
+            self.drones.add_active(drone, weight);
+            self.drones.remove_active(drone, old);
+        }
+    }
+
+    /// Keeps a process from ever being started on a drone, or ends it should it be there already.
+    pub(super) fn forbid_process(&mut self, pidfile: PidfileId, drone: DroneId) {
+        if self.processes.state(pidfile).end().is_none() {
+            self.send_kill(pidfile, drone);
+        }
+    }
+
     /// Hands a process to the agent that waits for its end.
     pub(super) fn attach_process(&mut self, pidfile: PidfileId, agent: AgentKey) {
         if let Some(process) = self.processes.by_pidfile.get_mut(pidfile) {

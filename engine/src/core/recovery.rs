@@ -147,6 +147,9 @@ impl Core {
         };
         core.apply_settings(settings);
         let kills = std::mem::take(&mut rows.kills);
+        if matches!(role, Role::Whole | Role::Dispatcher) {
+            core.load_hand_offs(std::mem::take(&mut rows.hand_offs));
+        }
         core.load(rows);
         let mut agents = Vec::new();
         if role != Role::HostScheduler {
@@ -167,6 +170,7 @@ impl Core {
             self.drones.upsert(drone, true);
         });
         self.rows.drone_sets = rows.drone_sets.into_iter().map(|set| (set.id, set)).collect();
+        self.rows.subnets = rows.subnets;
         rows.labels.into_iter().for_each(|label| self.hear_label(label));
         rows.users.into_iter().for_each(|user| self.hear_user(user));
         let mut hosts = rows.hosts;
@@ -240,7 +244,9 @@ impl Core {
             Awaits::from(place.and_then(|place| may_run.get(&place).copied()))
         };
         match task {
-            AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_) => of(pidfile),
+            AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_) | AgentTask::HandOff(_) => {
+                of(pidfile)
+            }
             AgentTask::Gather(group) | AgentTask::Parse(group) => {
                 self.rows.group(group).test.map_or(Awaits::Nobody, of).and(of(pidfile))
             }
@@ -268,6 +274,7 @@ impl Core {
                 let path = self.group_path(group);
                 Some(self.watch_process(path, PidfileName::Parse, 0))
             }
+            AgentTask::HandOff(group) => Some(self.watch_runner(group)),
         }
     }
 
@@ -277,8 +284,9 @@ impl Core {
         recovery.first_tick_done = true;
         let recover_hosts = recovery.recover_hosts;
         self.settle_agents();
-        if self.role == Role::HostScheduler {
-            return;
+        match self.role {
+            Role::Whole | Role::Dispatcher => self.close_finished_hand_offs(),
+            Role::HostScheduler | Role::Runner => return,
         }
         let of_status = |status| {
             let entries =
@@ -305,7 +313,9 @@ impl Core {
     /// A test that is over for the database but still runs was to be killed when the scheduler stopped.
     fn kill_ended_tests(&mut self) {
         let ended = |status| matches!(status, EntryStatus::Gathering | EntryStatus::Parsing);
-        let entries = self.rows.entries.iter().filter(|(_, entry)| ended(entry.row.status));
+        let is_ours = |job| !self.is_handed_off(job);
+        let entries = self.rows.entries.iter();
+        let entries = entries.filter(|(_, entry)| ended(entry.row.status) && is_ours(entry.row.job));
         let tests: Vec<PidfileId> = entries.filter_map(|(_, entry)| self.rows.group(entry.group?).test).collect();
         for test in tests {
             self.kill_process(test);
@@ -378,17 +388,24 @@ impl Core {
             if state.has_trace() || state == ProcessState::Ordered {
                 self.agents.set_state(*key, AgentState::Started(*pidfile));
                 self.attach_process(*pidfile, *key);
+            } else if self.is_heard(*awaits)
+                && self.silence_is_over
+                && *awaits != Awaits::Nobody
+                && self.is_runner(*key)
+            {
+                // A drone that kept silent may have it: a second one must not be started beside it.
+                self.recall_agent(*key);
             } else if self.is_heard(*awaits) {
                 self.agents.set_state(*key, AgentState::Waiting);
                 if self.silence_is_over && *awaits != Awaits::Nobody {
                     // It will be started anew: should a drone that kept silent have it after all, it must go.
                     self.doom_process(*pidfile);
                 }
-                let is_test = matches!(
+                let keeps_watch = matches!(
                     self.agents.get(*key).map(|agent| agent.task),
                     Some(AgentTask::Test(_) | AgentTask::HostlessTest(_))
                 );
-                if !is_test {
+                if !keeps_watch {
                     self.retire_process(*pidfile);
                 }
             } else {

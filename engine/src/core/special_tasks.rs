@@ -16,7 +16,7 @@ impl Core {
     fn free_task_id(&self) -> TaskId {
         let next = self.rows.next_task;
         TaskId(match self.role {
-            Role::Whole => next,
+            Role::Whole | Role::Runner => next,
             Role::Dispatcher => next.next_multiple_of(2),
             Role::HostScheduler => next | 1,
         })

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 
 use super::agents::AgentKey;
+use super::hand_offs::HandOffState;
 use super::host_set::{HostIndex, HostSet};
 use super::queue::{PendingKey, PendingQueue, Waiting};
 use super::table::Table;
 use super::time_limits::TimeLimits;
 use crate::ids::{DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId, UserId};
 use crate::model::{DroneSet, Entry, Host, HostStatus, Job, Label, SpecialTask, Subdir, TaskKind, User};
-use crate::protocol::{EntryColumns, HostColumns};
+use crate::protocol::{EntryColumns, HostColumns, Subnets};
 use crate::settings::LabelUse;
 
 /// Steps of a tick that look only at hosts about which something has changed since they looked last.
@@ -146,9 +147,14 @@ pub(super) struct WorkingSet {
     pub(super) users: Table<UserId, UserState>,
     pub(super) access: Vec<AccessSet>,
     pub(super) drone_sets: BTreeMap<DroneSetId, DroneSet>,
+    pub(super) subnets: Subnets,
     pub(super) jobs: Table<JobId, JobState>,
     pub(super) entries: Table<EntryId, EntryState>,
     pub(super) tasks: Table<TaskId, TaskState>,
+    /// Jobs that were handed off.
+    pub(super) hand_offs: BTreeMap<JobId, HandOffState>,
+    /// Of those, the ones that were recalled in the last tick.
+    pub(super) recalled: Vec<JobId>,
     pub(super) groups: Vec<Option<Group>>,
     pub(super) free_groups: Vec<u32>,
     pub(super) queue: PendingQueue,

@@ -271,3 +271,17 @@ vocabulary! {
         Always = "Always",
     }
 }
+
+vocabulary! {
+    /// From where on jobs are handed off to a runner of their own.
+    HandOffLevel, "hand-off level" {
+        /// Nowhere: the scheduler sees every job to its end.
+        Off = "off",
+        /// A job is handed off instead of its test being started.
+        Starting = "starting",
+        /// A job is handed off when its test has ended.
+        Gathering = "gathering",
+        /// A job is handed off when its hosts are free again and its results are to be parsed.
+        Parsing = "parsing",
+    }
+}

@@ -10,6 +10,6 @@ pub use drone::{ActOutcome, ActReport, Command, DroneAnswer, DroneReport, Result
 pub use notice::Notice;
 pub use process::{ExecutionPath, NotAnExecutionPath, PidfileContents, PidfileEvent, PidfileName, Work, WorkKind};
 pub use rows::{
-    Changes, EntryColumns, EntryUpdate, HostColumns, HostUpdate, KillOrder, LiveRows, RowChange, TaskHistory,
-    TaskUpdate,
+    Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, HostUpdate, KillOrder, LiveRows,
+    RowChange, Subnets, TaskHistory, TaskUpdate,
 };

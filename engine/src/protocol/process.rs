@@ -66,7 +66,7 @@ impl FromStr for ExecutionPath {
     }
 }
 
-/// The three pidfiles that the scheduler reads.
+/// The pidfiles that the scheduler reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PidfileName {
     /// `.autoserv_execute`: a test or a special task.
@@ -75,21 +75,26 @@ pub enum PidfileName {
     Gather,
     /// `.parser_execute`: the parser.
     Parse,
+    /// `.handoff_execute`: the runner of a job that was handed off.
+    HandOff,
 }
 
 impl PidfileName {
+    const ALL: [PidfileName; 4] = [PidfileName::Execute, PidfileName::Gather, PidfileName::Parse, PidfileName::HandOff];
+
     /// The file's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             PidfileName::Execute => ".autoserv_execute",
             PidfileName::Gather => ".collect_crashinfo_execute",
             PidfileName::Parse => ".parser_execute",
+            PidfileName::HandOff => ".handoff_execute",
         }
     }
 
     /// The pidfile of this name.
     pub fn parse(name: &str) -> Option<PidfileName> {
-        [PidfileName::Execute, PidfileName::Gather, PidfileName::Parse].into_iter().find(|known| known.as_str() == name)
+        PidfileName::ALL.into_iter().find(|known| known.as_str() == name)
     }
 }
 
@@ -168,4 +173,6 @@ pub enum WorkKind {
     Gather,
     /// The parsing of results.
     Parse,
+    /// The rest of a job's life, by a runner that reads and writes the database itself.
+    HandOff,
 }

@@ -1,10 +1,12 @@
 //! Rows that changed outside, and changes of rows to be committed.
 
+use std::collections::BTreeMap;
+
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
 use super::process::{ExecutionPath, PidfileName};
-use crate::ids::{DroneId, EntryId, HostId, JobId, TaskId};
+use crate::ids::{DroneId, EntryId, HostId, JobId, SubnetId, TaskId};
 use crate::model::{Drone, DroneSet, Entry, Host, HostStatus, Ineligible, Job, Label, SpecialTask, TaskKind, User};
 
 /// A row that came, changed or went outside of the scheduler, as it is now.
@@ -36,6 +38,25 @@ pub enum RowChange {
     Ineligible(Ineligible),
     /// A job may be given a host again.
     IneligibleGone(Ineligible),
+    /// Hosts or drones are in other restricted subnets than before.
+    Subnets(Subnets),
+}
+
+/// Which restricted subnets hosts and drones are in; those in none are not named. A host is driven only from drones in its
+/// own subnet, and one in none only from drones in none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnets {
+    /// Where hosts are.
+    pub hosts: BTreeMap<HostId, SubnetId>,
+    /// Where drones are.
+    pub drones: BTreeMap<DroneId, SubnetId>,
+}
+
+impl Subnets {
+    /// Whether no host and no drone is in any.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.drones.is_empty()
+    }
 }
 
 /// Everything that is alive in the database.
@@ -65,6 +86,37 @@ pub struct LiveRows {
     pub next_task: u32,
     /// Kills that were decided and not yet seen to have worked.
     pub kills: Vec<KillOrder>,
+    /// Jobs that this scheduler handed off and has not seen the end of; some may have ended meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hand_offs: Vec<HandOff>,
+    /// Which restricted subnets hosts and drones are in.
+    #[serde(default, skip_serializing_if = "Subnets::is_empty")]
+    pub subnets: Subnets,
+}
+
+/// A job whose remaining life was given to a runner on a drone. While it stands, the rows of the job's entries and hosts are
+/// the runner's to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOff {
+    /// The job.
+    pub job: JobId,
+    /// Where its runner is.
+    pub drone: DroneId,
+    /// Where the runner keeps its pidfile: the execution path of the job's entries.
+    pub path: ExecutionPath,
+    /// The runner has nothing to write any more: it has finished the job, or the job was taken back.
+    pub over: bool,
+}
+
+/// What becomes of a hand-off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HandOffChange {
+    /// The job is its runner's from now on; an older hand-off of the same job is replaced.
+    Begin(HandOff),
+    /// The runner writes nothing more, whether or not it is done. What it has written is told before the next tick.
+    End(JobId),
+    /// The job has ended; nothing need be known of the hand-off any more.
+    Forget(JobId),
 }
 
 /// A kill that was decided. It is kept in the database until the process is known to have ended: should the scheduler stop
@@ -216,6 +268,9 @@ pub struct Changes {
     pub kills_added: Vec<KillOrder>,
     /// Kills that have worked, or came too late, known by path and name; some may have been added in the same tick.
     pub kills_removed: Vec<KillOrder>,
+    /// What becomes of hand-offs, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hand_offs: Vec<HandOffChange>,
 }
 
 impl Changes {
@@ -229,5 +284,6 @@ impl Changes {
             && self.ineligible_swept.is_empty()
             && self.kills_added.is_empty()
             && self.kills_removed.is_empty()
+            && self.hand_offs.is_empty()
     }
 }

@@ -34,6 +34,10 @@ enum Subcommands {
         /// Seconds between SIGTERM and SIGKILL.
         #[arg(long, default_value_t = 10.0)]
         kill_grace: f64,
+        /// Serve the runner of a job that was handed off, which outlives the scheduler's terms: none is asked for, and none
+        /// begins. What was claimed or is to be killed is not started, as ever.
+        #[arg(long, hide = true)]
+        for_runner: bool,
     },
     /// Become a process that a scheduler has ordered; the agent calls this.
     #[command(hide = true)]
@@ -65,9 +69,9 @@ enum Subcommands {
 /// Runs `yardmaster-drone`.
 pub fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
-        Subcommands::Serve { results, kill_grace } => {
+        Subcommands::Serve { results, kill_grace, for_runner } => {
             let grace = Duration::try_from_secs_f64(kill_grace).unwrap_or(Duration::from_secs(10));
-            serve::run(&results.results, grace).map(|()| ExitCode::SUCCESS)
+            serve::run(&results.results, grace, !for_runner).map(|()| ExitCode::SUCCESS)
         }
         Subcommands::Launch { results } => {
             open(&results).and_then(|results| Ok(launch::run(&results)?)).map(|()| ExitCode::SUCCESS)

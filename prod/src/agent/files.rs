@@ -15,7 +15,8 @@ use super::protocol::{AppendText, FileText};
 use super::transfer;
 
 /// The pidfiles that the scheduler knows; a copy of results must not look as if their processes had run there.
-const PIDFILES: [&str; 4] = [".autoserv_execute", ".collect_crashinfo_execute", ".parser_execute", ".archiver_execute"];
+const PIDFILES: [&str; 5] =
+    [".autoserv_execute", ".collect_crashinfo_execute", ".parser_execute", ".archiver_execute", ".handoff_execute"];
 
 /// Whether a file is about processes and not a result.
 pub(super) fn is_about_processes(name: &str) -> bool {

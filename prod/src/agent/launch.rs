@@ -28,6 +28,8 @@ const NOT_RUN: i32 = 127 << 8;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LaunchOrder {
     pub(crate) fence: Fence,
+    /// Whether the fence must still count when the claim is taken.
+    pub(crate) fenced: bool,
     pub(crate) start: StartOrder,
 }
 
@@ -184,13 +186,14 @@ fn prepare(results: &Results, order: &LaunchOrder) -> Result<Prepared, AgentErro
     }
     let process = ProcessIdentity::own();
     let claim = Claim { term: order.fence.term.0, process, argv: start.argv.clone(), supervised: start.supervise };
-    let claimed = fence::guarded(results, order.fence, || {
+    let take = || {
         if KillMark::read(&place, name)?.is_some() {
             return Ok(Prepared::Killed);
         }
         let claimed = claim.make(results, &place, name)?;
         Ok(if claimed { Prepared::Go(place.clone()) } else { Prepared::AlreadyClaimed })
-    })?;
+    };
+    let claimed = if order.fenced { fence::guarded(results, order.fence, take) } else { take() }?;
     // A kill that was marked while the claim was being made has not seen it.
     match (&claimed, KillMark::read(&place, name)?) {
         (Prepared::Go(_), Some(_)) => Ok(Prepared::Killed),

@@ -5,6 +5,7 @@
 //!   results to the repository.
 //! * `launch` starts a process, `claim` keeps it from being started twice, `fence` keeps older schedulers out, `supervise`
 //!   writes pidfiles for programs that do not.
+//! * `containers` cleans up containers now and then.
 //! * `paths` says which paths may be named at all, `processes` reads the process table.
 //! * `practice` is a test driver for trying things out.
 //!
@@ -13,6 +14,7 @@
 
 mod claim;
 mod cli;
+mod containers;
 mod error;
 mod fence;
 mod files;

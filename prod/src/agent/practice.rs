@@ -3,7 +3,7 @@
 //!
 //! What it does is said by lines `key = value`: for a test in its control file, for anything else in
 //! `RESULTS/.practice/KIND.HOST` or `RESULTS/.practice/KIND`, KIND being verify, cleanup, reset, repair, provision, gather or
-//! parse. Keys: `seconds` (0.1 unless told), `exit` (an exit code), `failed_tests`, and `wait = true`: then it goes on until
+//! parse; or runner, which is one that does nothing for its job, and leaves its pidfile to the agent. Keys: `seconds` (0.1 unless told), `exit` (an exit code), `failed_tests`, and `wait = true`: then it goes on until
 //! there is a file `.finish` (or `.finish.KIND`) in its results path, which says `EXIT FAILED_TESTS`, `status WAIT_STATUS
 //! FAILED_TESTS`, `vanish` or `corrupt`. On SIGTERM it writes down, as autoserv does, that it was killed.
 //!
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::claim::replace_file;
@@ -86,6 +87,7 @@ impl Line {
                 "-R" => line.kind = "repair",
                 "--provision" => line.kind = "provision",
                 "--collect-crashinfo" => line.kind = "gather",
+                "--handoff" => line.kind = "runner",
                 flag if WITH_VALUE.contains(&flag) => drop(words.next()),
                 flag if flag.starts_with('-') => {}
                 _ => positional = Some(PathBuf::from(word)),
@@ -102,6 +104,7 @@ impl Line {
         match self.kind {
             "parse" => ".parser_execute",
             "gather" => ".collect_crashinfo_execute",
+            "runner" => ".handoff_execute",
             _ => ".autoserv_execute",
         }
     }
@@ -176,7 +179,9 @@ pub(super) fn run(arguments: &[OsString]) -> Result<ExitCode, anyhow::Error> {
     };
     let pidfile = line.results.join(line.pidfile());
     let pid = std::process::id();
-    replace_file(&pidfile, format!("{pid}\n").as_bytes())?;
+    let is_looked_after = line.kind == "runner";
+    let write = |text: &str| if is_looked_after { Ok(()) } else { replace_file(&pidfile, text.as_bytes()) };
+    write(&format!("{pid}\n"))?;
     note(&line, "START", "job started")?;
     let end = runtime.block_on(async {
         let course = async { if course.wait { wait_for_finish(&line).await } else { work(&course).await } };
@@ -188,13 +193,16 @@ pub(super) fn run(arguments: &[OsString]) -> Result<ExitCode, anyhow::Error> {
     match end {
         End::Vanish => Ok(ExitCode::FAILURE),
         End::Corrupt => {
-            replace_file(&pidfile, b"this is\nno pidfile\nat\nall\n")?;
+            write("this is\nno pidfile\nat\nall\n")?;
             Ok(ExitCode::FAILURE)
         }
         End::Ended { status, failed_tests } => {
             let (word, text) = if status == 0 { ("END GOOD", "completed") } else { ("END FAIL", "failed") };
             note(&line, word, text)?;
-            replace_file(&pidfile, format!("{pid}\n{status}\n{failed_tests}\n").as_bytes())?;
+            write(&format!("{pid}\n{status}\n{failed_tests}\n"))?;
+            if is_looked_after && let Some(signal) = Signal::from_named_raw(status & 0x7f) {
+                kill_process(rustix::process::getpid(), signal)?;
+            }
             Ok(ExitCode::from(u8::try_from(status >> 8 & 0xff).unwrap_or(1)))
         }
     }
@@ -227,7 +235,7 @@ fn leave_mark(root: &Path, line: &Line) -> Result<(), anyhow::Error> {
 
 /// A line of status.log, in Autotest's format, and the keyvals that autoserv leaves. The parser leaves neither.
 fn note(line: &Line, word: &str, text: &str) -> Result<(), anyhow::Error> {
-    if line.kind == "parse" || line.kind == "gather" {
+    if ["parse", "gather", "runner"].contains(&line.kind) {
         return Ok(());
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();

@@ -62,6 +62,15 @@ pub enum RequestBody {
         /// In seconds.
         older_than: u64,
     },
+    /// Clean orphaned containers, unless that was begun less than so long ago; and tell how it went the last time.
+    Containers {
+        /// Of the scheduler.
+        fence: Fence,
+        /// The program that cleans, and its arguments. No shell reads them.
+        argv: Vec<String>,
+        /// In seconds.
+        every: u64,
+    },
 }
 
 /// Something to be done on the drone. Each may be sent again without harm.
@@ -193,6 +202,11 @@ pub enum ReplyBody {
         deleted: Vec<String>,
         /// With their reasons.
         failed: Vec<String>,
+    },
+    /// To a wish for cleaned containers: why the last attempt failed, told once.
+    Containers {
+        /// For people; `None` if it did not fail, or that was told before.
+        failure: Option<String>,
     },
     /// Nothing of the request was done.
     Refused(Refusal),

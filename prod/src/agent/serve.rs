@@ -18,6 +18,7 @@ use std::time::Duration;
 use yardmaster_engine::Fence;
 
 use super::claim::running;
+use super::containers;
 use super::error::AgentError;
 use super::fence;
 use super::files;
@@ -38,6 +39,8 @@ const STARTS_AT_ONCE: usize = 8;
 
 struct Agent {
     results: Results,
+    /// Whether only commands of the newest term count.
+    fenced: bool,
     watches: Mutex<Watches>,
     killer: Killer,
     /// Launched processes, which are ours to wait for as long as we live.
@@ -87,7 +90,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// # Errors
 /// If the results directory cannot be used, or the channel breaks or brings nonsense.
-pub(super) fn run(directory: &Path, grace: Duration) -> Result<(), anyhow::Error> {
+pub(super) fn run(directory: &Path, grace: Duration, fenced: bool) -> Result<(), anyhow::Error> {
     let mut out = io::stdout();
     writeln!(out, "\n{GREETING}")?;
     out.flush()?;
@@ -97,6 +100,7 @@ pub(super) fn run(directory: &Path, grace: Duration) -> Result<(), anyhow::Error
     };
     let agent = Arc::new(Agent {
         results,
+        fenced,
         watches: Mutex::default(),
         killer: Killer::default(),
         children: Mutex::default(),
@@ -175,6 +179,10 @@ impl Agent {
                 self.refresh(fence, unclaimed).map_or_else(refused, ReplyBody::News)
             }
             RequestBody::Transfers => transfer::pending(&self.results).map_or_else(refused, ReplyBody::Transfers),
+            RequestBody::Containers { fence, argv, every } => {
+                let cleaned = self.enter(fence).and_then(|()| containers::clean(&self.results, argv, every));
+                cleaned.map_or_else(refused, |failure| ReplyBody::Containers { failure })
+            }
             body @ (RequestBody::Act { .. } | RequestBody::Transferred { .. } | RequestBody::Clean { .. }) => {
                 let is_cleaning = matches!(body, RequestBody::Clean { .. });
                 let jobs = if is_cleaning { &workers.cleaning } else { &workers.commands };
@@ -209,8 +217,13 @@ impl Agent {
         rustix::fs::statvfs(self.results.root()).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
+    /// Lets a fence's commands in, where fences count.
+    fn enter(&self, fence: Fence) -> Result<(), AgentError> {
+        if self.fenced { fence::enter(&self.results, fence) } else { Ok(()) }
+    }
+
     fn refresh(&self, fence: Fence, unclaimed: bool) -> Result<AgentNews, AgentError> {
-        fence::enter(&self.results, fence)?;
+        self.enter(fence)?;
         self.results.check_room()?;
         // Those that have ended are no more in the process table once they have been waited for.
         lock(&self.children).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -238,7 +251,10 @@ impl Agent {
                 RequestBody::Transferred { transfer } => self.transferred(&transfer),
                 RequestBody::Clean { fence, older_than } => self.clean(fence, older_than),
                 // The reader answers these itself.
-                RequestBody::Hello { .. } | RequestBody::Refresh { .. } | RequestBody::Transfers => continue,
+                RequestBody::Hello { .. }
+                | RequestBody::Refresh { .. }
+                | RequestBody::Containers { .. }
+                | RequestBody::Transfers => continue,
             };
             let replied = self.reply(id, reply);
             self.under_way.fetch_sub(1, Ordering::AcqRel);
@@ -255,13 +271,13 @@ impl Agent {
 
     fn clean(&self, fence: Fence, older_than: u64) -> ReplyBody {
         let watched = lock(&self.watches).paths();
-        let cleaned = fence::enter(&self.results, fence)
-            .and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
+        let cleaned =
+            self.enter(fence).and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
         cleaned.map_or_else(refused, |cleaned| ReplyBody::Cleaned { deleted: cleaned.deleted, failed: cleaned.failed })
     }
 
     fn act(&self, fence: Fence, commands: Vec<AgentCommand>) -> ReplyBody {
-        if let Err(error) = fence::enter(&self.results, fence) {
+        if let Err(error) = self.enter(fence) {
             return refused(error);
         }
         lock(&self.watches).enter(fence);
@@ -334,7 +350,7 @@ impl Agent {
 
     fn start(&self, fence: Fence, start: StartOrder) -> Result<Outcome, AgentError> {
         let (number, path, name) = (start.number, start.path.clone(), start.name.clone());
-        let (outcome, child) = launch::start(&self.results, &LaunchOrder { fence, start })?;
+        let (outcome, child) = launch::start(&self.results, &LaunchOrder { fence, fenced: self.fenced, start })?;
         lock(&self.children).extend(child);
         if outcome == Outcome::Done {
             lock(&self.watches).watch(&self.results, number, &path, &name)?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use yardmaster_engine::{Fence, PidfileContents};
+use yardmaster_engine::{Fence, PidfileContents, PidfileName};
 
 use super::claim::{Claim, running};
 use super::error::AgentError;
@@ -165,11 +165,13 @@ impl Watches {
             self.by_number.values().map(|watched| (watched.path.as_str(), watched.name.as_str())).collect();
         let is_doomed =
             |path: &str, name: &str| results.place(path).is_ok_and(|place: Place| place.about(name, "killed").exists());
+        // What the runner of a job has started at the job's path is the runner's.
+        let is_claimed = |path: &str, name: &str| {
+            claimed.contains(&(path, name)) || claimed.contains(&(path, PidfileName::HandOff.as_str()))
+        };
         running(results)
             .into_iter()
-            .filter(|(note, _)| {
-                !claimed.contains(&(note.path.as_str(), note.name.as_str())) && !is_doomed(&note.path, &note.name)
-            })
+            .filter(|(note, _)| !is_claimed(&note.path, &note.name) && !is_doomed(&note.path, &note.name))
             .map(|(note, claim)| {
                 let (path, name) = (note.path, note.name);
                 format!(

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use context::Context;
-pub use services::{HostSchedulerArgs, QuickstartArgs, ServeArgs};
+pub use services::{HostSchedulerArgs, QuickstartArgs, RunJobArgs, ServeArgs};
 
 /// The scheduler of a hardware test lab, and the commands of those who work in it.
 #[derive(Debug, Parser)]
@@ -78,6 +78,8 @@ enum Command {
     Serve(ServeArgs),
     /// Run the host scheduler, which gives hosts to jobs where the scheduler does not.
     HostScheduler(HostSchedulerArgs),
+    /// See a job to its end that was handed off to this drone; the scheduler starts it.
+    RunJob(RunJobArgs),
     /// Show everything at work on this machine: an embedded database, a local drone, a lab and jobs.
     Quickstart(QuickstartArgs),
     /// Submit, look at or abort jobs.
@@ -140,6 +142,7 @@ impl Cli {
             Command::Config(command) => command.run(&context),
             Command::Serve(args) => services::serve(&context, args),
             Command::HostScheduler(args) => services::host_scheduler(&context, args),
+            Command::RunJob(args) => services::run_job(&context, args),
             Command::Quickstart(args) => services::quickstart(&context, args),
             Command::Job(command) => command.run(&context),
             Command::Suite(command) => command.run(&context),

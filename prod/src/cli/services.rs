@@ -1,4 +1,4 @@
-//! `yardmaster serve`, `host-scheduler` and `quickstart`.
+//! `yardmaster serve`, `host-scheduler`, `run-job` and `quickstart`.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use clap::Args;
 use super::Outcome;
 use super::context::Context;
 use crate::quickstart::Quickstart;
+use crate::runner::{self, RunJob, RunnerEnding};
 use crate::service::{self, Ending, ServeOptions};
 
 /// How the scheduler is run.
@@ -41,6 +42,24 @@ pub struct HostSchedulerArgs {
     /// End after so many hours; overrides service.lifetime_hours.
     #[arg(long, value_name = "HOURS")]
     pub lifetime_hours: Option<f64>,
+}
+
+/// Which job is run.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  yardmaster run-job 1234 --drone drone1
+
+The scheduler has it started on a drone where scheduler.hand_off_level says so and commands.handoff names it. It reads the
+configuration of the drone that it runs on, needs the database there, and ends with the job: 0 the job has ended, 1 the job
+is not its own any more.")]
+pub struct RunJobArgs {
+    /// The job, which was handed off.
+    #[arg(value_name = "JOB")]
+    pub job: u32,
+    /// The drone that this is; the job must have been handed off to it.
+    #[arg(long, value_name = "NAME")]
+    pub drone: Option<String>,
 }
 
 /// How the demonstration is run.
@@ -90,6 +109,15 @@ fn run(
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Sees a job to its end.
+pub(crate) fn run_job(context: &Context, args: RunJobArgs) -> anyhow::Result<Outcome> {
+    let which = RunJob { job: args.job, drone: args.drone };
+    match runtime()?.block_on(runner::run_job(context.sources.clone(), which))? {
+        RunnerEnding::Finished => Ok(Outcome::Done),
+        RunnerEnding::NotOurs => Ok(Outcome::Wrong),
+    }
 }
 
 /// Runs the demonstration.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use serde::Serialize;
-use yardmaster_engine::{Clock, JobId};
+use yardmaster_engine::{Clock, Entry, EntryStatus, HostId, JobId, LiveRows};
 
 use super::Outcome;
 use super::arguments::job_id;
@@ -15,7 +15,7 @@ use crate::frontend::view::{self, JobDetail};
 use crate::frontend::why::{Explained, explain};
 
 use crate::frontend::{FrontendError, Thing};
-use crate::service::SystemClock;
+use crate::service::{Places, SystemClock, Whereabouts};
 use crate::store::{Quarantined, snapshot};
 
 #[derive(Debug, Args)]
@@ -50,7 +50,13 @@ impl WhyArgs {
                 None => None,
             };
             let settings = &loaded.config.scheduler;
-            let found = snapshot(&database, settings.max_processes_per_drone).await?;
+            let mut found = snapshot(&database, settings.max_processes_per_drone).await?;
+            let restricted = &loaded.config.drones.restricted_subnets;
+            if !restricted.is_empty() {
+                let mut places = Places::of_drones(&database, &loaded.config).await?;
+                places.hosts = about_to_start(&found.rows, self.job);
+                found.rows.subnets = Whereabouts::new(restricted).find(&places).await;
+            }
             set_aside(&found.quarantined, detail.as_ref());
             let explained = explain(found.rows, settings, SystemClock.now(), self.job, &view::live(&database).await?);
             let estimates = match explained.is_empty() || self.no_estimate {
@@ -70,6 +76,14 @@ impl WhyArgs {
             Ok(if explained.is_empty() { Outcome::NothingFound } else { Outcome::Done })
         })
     }
+}
+
+/// The hosts of entries that wait for a drone, by name: where others are does not matter.
+fn about_to_start(rows: &LiveRows, job: Option<JobId>) -> Vec<(HostId, String)> {
+    let is_wanted = |entry: &&Entry| entry.status == EntryStatus::Starting && job.is_none_or(|job| entry.job == job);
+    let wanted: BTreeSet<HostId> = rows.entries.iter().filter(is_wanted).filter_map(|entry| entry.host).collect();
+    let hosts = rows.hosts.iter().filter(|host| wanted.contains(&host.id));
+    hosts.map(|host| (host.id, host.name.to_string())).collect()
 }
 
 /// A reason with the estimate of its job.

@@ -69,6 +69,8 @@ pub struct DroneSettings {
     pub max_transfers_per_drone: usize,
     /// A fetch of which nothing has come for so long is given up and tried again later.
     pub transfer_stall_sec: f64,
+    /// The agents serve a runner and not the scheduler.
+    pub for_runner: bool,
     /// The results repository. Without one, results stay on the drones.
     pub repository: Option<PathBuf>,
     /// How SSH is used.
@@ -106,6 +108,7 @@ impl Default for DroneSettings {
             max_transfer_processes: 50,
             max_transfers_per_drone: 8,
             transfer_stall_sec: 60.0,
+            for_runner: false,
             repository: None,
             ssh: SshOptions::default(),
         }

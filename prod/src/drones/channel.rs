@@ -83,7 +83,8 @@ impl Channel {
     ) -> Result<(Channel, AgentHello), ConnectError> {
         let results = address.results_dir.to_string_lossy().into_owned();
         let grace = settings.kill_grace_sec.to_string();
-        let arguments = ["serve", "--results", &results, "--kill-grace", &grace].map(str::to_owned);
+        let mut arguments = ["serve", "--results", &results, "--kill-grace", &grace].map(str::to_owned).to_vec();
+        arguments.extend(settings.for_runner.then(|| "--for-runner".to_owned()));
         let mut command = address.agent_command(&settings.ssh, multiplex, &arguments).map_err(ConnectError::Row)?;
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let mut child = command.spawn().map_err(|cause| ConnectError::Spawn { program, cause })?;

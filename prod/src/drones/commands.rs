@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use yardmaster_engine::{TaskKind, WorkKind};
 
+use super::address::DroneAddress;
 use super::briefings::{Brief, ControlType};
 
 /// A fact that a command line may contain, written `{name}` in its template.
@@ -22,10 +23,12 @@ enum Placeholder {
     JobLabels,
     Protection,
     TestRetry,
+    JobId,
+    Drone,
 }
 
 impl Placeholder {
-    const ALL: [(&'static str, Placeholder); 12] = [
+    const ALL: [(&'static str, Placeholder); 14] = [
         ("results_dir", Placeholder::ResultsDir),
         ("hosts", Placeholder::Hosts),
         ("owner", Placeholder::Owner),
@@ -38,6 +41,8 @@ impl Placeholder {
         ("job_labels", Placeholder::JobLabels),
         ("protection", Placeholder::Protection),
         ("test_retry", Placeholder::TestRetry),
+        ("job_id", Placeholder::JobId),
+        ("drone", Placeholder::Drone),
     ];
 }
 
@@ -132,6 +137,8 @@ pub(super) struct Facts<'a> {
     pub(super) control_file: &'a str,
     /// The execution path.
     pub(super) tag: &'a str,
+    /// The drone's name.
+    pub(super) drone: &'a str,
     pub(super) brief: &'a Brief,
 }
 
@@ -144,6 +151,8 @@ impl Facts<'_> {
             Placeholder::ResultsDir => self.results_dir.to_owned(),
             Placeholder::ControlFile => self.control_file.to_owned(),
             Placeholder::Tag => self.tag.to_owned(),
+            Placeholder::Drone => self.drone.to_owned(),
+            Placeholder::JobId => of_job(|job| job.id.to_string()),
             Placeholder::Hosts => hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(","),
             Placeholder::Protection => {
                 hosts.first().map(|host| host.protection.as_str().to_uppercase().replace(' ', "_")).unwrap_or_default()
@@ -167,6 +176,14 @@ impl Facts<'_> {
 }
 
 impl Template {
+    /// Program and arguments of something that concerns a drone as a whole: of the facts only `{results_dir}`, the whole of
+    /// the results there, and `{drone}` say anything.
+    pub(super) fn line_of_drone(&self, address: &DroneAddress) -> Vec<String> {
+        let results = address.results_dir.to_string_lossy();
+        let brief = Brief::default();
+        self.line(&Facts { results_dir: &results, control_file: "", tag: "", drone: &address.name, brief: &brief })
+    }
+
     /// Program and arguments.
     pub(super) fn line(&self, facts: &Facts<'_>) -> Vec<String> {
         let mut line = Vec::new();
@@ -215,6 +232,10 @@ pub struct Commands {
     pub gather: Template,
     /// The parser.
     pub parse: Template,
+    /// The runner of a job that is handed off. The agent always writes its pidfile.
+    pub handoff: Template,
+    /// What cleans orphaned containers on a drone, where that is enabled.
+    pub clean_containers: Template,
     /// Added to the niceness of every process.
     pub nice: i32,
     /// The kinds of work whose programs write no pidfile: the agent does it for them.
@@ -241,6 +262,8 @@ pub enum WorkName {
     Gather,
     /// The parser.
     Parse,
+    /// The runner of a job that is handed off.
+    Handoff,
 }
 
 impl From<WorkKind> for WorkName {
@@ -249,6 +272,7 @@ impl From<WorkKind> for WorkName {
             WorkKind::Test => WorkName::Test,
             WorkKind::Gather => WorkName::Gather,
             WorkKind::Parse => WorkName::Parse,
+            WorkKind::HandOff => WorkName::Handoff,
             WorkKind::Special(TaskKind::Verify) => WorkName::Verify,
             WorkKind::Special(TaskKind::Cleanup) => WorkName::Cleanup,
             WorkKind::Special(TaskKind::Reset) => WorkName::Reset,
@@ -291,6 +315,8 @@ impl Commands {
             provision: host(&["--provision", "--job-labels {job_labels}"])?,
             gather: host(&["--pidfile-label=collect_crashinfo", "--use-existing-results", "--collect-crashinfo"])?,
             parse: template(parser, &["--write-pidfile", "-l 2", "-r", "-o", "{results_dir}"])?,
+            clean_containers: template(&["/usr/local/autotest/site_utils/lxc_cleanup.py"], &["-x", "-v"])?,
+            handoff: template(&["/usr/local/bin/yardmaster"], &["run-job {job_id}", "--drone {drone}"])?,
             nice: 10,
             supervise: Vec::new(),
         })
@@ -301,7 +327,14 @@ impl Commands {
     /// # Errors
     /// If the program's path has braces in it.
     pub fn practice(agent: &str) -> Result<Commands, TemplateError> {
-        Commands::autotest(&[agent, "practice", "autoserv"], &[agent, "practice", "parse"])
+        let runner = [agent, "practice", "runner", "--handoff", "-r {results_dir}"].map(str::to_owned).to_vec();
+        let commands = Commands::autotest(&[agent, "practice", "autoserv"], &[agent, "practice", "parse"])?;
+        Ok(Commands { handoff: Template::try_from(runner)?, ..commands })
+    }
+
+    /// Whether the agent writes the pidfile of such a process. A runner may be any program, and is not asked to.
+    pub(super) fn supervises(&self, kind: WorkKind) -> bool {
+        kind == WorkKind::HandOff || self.supervise.contains(&WorkName::from(kind))
     }
 
     pub(super) fn template(&self, kind: WorkKind) -> &Template {
@@ -314,6 +347,7 @@ impl Commands {
             WorkName::Provision => &self.provision,
             WorkName::Gather => &self.gather,
             WorkName::Parse => &self.parse,
+            WorkName::Handoff => &self.handoff,
         }
     }
 }

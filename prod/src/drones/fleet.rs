@@ -12,6 +12,7 @@ use yardmaster_engine::DroneId;
 
 use super::address::{DroneAddress, DroneSettings};
 use super::book::{Book, DroneHealth, SharedBook, open};
+use super::commands::Template;
 use super::task::{Order, Task};
 
 /// What all tasks share.
@@ -147,6 +148,25 @@ impl Fleet {
     pub fn keeps_repository(&self, drone: &DroneAddress) -> bool {
         let repository = self.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
         repository.is_none_or(|repository| drone.is_in(&repository))
+    }
+
+    /// Has every drone clean containers, if it has not begun to less than so long ago. Gives the names of the drones on
+    /// which the last attempt failed, and why; a drone that does not answer is left for the next time.
+    pub async fn clean_containers(&self, template: &Template, every: Duration) -> Vec<(String, String)> {
+        let ask = |member: &Member| {
+            let argv = template.line_of_drone(&member.address);
+            let (answer, answered) = oneshot::channel();
+            let _ = member.orders.send(Order::Containers { argv, every, answer });
+            (member.address.name.clone(), answered)
+        };
+        let asked: Vec<_> = self.members().values().map(ask).collect();
+        let mut failures = Vec::new();
+        for (name, answered) in asked {
+            if let Ok(Ok(Some(failure))) = answered.await {
+                failures.push((name, failure));
+            }
+        }
+        failures
     }
 
     pub(super) fn members(&self) -> MutexGuard<'_, BTreeMap<DroneId, Member>> {

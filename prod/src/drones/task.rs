@@ -27,6 +27,8 @@ pub(super) enum Order {
     Act(Act),
     /// To delete old results.
     Clean { older_than: Duration, answer: oneshot::Sender<Result<Cleaned, String>> },
+    /// To clean containers if it is time; the answer says why it failed the last time.
+    Containers { argv: Vec<String>, every: Duration, answer: oneshot::Sender<Result<Option<String>, String>> },
 }
 
 /// Commands on their way, in portions.
@@ -65,6 +67,7 @@ enum Kind {
     /// Watches of which the agent may not know.
     Watch(Vec<PidfileId>),
     Clean(oneshot::Sender<Result<Cleaned, String>>),
+    Containers(oneshot::Sender<Result<Option<String>, String>>),
     Transfers,
     Transferred,
 }
@@ -97,6 +100,7 @@ fn refuse(order: Order, reason: &str) {
         Order::Refresh(answer) => drop(answer.send(Err(reason))),
         Order::Act(act) => drop(act.answer.send(Some(reason))),
         Order::Clean { answer, .. } => drop(answer.send(Err(reason))),
+        Order::Containers { answer, .. } => drop(answer.send(Err(reason))),
     }
 }
 
@@ -231,6 +235,7 @@ impl Kind {
             Kind::Refresh(_, answers) => give_up(answers, reason),
             Kind::Act(act, _) => drop(act.answer.send(Some(reason.to_owned()))),
             Kind::Clean(answer) => drop(answer.send(Err(reason.to_owned()))),
+            Kind::Containers(answer) => drop(answer.send(Err(reason.to_owned()))),
             Kind::Watch(_) | Kind::Transfers | Kind::Transferred => {}
         }
     }
@@ -331,6 +336,11 @@ impl Talk<'_> {
                 let fence = open(&self.task.book).fence;
                 self.send(RequestBody::Clean { fence, older_than: older_than.as_secs() }, Kind::Clean(answer));
             }
+            Order::Containers { argv, every, answer } => {
+                let fence = open(&self.task.book).fence;
+                let body = RequestBody::Containers { fence, argv, every: every.as_secs() };
+                self.send(body, Kind::Containers(answer));
+            }
         }
     }
 
@@ -351,6 +361,7 @@ impl Talk<'_> {
             | Kind::Act(..)
             | Kind::Watch(_)
             | Kind::Clean(_)
+            | Kind::Containers(_)
             | Kind::Transfers
             | Kind::Transferred => None,
         });
@@ -453,6 +464,7 @@ impl Talk<'_> {
             (Kind::Clean(answer), ReplyBody::Cleaned { deleted, failed }) => {
                 drop(answer.send(Ok(Cleaned { deleted, failed })))
             }
+            (Kind::Containers(answer), ReplyBody::Containers { failure }) => drop(answer.send(Ok(failure))),
             (Kind::Transfers, ReplyBody::Transfers(pending)) => self.transfers.fetch(pending),
             (Kind::Watch(numbers), ReplyBody::Acted(_)) => self.watches_known(&numbers),
             (Kind::Transferred, ReplyBody::Done) => {}

@@ -11,7 +11,7 @@ use yardmaster_engine::{Command, EntryId, ExecutionPath, ResultNote, Time, Work,
 use super::address::DroneAddress;
 use super::book::Book;
 use super::briefings::{Abort, Brief, HostBrief, JobBrief};
-use super::commands::{Commands, Facts, WorkName};
+use super::commands::{Commands, Facts};
 use crate::agent::protocol::{AgentCommand, AppendText, FileText, Seen, StartOrder};
 
 /// The control file as the job was queued with it. The test driver leaves its own copy under another name.
@@ -118,19 +118,21 @@ impl Surroundings<'_> {
             results_dir: &results.to_string_lossy(),
             control_file: &control.to_string_lossy(),
             tag: &tag,
+            drone: &self.address.name,
             brief,
         };
         let mut files = Vec::new();
         let mut append = Vec::new();
         match (work.kind, &brief.job) {
-            (WorkKind::Test, Some(job)) => {
+            // A runner may start the test itself, and finds what the test would have found.
+            (WorkKind::Test | WorkKind::HandOff, Some(job)) => {
                 files.push(FileText { file: CONTROL_FILE.to_owned(), text: job.control_file.clone() });
                 files.extend(brief.hosts.iter().map(host_keyvals));
                 let (file, text) = ("keyval".to_owned(), job_keyvals(job));
                 append.push(AppendText { file, text, once: Some(".job_queued".to_owned()) });
             }
             (WorkKind::Special(_), _) => files.extend(brief.hosts.iter().map(host_keyvals)),
-            (WorkKind::Test | WorkKind::Gather | WorkKind::Parse, _) => {}
+            (WorkKind::Test | WorkKind::HandOff | WorkKind::Gather | WorkKind::Parse, _) => {}
         }
         StartOrder {
             number: 0,
@@ -142,7 +144,7 @@ impl Surroundings<'_> {
             files,
             append,
             nice: self.commands.nice,
-            supervise: self.commands.supervise.contains(&WorkName::from(work.kind)),
+            supervise: self.commands.supervises(work.kind),
         }
     }
 

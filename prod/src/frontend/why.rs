@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::frontend::view::Live;
 use yardmaster_engine::{
-    BusyHost, Core, Entry, EntryId, EntryStatus, HostId, Job, JobId, LabelId, LiveRows, Role, Settings, Time, UserId,
-    WaitReason,
+    BusyHost, Core, DroneId, Entry, EntryId, EntryStatus, HostId, Job, JobId, LabelId, LiveRows, Role, Settings, Time,
+    UserId, WaitReason,
 };
 
 /// Why an entry does not go on, in plain words and with what would help.
@@ -23,7 +23,7 @@ pub struct Explained {
     pub status: EntryStatus,
     /// The reason's name, for programs: `running`, `next_tick`, `no_such_host`, `access_denied`, `locked`, `all_busy`,
     /// `behind_others`, `waits_for_task`, `drones_full`, `waits_for_group`, `parse_limit`, `gathering`, `parsing`,
-    /// `on_shard`, `drone_silent` or `aborting`.
+    /// `on_shard`, `drone_silent`, `no_drone`, `handed_off` or `aborting`.
     pub reason: &'static str,
     /// The reason in words.
     pub text: String,
@@ -41,6 +41,8 @@ struct Names {
     entries: BTreeMap<EntryId, Entry>,
     tasks: BTreeMap<HostId, String>,
     drones: BTreeMap<u32, String>,
+    /// The drones to which jobs were handed off.
+    runners: BTreeMap<JobId, String>,
 }
 
 struct JobNames {
@@ -64,6 +66,9 @@ pub fn explain(rows: LiveRows, settings: &Settings, now: Time, job: Option<JobId
 impl Names {
     fn of(rows: &LiveRows) -> Names {
         let job = |job: &Job| (job.id, JobNames { owner: job.owner, labels: job.labels.to_vec() });
+        let drones: BTreeMap<DroneId, &str> = rows.drones.iter().map(|drone| (drone.id, &*drone.name)).collect();
+        let drone = |id: DroneId| drones.get(&id).map_or_else(|| format!("number {id}"), |name| (*name).to_owned());
+        let handed_off = rows.hand_offs.iter().filter(|hand_off| !hand_off.over);
         let running = rows.tasks.iter().filter(|task| !task.complete).rev();
         Names {
             hosts: rows.hosts.iter().map(|host| (host.id, host.name.to_string())).collect(),
@@ -72,6 +77,7 @@ impl Names {
             entries: rows.entries.iter().map(|entry| (entry.id, entry.clone())).collect(),
             drones: rows.drones.iter().map(|drone| (drone.id.0, drone.name.to_string())).collect(),
             tasks: running.map(|task| (task.host, format!("{} {}", task.kind, task.id))).collect(),
+            runners: handed_off.map(|hand_off| (hand_off.job, drone(hand_off.drone))).collect(),
         }
     }
 
@@ -93,9 +99,12 @@ impl Names {
     ) -> Explained {
         let job = self.jobs.get(&entry.job);
         let owner = job.and_then(|job| owners.get(&job.owner)).cloned().unwrap_or_else(|| "its owner".to_owned());
-        let said = match self.told(live, entry).or_else(|| under_way(entry, settings, live.is_fresh())) {
-            Some(said) => said,
-            None => self.reason(core.why(entry.id), entry, &owner),
+        let told = self.told(live, entry).or_else(|| under_way(entry, settings, live.is_fresh()));
+        let said = match (told, core.why(entry.id)) {
+            _ if self.runners.contains_key(&entry.job) => self.handed_off(entry),
+            (_, reason @ WaitReason::NoDrone(_)) if !entry.aborted => self.reason(reason, entry, &owner),
+            (Some(said), _) => said,
+            (None, reason) => self.reason(reason, entry, &owner),
         };
         Explained {
             entry: entry.id.0,
@@ -179,11 +188,32 @@ impl Names {
             WaitReason::OnShard => {
                 Said::new("on_shard", format!("another scheduler, a shard, is responsible for job {job}"))
             }
+            WaitReason::NoDrone(hosts) => {
+                let names = self.list(&hosts);
+                let text = format!(
+                    "no drone may drive its hosts together ({}): they are in different restricted subnets, or no drone is \
+                     in theirs",
+                    names.join(", ")
+                );
+                Said::new("no_drone", text)
+                    .help(
+                        "drones.restricted_subnets says which subnets there are; a drone in the hosts' own, or hosts of one \
+                         subnet, would help",
+                    )
+                    .about(names)
+            }
             WaitReason::DroneSilent => {
                 Said::new("drone_silent", "a process of it may run on a drone that does not answer")
                     .help("`yardmaster drone list` shows which; it goes on when the drone answers, or is removed")
             }
         }
+    }
+
+    fn handed_off(&self, entry: &Entry) -> Said {
+        let drone = self.runners.get(&entry.job).cloned().unwrap_or_default();
+        let text = format!("a runner on drone {drone} sees to it: {}", entry.status);
+        Said::new("handed_off", text)
+            .help("its log is debug/handoff_execute.log in the job's results on that drone; an abort ends it")
     }
 
     fn no_such_host(&self, entry: &Entry) -> Said {

@@ -99,6 +99,7 @@ fn word(reason: &WaitReason) -> Option<&'static str> {
         | WaitReason::BehindOthers { .. }
         | WaitReason::WaitsForTask(_)
         | WaitReason::WaitsForGroup { .. }
+        | WaitReason::NoDrone(_)
         | WaitReason::OnShard => None,
     }
 }

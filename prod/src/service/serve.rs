@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
-use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, Term, TickReport, Time};
+use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, Subnets, Term, TickReport, Time};
 use yardmaster_sim::replay::JournalWriter;
 
 use super::announce::{announce, describe};
@@ -16,10 +17,12 @@ use super::board::Board;
 use super::briefings::SqlBriefings;
 use super::cleaning::Cleaning;
 use super::config::{Config, Sources, load};
+use super::containers::ContainerCleaning;
 use super::holder;
 use super::mail::{Mailer, News};
 use super::metrics::Metrics;
 use super::roster::Roster;
+use super::subnets::watch_subnets;
 use super::trouble::Trouble;
 use super::{SystemClock, logging};
 use crate::database::{Database, DatabaseAddress, schema};
@@ -53,7 +56,7 @@ pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<En
     let address = config.database_address()?;
     info!(database = %address, "starting");
     let database = tokio::select! {
-        database = open(&address) => database?,
+        database = open_database(&address) => database?,
         () = signals.stop() => return Ok(Ending::Asked("a signal")),
     };
     schema::require(&database).await?;
@@ -94,6 +97,8 @@ pub(super) struct Service {
     /// Where an address for them is set.
     metrics: Option<Metrics>,
     journal: Option<JournalWriter<File>>,
+    /// Where there are restricted subnets.
+    subnets: Option<watch::Receiver<Subnets>>,
 }
 
 impl Service {
@@ -111,11 +116,19 @@ impl Service {
             cleaning: None,
             metrics: None,
             journal,
+            subnets: None,
         })
     }
 
     async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<Ending> {
         let begun = SystemClock.now();
+        if !self.config.drones.restricted_subnets.is_empty() && !self.options.host_scheduler {
+            let watched = watch_subnets(self.database.clone(), self.config.clone());
+            self.subnets = tokio::select! {
+                subnets = watched => Some(subnets),
+                () = signals.stop() => return Ok(Ending::Asked("a signal")),
+            };
+        }
         let started = tokio::select! {
             started = self.start() => started?,
             () = signals.stop() => return Ok(Ending::Asked("a signal")),
@@ -128,6 +141,7 @@ impl Service {
         let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         info!("scheduling");
+        let _cleaning = ContainerCleaning::begin(&self.config, engine.drones().fleet());
         let ending = self.schedule(&mut engine, roster.as_mut(), signals, begun).await;
         if let Err(cause) = engine.store_mut().release_term().await {
             warn!(%cause, "the term could not be given back: the next scheduler has to wait for its end");
@@ -232,7 +246,10 @@ impl Service {
         let role = role_of(&self.config, &self.options);
         let mut pause = RETRY.0;
         loop {
-            let (store, term) = self.begin_term(role).await?;
+            let (mut store, term) = self.begin_term(role).await?;
+            if let Some(subnets) = &self.subnets {
+                store.listen_for_subnets(subnets.clone());
+            }
             let setup = Setup {
                 settings: self.config.scheduler.clone(),
                 role,
@@ -259,7 +276,7 @@ impl Service {
     async fn begin_term(&self, role: Role) -> anyhow::Result<(SqlStore, Term)> {
         let (role, gives_hosts) = match role {
             Role::Whole => (TermRole::Dispatcher, true),
-            Role::Dispatcher => (TermRole::Dispatcher, false),
+            Role::Dispatcher | Role::Runner => (TermRole::Dispatcher, false),
             Role::HostScheduler => (TermRole::HostScheduler, true),
         };
         let usual_room = self.config.scheduler.max_processes_per_drone;
@@ -334,7 +351,10 @@ fn role_of(config: &Config, options: &ServeOptions) -> Role {
 }
 
 /// Connects; a database that cannot be reached is waited for, one that refuses is not.
-async fn open(address: &DatabaseAddress) -> anyhow::Result<Database> {
+///
+/// # Errors
+/// If it refuses.
+pub(crate) async fn open_database(address: &DatabaseAddress) -> anyhow::Result<Database> {
     let mut pause = RETRY.0;
     loop {
         match Database::open(address).await {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use yardmaster_engine::{
-    Changes, EntryColumns, EntryUpdate, HostColumns, HostId, HostUpdate, Ineligible, JobId, KillOrder, SpecialTask,
-    TaskUpdate, Term, UserId,
+    Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, HostId, HostUpdate, Ineligible, JobId,
+    KillOrder, SpecialTask, TaskUpdate, Term, UserId,
 };
 
 use super::bulk::{self, Column, insert, integer, moment, text, update};
@@ -62,7 +62,7 @@ pub(super) fn count(number: u64) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// Writes the rows: hosts, entries, tasks, ineligible rows, kills, each table in the order of ids where it can be.
+/// Writes the rows: hand-offs, hosts, entries, tasks, ineligible rows, kills, each table in the order of ids where it can be.
 ///
 /// `is_locked` says which hosts were locked when this was decided.
 pub(super) async fn write(
@@ -71,6 +71,8 @@ pub(super) async fn write(
     system: UserId,
     is_locked: impl Fn(HostId) -> bool,
 ) -> Result<(), DatabaseError> {
+    // First of all: a runner that is writing at this moment comes to its end before its job's rows are touched.
+    hand_offs(transaction, &changes.hand_offs).await?;
     hosts(transaction, changes).await?;
     clean_hosts(transaction, changes, is_locked).await?;
     entries(transaction, &changes.entries).await?;
@@ -311,4 +313,43 @@ async fn kills(transaction: &mut Transaction, added: &[KillOrder], removed: &[Ki
         transaction.execute(sql, vec![kill.path.to_string().into(), kill.name.as_str().into()]).await?;
     }
     Ok(())
+}
+
+/// The row in Autotest's table marks the job for everybody; ours says what only schedulers need to know.
+async fn hand_offs(transaction: &mut Transaction, changes: &[HandOffChange]) -> Result<(), DatabaseError> {
+    const OVER: &str = "UPDATE afe_job_handoffs SET completed = 1 WHERE job_id = ? AND completed = 0";
+    for change in changes {
+        match change {
+            HandOffChange::Begin(HandOff { job, drone, path, over: _ }) => {
+                let sql = format!(
+                    "REPLACE INTO afe_job_handoffs (job_id, created, completed, drone) \
+                     SELECT id, {}, 0, (SELECT hostname FROM afe_drones WHERE id = ?) FROM afe_jobs WHERE id = ?",
+                    transaction.dialect().now()
+                );
+                transaction.execute(&sql, vec![drone.0.into(), job.0.into()]).await?;
+                let sql = "REPLACE INTO yardmaster_handoffs (job_id, drone_id, path, number) VALUES (?, ?, ?, 0)";
+                transaction.execute(sql, vec![job.0.into(), drone.0.into(), path.to_string().into()]).await?;
+            }
+            HandOffChange::End(job) => drop(transaction.execute(OVER, vec![job.0.into()]).await?),
+            HandOffChange::Forget(job) => {
+                transaction.execute(OVER, vec![job.0.into()]).await?;
+                let sql = "DELETE FROM yardmaster_handoffs WHERE job_id = ?";
+                transaction.execute(sql, vec![job.0.into()]).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// New special tasks that somebody else is to run: the database numbers them.
+pub(super) async fn request_tasks(
+    transaction: &mut Transaction,
+    updates: &[TaskUpdate],
+    system: UserId,
+) -> Result<(), DatabaseError> {
+    let new = updates.iter().filter_map(|update| match update {
+        TaskUpdate::Insert(task) => Some(new_task(task, system).split_off(1)),
+        TaskUpdate::Update(_) | TaskUpdate::Delete(_) => None,
+    });
+    insert(transaction, "INSERT INTO", "afe_special_tasks", &NEW_TASK[1..], &new.collect::<Vec<_>>()).await
 }

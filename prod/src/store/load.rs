@@ -1,6 +1,6 @@
 //! Everything that lives, as it is at one moment.
 
-use yardmaster_engine::{JobId, LiveRows};
+use yardmaster_engine::{JobId, LiveRows, Subnets};
 
 use super::quarantine::{Quarantine, Quarantined};
 use super::read::Which;
@@ -93,9 +93,11 @@ async fn read_all(
     let living: std::collections::BTreeSet<JobId> = entries.iter().map(|entry| entry.job).collect();
     jobs.retain(|job| living.contains(&job.id));
 
-    let kills = match has_our_tables {
-        true => read_work::kills(transaction, quarantine).await?,
-        false => Vec::new(),
+    let (kills, hand_offs) = match has_our_tables {
+        true => {
+            (read_work::kills(transaction, quarantine).await?, read_work::hand_offs(transaction, quarantine).await?)
+        }
+        false => Default::default(),
     };
     let entry_ids: Vec<u32> = entries.iter().map(|entry| entry.id.0).collect();
     Ok(LiveRows {
@@ -103,6 +105,9 @@ async fn read_all(
         history: read_work::history(transaction, &entry_ids).await?,
         next_task: read_work::next_task(transaction).await?,
         kills,
+        hand_offs,
+        // No table knows them.
+        subnets: Subnets::default(),
         labels,
         users,
         hosts,

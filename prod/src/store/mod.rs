@@ -9,11 +9,13 @@
 //! * `read_lab`, `read_work` read rows; rows that make no sense go to the `quarantine`.
 //! * `load` is a consistent snapshot of all that lives; also for programs that only look.
 //! * `hear` turns names of rows into what the engine has to be told; `log` and `look` find the names.
+//! * `job_store` is the store of a runner: one job that was handed off.
 //! * `commit`, `bulk` write a tick's changes in one transaction.
 
 mod bulk;
 mod commit;
 mod hear;
+mod job_store;
 mod load;
 mod log;
 mod look;
@@ -28,6 +30,7 @@ mod term;
 mod wanted;
 
 pub(crate) use commit::record_aborts;
+pub use job_store::{JobStore, Standing};
 pub(crate) use load::read_live;
 pub use load::{Snapshot, snapshot};
 pub(crate) use quarantine::Quarantine;

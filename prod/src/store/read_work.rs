@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    DroneId, DroneSetId, Entry, EntryId, HostId, Ineligible, Job, JobId, KillOrder, LabelId, PidfileName, RebootAfter,
-    RebootBefore, ShardId, Span, SpecialTask, Subdir, TaskHistory, TaskId, TaskKind, Time, UserId,
+    DroneId, DroneSetId, Entry, EntryId, HandOff, HostId, Ineligible, Job, JobId, KillOrder, LabelId, PidfileName,
+    RebootAfter, RebootBefore, ShardId, Span, SpecialTask, Subdir, TaskHistory, TaskId, TaskKind, Time, UserId,
 };
 
 use super::quarantine::Quarantine;
@@ -140,7 +140,7 @@ pub(super) enum Entries<'a> {
     LiveOnHosts(&'a [u32]),
 }
 
-/// Reads entries. Those of a job that was handed off belong to its runner, whoever it is: they are left alone.
+/// Reads entries. Those of a job that another scheduler handed off belong to its runner, whoever it is: they are left alone.
 pub(super) async fn entries(
     transaction: &mut Transaction,
     which: Entries<'_>,
@@ -151,7 +151,8 @@ pub(super) async fn entries(
     let sql = format!(
         "SELECT id, job_id, host_id, meta_host, status, active, complete, aborted, deleted, execution_subdir, {started}, \
          {finished} FROM afe_host_queue_entries WHERE \
-         NOT EXISTS (SELECT 1 FROM afe_job_handoffs f WHERE f.job_id = afe_host_queue_entries.job_id) AND"
+         NOT EXISTS (SELECT 1 FROM afe_job_handoffs f WHERE f.job_id = afe_host_queue_entries.job_id AND \
+         NOT EXISTS (SELECT 1 FROM yardmaster_handoffs y WHERE y.job_id = f.job_id)) AND"
     );
     let live = "AND deleted = 0 AND (complete = 0 OR active = 1)";
     let rows = match which {
@@ -288,4 +289,21 @@ pub(super) async fn kills(
         }
     }
     Ok(kills)
+}
+
+/// Jobs that this scheduler, or one before it, handed off and has not seen the end of.
+pub(super) async fn hand_offs(
+    transaction: &mut Transaction,
+    quarantine: &mut Quarantine,
+) -> Result<Vec<HandOff>, DatabaseError> {
+    // Without a row in Autotest's table nobody else knows of the hand-off: it is as good as over.
+    let sql = "SELECT y.job_id, y.drone_id, y.path, COALESCE(f.completed, 1) FROM yardmaster_handoffs y \
+               LEFT JOIN afe_job_handoffs f ON f.job_id = y.job_id ORDER BY y.job_id";
+    let rows = transaction.query(sql, Vec::new()).await?;
+    Ok(keep(&rows, "yardmaster_handoffs", quarantine, |row, job| {
+        let path: String = row.get(2, "path")?;
+        let path = path.parse().map_err(|error: yardmaster_engine::NotAnExecutionPath| error.to_string())?;
+        let (drone, over) = (DroneId(row.get(1, "drone_id")?), row.get(3, "completed")?);
+        Ok(HandOff { job: JobId(job), drone, path, over })
+    }))
 }

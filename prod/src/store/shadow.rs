@@ -73,6 +73,16 @@ impl Shadow {
         }
     }
 
+    /// The known entries of a job, and their hosts.
+    pub(super) fn rows_of_job(&self, job: JobId) -> Wanted {
+        let entries = || self.entries.values().filter(|entry| entry.job == job);
+        Wanted {
+            entries: entries().map(|entry| entry.id.0).collect(),
+            hosts: entries().filter_map(|entry| entry.host).map(|host| host.0).collect(),
+            ..Wanted::default()
+        }
+    }
+
     /// The known children of a suite.
     pub(super) fn children(&self, suites: &BTreeSet<u32>) -> Vec<u32> {
         if suites.is_empty() {

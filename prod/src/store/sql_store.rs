@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use yardmaster_engine::{Changes, CommitOutcome, Host, LiveRows, RowChange, Store, StoreError, Term, UserId};
+use yardmaster_engine::{
+    Changes, CommitOutcome, HandOffChange, Host, LiveRows, RowChange, Store, StoreError, Subnets, Term, UserId,
+};
 
 use super::commit::{self, Stopped};
 use super::hear::Hearing;
@@ -76,6 +79,8 @@ pub struct SqlStore {
     triggers: bool,
     can_skip: bool,
     heights: Heights,
+    /// Which restricted subnets hosts and drones are in, if anybody finds out.
+    subnets: Option<watch::Receiver<Subnets>>,
     reconciliation: Option<Reconciliation>,
     reconcile_at: Instant,
     /// No attempt before, after the server went away; and how long to wait next time.
@@ -103,10 +108,16 @@ impl SqlStore {
             triggers: false,
             can_skip: true,
             heights: Heights::default(),
+            subnets: None,
             reconciliation: None,
             reconcile_at: Instant::now(),
             outage: None,
         }
+    }
+
+    /// From the next load on, tells what is known of restricted subnets.
+    pub fn listen_for_subnets(&mut self, subnets: watch::Receiver<Subnets>) {
+        self.subnets = Some(subnets);
     }
 
     /// Begins a term, unless another scheduler has renewed its own lately. `holder` names this one for people: machine and
@@ -182,6 +193,17 @@ impl SqlStore {
         named.or_else(|| self.shadow.users.keys().next().copied())
     }
 
+    /// What was committed is known. What a runner has written of a job is read before the next tick, triggers or not.
+    fn settle(&mut self, changes: &Changes) {
+        let system = self.system_user();
+        self.shadow.settle(changes, system);
+        for change in &changes.hand_offs {
+            if let HandOffChange::End(job) = change {
+                self.pending.add(self.shadow.rows_of_job(*job));
+            }
+        }
+    }
+
     /// After an outage, the server is left alone for a while.
     fn check_outage(&self, operation: &'static str) -> Result<(), StoreError> {
         match self.outage {
@@ -224,7 +246,10 @@ impl SqlStore {
         if self.triggers {
             log::empty(&self.database, consumer, &mut self.can_skip).await?;
         }
-        let (rows, quarantine) = load::read(&self.database, self.options.usual_room).await?;
+        let (mut rows, quarantine) = load::read(&self.database, self.options.usual_room).await?;
+        if let Some(subnets) = &mut self.subnets {
+            rows.subnets = subnets.borrow_and_update().clone();
+        }
         self.quarantine.replace_with(quarantine);
         self.shadow = Shadow::of(&rows);
         (self.pending, self.untold, self.in_doubt) = (Wanted::default(), Vec::new(), None);
@@ -374,6 +399,11 @@ impl Store for SqlStore {
             Err(error) if error.is_busy() => tracing::debug!(%error, "changes are read with the next poll"),
             outcome => self.note(OPERATION, outcome)?,
         }
+        if let Some(subnets) = &mut self.subnets
+            && subnets.has_changed().unwrap_or(false)
+        {
+            self.untold.push(RowChange::Subnets(subnets.borrow_and_update().clone()));
+        }
         Ok(std::mem::take(&mut self.untold))
     }
 
@@ -383,8 +413,7 @@ impl Store for SqlStore {
             let failed = match self.try_commit(term, number, changes).await {
                 Ok(()) => {
                     self.committed = number;
-                    let system = self.system_user();
-                    self.shadow.settle(changes, system);
+                    self.settle(changes);
                     return CommitOutcome::Committed;
                 }
                 Err(failed) => failed,
@@ -428,8 +457,7 @@ impl Store for SqlStore {
         if let (Some(number), Some(doubt)) = (last, self.in_doubt.take()) {
             self.committed = number;
             if doubt.number == number {
-                let system = self.system_user();
-                self.shadow.settle(&doubt.changes, system);
+                self.settle(&doubt.changes);
             }
         }
         Ok(last.filter(|number| *number > 0))

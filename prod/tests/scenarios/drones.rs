@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
-use yardmaster::drones::{Connection, DroneAddress, DroneSettings, DroneState, Fleet};
-use yardmaster_engine::{Drone, DroneId, TaskKind, WorkKind};
+use yardmaster::drones::{Commands, Connection, DroneAddress, DroneSettings, DroneState, Drones, Fleet};
+use yardmaster::service::SqlBriefings;
+use yardmaster_engine::{
+    Command, Drone, DroneBackend, DroneBatch, DroneId, Fence, PidfileId, PidfileName, TaskKind, Term, WorkKind,
+};
 use yardmaster_sim::drones::FakeProcess;
 
 /// The agent's program.
@@ -35,6 +38,7 @@ impl Process {
             WorkKind::Test => "test",
             WorkKind::Gather => "gather",
             WorkKind::Parse => "parse",
+            WorkKind::HandOff => "runner",
             WorkKind::Special(kind) => kind.lower(),
         };
         Process { drone: process.drone, path: process.path.to_string(), pidfile: process.name.as_str(), kind }
@@ -85,7 +89,7 @@ impl RealDrones {
             symlink(AGENT, &address.agent).expect("a link to the agent");
             let practice = address.results_dir.join(".practice");
             fs::create_dir_all(&practice).expect("a results directory");
-            for kind in TaskKind::ALL.iter().map(|kind| kind.lower()).chain(["gather", "parse"]) {
+            for kind in TaskKind::ALL.iter().map(|kind| kind.lower()).chain(["gather", "parse", "runner"]) {
                 fs::write(practice.join(kind), "wait = true\n").expect("written");
             }
         }
@@ -94,6 +98,33 @@ impl RealDrones {
 
     /// A fleet that speaks to them.
     pub(crate) fn fleet(&self) -> Fleet {
+        self.fleet_with(DroneSettings::default())
+    }
+
+    /// Starts processes as the runners of their jobs do: with agents of their own, whoever schedules.
+    pub(crate) async fn start_as_runner(
+        &self,
+        processes: &[FakeProcess],
+        briefings: SqlBriefings,
+    ) -> Result<(), String> {
+        let fleet = self.fleet_with(DroneSettings { for_runner: true, ..DroneSettings::default() });
+        self.reach(&fleet, |_| false).await?;
+        let mut drones = Drones::new(fleet, briefings, Commands::practice(AGENT).expect("command lines"));
+        let batch = |(number, process): (usize, &FakeProcess)| DroneBatch {
+            drone: process.drone,
+            commands: vec![Command::Start {
+                pidfile: PidfileId(number as u32),
+                path: process.path.clone(),
+                name: process.name,
+                work: process.work.clone(),
+                processes: process.processes,
+            }],
+        };
+        let reports = drones.act(Fence::first(Term(1)), processes.iter().enumerate().map(batch).collect()).await;
+        if reports.is_empty() { Ok(()) } else { Err(format!("not started: {reports:?}")) }
+    }
+
+    fn fleet_with(&self, settings: DroneSettings) -> Fleet {
         let settings = DroneSettings {
             refresh_deadline_sec: 60.0,
             act_deadline_sec: 60.0,
@@ -101,7 +132,7 @@ impl RealDrones {
             kill_grace_sec: 30.0,
             retry_min_sec: 0.02,
             retry_max_sec: 0.1,
-            ..DroneSettings::default()
+            ..settings
         };
         let fleet = Fleet::new("scenario", settings).expect("a fleet");
         fleet.set_drones(self.addresses.clone());
@@ -158,6 +189,8 @@ impl RealDrones {
             None => Seen::NotThere,
             Some((pid, false)) if lives(pid) => Seen::Runs,
             Some((pid, true)) if lives(pid) => Seen::NotThere,
+            // Whoever looks after it has yet to write down how it ended.
+            Some((_, false)) if process.pidfile == PidfileName::HandOff.as_str() => Seen::NotThere,
             Some(_) => Seen::Over,
         }
     }

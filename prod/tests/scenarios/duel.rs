@@ -9,6 +9,7 @@ use yardmaster::service::SqlBriefings;
 use yardmaster::store::{SqlStore, StoreOptions};
 use yardmaster_engine::{Clock, DroneId, Engine, EntryId, Journal, Role, Settings, Setup};
 use yardmaster_sim::clock::VirtualClock;
+use yardmaster_sim::drones::FakeProcess;
 use yardmaster_sim::script::{Action, Player, Problem, Script, Step, tables};
 use yardmaster_sim::store::{CommitFault, MemoryStore};
 
@@ -88,6 +89,8 @@ impl Duel {
         // Who was killed has not given its term back.
         let options = StoreOptions { term_limit: 0, ..StoreOptions::default() };
         let mut store = SqlStore::new(self.database.clone(), options);
+        let (_, subnets) = tokio::sync::watch::channel(self.simulated.engine().store().subnets.clone());
+        store.listen_for_subnets(subnets);
         let term = store.begin_term("a scenario").await.map_err(|error| error.to_string())?;
         let briefings = SqlBriefings::new(self.database.clone());
         let commands = Commands::practice(AGENT).expect("command lines");
@@ -194,7 +197,14 @@ impl Duel {
             | Action::AbortTask { .. }
             | Action::SetDrone { .. }
             | Action::SetHost { .. }
-            | Action::SetJob { .. } => copy(&self.database, &before, self.simulated.engine().store(), None).await,
+            | Action::SetJob { .. }
+            | Action::SetEntry { .. } => copy(&self.database, &before, self.simulated.engine().store(), None).await,
+            Action::StartTest { .. } => {
+                let fresh = self.simulated.engine().drones().running().into_iter().map(|(_, process)| process);
+                let fresh: Vec<FakeProcess> =
+                    fresh.filter(|process| !running.contains(&Process::of(process))).cloned().collect();
+                self.drones.start_as_runner(&fresh, SqlBriefings::new(self.database.clone())).await?;
+            }
             Action::Finish { exit, tests_failed, .. } => {
                 let how = format!("status {exit} {tests_failed}");
                 ended.iter().for_each(|process| self.drones.finish(process, &how));

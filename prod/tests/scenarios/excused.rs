@@ -26,6 +26,8 @@ pub(crate) fn is_possible(script: &Script) -> bool {
         | Action::CorruptPidfile { .. }
         | Action::SetHost { .. }
         | Action::SetJob { .. }
+        | Action::SetEntry { .. }
+        | Action::StartTest { .. }
         | Action::Set(_)
         | Action::Advance { .. }
         | Action::Restart { .. }

@@ -162,7 +162,7 @@ fn recordings_of_the_original_show_the_same_on_mariadb() {
 #[test]
 fn what_real_schedulers_decided_is_decided_again_from_their_journal() {
     let scripts = library();
-    let restarts = ["recovery-of-jobs", "recovery-of-pre-job-work", "refused-commit"];
+    let restarts = ["hand-off-of-a-job", "recovery-of-jobs", "recovery-of-pre-job-work", "refused-commit"];
     let runtime = runtime();
     let place = Place::sqlite();
     let database = runtime.block_on(place.database(0));

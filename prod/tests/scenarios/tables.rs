@@ -17,7 +17,9 @@ pub(crate) fn real_time(simulated: Time) -> Time {
 }
 
 /// Everything that a scenario leaves behind, each table before those it refers to.
-const EMPTIED: [&str; 24] = [
+const EMPTIED: [&str; 26] = [
+    "afe_job_handoffs",
+    "yardmaster_handoffs",
     "afe_aborted_host_queue_entries",
     "afe_special_tasks",
     "afe_ineligible_host_queues",
@@ -95,7 +97,7 @@ pub(crate) async fn copy(
         copy.add_entry(entry).await;
     }
     for (before, entry) in edited(&old.entries, &new.entries) {
-        copy.abort_entry(before, entry).await;
+        copy.edit_entry(before, entry).await;
     }
     for row in new.ineligible.difference(&old.ineligible) {
         let sql = "INSERT INTO afe_ineligible_host_queues (job_id, host_id) VALUES (?, ?)";
@@ -274,7 +276,25 @@ impl Copy<'_> {
         self.run(sql, vec![entry.id.0.into(), entry.job.0.into(), host.into(), label.into()]).await;
     }
 
-    async fn abort_entry(&self, before: &Entry, entry: &Entry) {
+    /// People only abort entries; a job's own runner moves them on.
+    async fn edit_entry(&self, before: &Entry, entry: &Entry) {
+        if before.status != entry.status {
+            let dialect = self.database.dialect();
+            let (started, finished) = (dialect.datetime_of("?"), dialect.datetime_of("?"));
+            let sql = format!(
+                "UPDATE afe_host_queue_entries SET status = ?, active = ?, complete = ?, started_on = {started}, \
+                 finished_on = {finished} WHERE id = ?"
+            );
+            let parameters = vec![
+                entry.status.as_str().into(),
+                entry.active.into(),
+                entry.status.is_complete().into(),
+                moment(entry.started_on),
+                moment(entry.finished_on),
+                entry.id.0.into(),
+            ];
+            return self.run(&sql, parameters).await;
+        }
         assert_eq!(Entry { aborted: true, ..before.clone() }, *entry, "people only abort entries");
         let dialect = self.database.dialect();
         let sql = format!(

@@ -177,6 +177,7 @@ async fn every_kind_of_change_is_heard_once(place: Place) {
                 RowChange::TaskGone(_) => "task gone",
                 RowChange::Ineligible(_) => "ineligible",
                 RowChange::IneligibleGone(_) => "ineligible gone",
+                RowChange::Subnets(_) => "subnets",
             })
             .collect()
     };

@@ -130,6 +130,8 @@ impl Model {
                 RowChange::Task(row) => drop(self.tasks.insert(row.id, row)),
                 RowChange::TaskGone(id) => drop(self.tasks.remove(&id)),
                 RowChange::Ineligible(row) => self.ineligible.push(row),
+                // Where hosts are is in no table.
+                RowChange::Subnets(_) => {}
                 RowChange::IneligibleGone(row) => self.ineligible.retain(|known| *known != row),
             }
         }

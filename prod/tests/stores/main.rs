@@ -7,6 +7,7 @@ mod mariadb;
 
 mod committing;
 mod faults;
+mod hand_offs;
 mod hearing;
 mod lab;
 mod place;

@@ -19,6 +19,8 @@ pub enum Unserved {
     Locked,
     /// Another scheduler, a shard, is responsible for it.
     OnShard,
+    /// No drone may drive its hosts together: they are in different restricted subnets.
+    NoDrone,
 }
 
 impl Unserved {
@@ -29,6 +31,7 @@ impl Unserved {
             Unserved::AccessDenied => "its owner belongs to no ACL group that may use a fitting host",
             Unserved::Locked => "every host that it could use is locked",
             Unserved::OnShard => "another scheduler, a shard, is responsible for it",
+            Unserved::NoDrone => "no drone may drive its hosts together: they are in different restricted subnets",
         }
     }
 }
@@ -68,6 +71,7 @@ fn reason(reason: &WaitReason) -> Option<Unserved> {
         WaitReason::AccessDenied => Some(Unserved::AccessDenied),
         WaitReason::Locked(_) => Some(Unserved::Locked),
         WaitReason::OnShard => Some(Unserved::OnShard),
+        WaitReason::NoDrone(_) => Some(Unserved::NoDrone),
         WaitReason::Nothing
         | WaitReason::Ended
         | WaitReason::AllBusy { .. }

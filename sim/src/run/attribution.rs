@@ -200,7 +200,7 @@ impl<'a> Attributing<'a> {
                 HostUse::Held | HostUse::Idle => Cause::Tick,
                 host_use => Cause::Hosts { kind: self.measures.host_kind(*host), host_use },
             }),
-            WaitReason::DronesFull | WaitReason::DroneSilent => Some(Cause::Drones),
+            WaitReason::DronesFull | WaitReason::DroneSilent | WaitReason::NoDrone(_) => Some(Cause::Drones),
             WaitReason::WaitsForGroup { .. } => Some(Cause::Partners),
             WaitReason::ParseLimit => Some(Cause::ParseLimit),
             WaitReason::BehindOthers { .. } => Some(Cause::Priority),
@@ -285,7 +285,7 @@ impl Observer for Attributing<'_> {
                         parsing.waited = parsing.waited + (now - since);
                     }
                 }
-                WorkKind::Test | WorkKind::Gather | WorkKind::Special(_) => {}
+                WorkKind::Test | WorkKind::HandOff | WorkKind::Gather | WorkKind::Special(_) => {}
             }
         }
         self.measures.process_started(key, work, drone, processes, now);

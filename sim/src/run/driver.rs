@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
-    AclGroupId, Clock, DroneId, Engine, EngineError, Host, HostId, Job, JobId, LabelId, Role, Setup, Span, TickReport,
-    Time, UserId,
+    AclGroupId, Clock, DroneId, Engine, EngineError, HandOffLevel, Host, HostId, Job, JobId, LabelId, Role, Settings,
+    Setup, Span, TickReport, Time, UserId,
 };
 
 use super::Progress;
@@ -61,7 +61,8 @@ impl<'a, O: Observer> Run<'a, O> {
         let drones: Vec<DroneId> = store.drones.iter().map(|drone| drone.id).collect();
         let drones = FakeDrones::new(clock.clone(), drones, PlannedFate::new(plan, observer), false);
         let term = store.begin_term();
-        let settings = plan.settings.clone();
+        // What a runner does is what the scheduler would do; a simulated lab leaves it to the scheduler.
+        let settings = Settings { hand_off_level: HandOffLevel::Off, ..plan.settings.clone() };
         let store = Board::new(store);
         let setup = Setup { settings, role: Role::Whole, term, recover_hosts: false, journal: None };
         let engine = poll_now(Engine::start(clock.clone(), drones, store, setup))?;

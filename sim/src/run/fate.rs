@@ -55,7 +55,8 @@ fn place_of(kind: ProcessKind) -> usize {
 pub(super) fn kind_of(work: &Work) -> ProcessKind {
     match work.kind {
         WorkKind::Special(kind) => ProcessKind::Special(kind),
-        WorkKind::Test => ProcessKind::Test,
+        // A runner stands for the test that it runs.
+        WorkKind::Test | WorkKind::HandOff => ProcessKind::Test,
         WorkKind::Gather => ProcessKind::Gather,
         WorkKind::Parse => ProcessKind::Parse,
     }

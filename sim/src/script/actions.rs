@@ -58,6 +58,14 @@ impl Player {
                 let priority = *priority;
                 self.engine_mut().store_mut().edit_job(job, |row| row.priority = priority.unwrap_or(row.priority));
             }
+            Action::SetEntry { entry, status } => {
+                let (entry, status) = (self.entry(entry)?, *status);
+                self.engine_mut().store_mut().move_entry(entry, status, now);
+            }
+            Action::StartTest { entry } => {
+                let key = self.process(&format!("runner {entry}"))?;
+                self.engine_mut().drones_mut().start_test_of(key);
+            }
             Action::Set(changes) => self.set(changes)?,
             Action::Advance { seconds } => self.clock.advance_to(now + Span::from_seconds_f64(*seconds)),
             Action::Restart { recover_hosts } => self.restart(*recover_hosts)?,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use yardmaster_engine::{HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
+use yardmaster_engine::{EntryStatus, HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
 
 use crate::workload::meant;
 
@@ -69,6 +69,9 @@ pub struct ScriptDrone {
     /// The drone set that it belongs to.
     #[serde(default)]
     pub set: Option<String>,
+    /// The restricted subnet that it is in.
+    #[serde(default)]
+    pub subnet: Option<String>,
 }
 
 /// Hosts of one kind.
@@ -101,6 +104,9 @@ pub struct ScriptHost {
     /// Their ACL groups; absent = `everyone`.
     #[serde(default)]
     pub acls: Option<Vec<String>>,
+    /// The restricted subnet that they are in.
+    #[serde(default)]
+    pub subnet: Option<String>,
 }
 
 /// A label.
@@ -253,6 +259,10 @@ actions! {
     }
     /// A job is changed.
     "set_job" SetJob { job: String, #[serde(default)] priority: Option<i32> }
+    /// Somebody else than the scheduler, as a job's own runner, moves an entry on.
+    "set_entry" SetEntry { entry: String, status: EntryStatus }
+    /// The runner of a job that was handed off starts its test.
+    "start_test" StartTest { entry: String }
     /// The clock moves before the next tick.
     "advance" Advance { seconds: f64 }
     /// The scheduler stops and starts again.

@@ -1,7 +1,7 @@
 //! Setting up a scripted lab, and starting a scheduler on it.
 
 use yardmaster_engine::{
-    Engine, Host, Job, JobId, Journal, RebootAfter, RebootBefore, Role, Settings, Setup, Span, Time, UserId,
+    Engine, Host, Job, JobId, Journal, RebootAfter, RebootBefore, Role, Settings, Setup, Span, SubnetId, Time, UserId,
 };
 
 use super::expect::expand;
@@ -55,7 +55,7 @@ fn set_up_lab(store: &mut MemoryStore, script: &Script) -> Result<(), Problem> {
                 return bad(format!("host {name:?} is there twice"));
             }
             let fresh = new_host(name);
-            store.add_host(Host {
+            let id = store.add_host(Host {
                 status: host.status.unwrap_or(fresh.status),
                 protection: host.protection.unwrap_or(fresh.protection),
                 dirty: host.dirty,
@@ -66,9 +66,19 @@ fn set_up_lab(store: &mut MemoryStore, script: &Script) -> Result<(), Problem> {
                 acls: sorted(&groups),
                 ..fresh
             });
+            if let Some(subnet) = &host.subnet {
+                store.subnets.hosts.insert(id, subnet_id(script, subnet));
+            }
         }
     }
     set_up_drones(store, script)
+}
+
+/// Subnets are numbered as they are first named, hosts before drones.
+fn subnet_id(script: &Script, name: &str) -> SubnetId {
+    let of_hosts = script.host.iter().filter_map(|host| host.subnet.as_deref());
+    let of_drones = script.drone.iter().filter_map(|drone| drone.subnet.as_deref());
+    SubnetId(of_hosts.chain(of_drones).position(|known| known == name).unwrap_or(0) as u32)
 }
 
 fn set_up_drones(store: &mut MemoryStore, script: &Script) -> Result<(), Problem> {
@@ -85,7 +95,10 @@ fn set_up_drones(store: &mut MemoryStore, script: &Script) -> Result<(), Problem
         }
         let users = users.or_else(|| drone.users.as_ref().map(|_| Vec::new()));
         let capacity = drone.max_processes.unwrap_or(script.settings.max_processes_per_drone);
-        store.add_drone(&drone.name, capacity, drone.enabled, users, drone.set.as_deref());
+        let id = store.add_drone(&drone.name, capacity, drone.enabled, users, drone.set.as_deref());
+        if let Some(subnet) = &drone.subnet {
+            store.subnets.drones.insert(id, subnet_id(script, subnet));
+        }
     }
     for user in &script.user {
         let set = user

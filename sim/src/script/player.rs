@@ -278,7 +278,7 @@ impl Player {
     fn check_process_name(&mut self, name: &str) -> Result<(), Problem> {
         match name.split_once(' ') {
             Some(("verify" | "cleanup" | "reset" | "repair" | "provision", host)) => self.hosts(host).map(|_| ()),
-            Some(("job" | "gather" | "parse", entry)) => self.entry(entry).map(|_| ()),
+            Some(("job" | "gather" | "parse" | "runner", entry)) => self.entry(entry).map(|_| ()),
             _ => bad(format!("{name:?} names no process: expected KIND HOST or KIND JOB#N")),
         }
     }
@@ -301,5 +301,6 @@ fn reason_word(reason: &WaitReason, names_host: bool) -> &'static str {
         WaitReason::ParseLimit => "parse limit",
         WaitReason::OnShard => "on shard",
         WaitReason::DroneSilent => "drone silent",
+        WaitReason::NoDrone(_) => "no drone",
     }
 }

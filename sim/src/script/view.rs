@@ -36,6 +36,7 @@ pub(super) fn process_name(store: &MemoryStore, names: &EntryNames, work: &Work)
         WorkKind::Test => format!("job {}", group()),
         WorkKind::Gather => format!("gather {}", group()),
         WorkKind::Parse => format!("parse {}", group()),
+        WorkKind::HandOff => format!("runner {}", group()),
     }
 }
 

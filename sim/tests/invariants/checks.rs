@@ -190,6 +190,8 @@ fn a_row_explains(engine: &FakeEngine, process: &FakeProcess) -> Result<(), Stri
         WorkKind::Test => Some(EntryStatus::Running),
         WorkKind::Gather => Some(EntryStatus::Gathering),
         WorkKind::Parse => Some(EntryStatus::Parsing),
+        // Its entries are wherever it has brought them.
+        WorkKind::HandOff => None,
     };
     let entries = process.work.entries.iter().filter_map(|id| store.entries.get(id.0));
     match entry_status.and_then(|status| entries.into_iter().find(|entry| entry.status != status)) {

@@ -104,6 +104,10 @@ fn check_drones(drones: &DronesSection, wrong: &mut Vec<(&'static str, String)>)
             wrong.push((path, format!("{value} is out of range: expected seconds, more than 0 and at most 3600")));
         }
     }
+    if !(0.0..=LONGEST_SEC / 3600.0).contains(&drones.clean_containers_hours) {
+        let what = format!("{} is out of range: expected hours, or 0 for never", drones.clean_containers_hours);
+        wrong.push(("drones.clean_containers_hours", what));
+    }
     if drones.reconnect_max_sec < drones.reconnect_min_sec {
         wrong.push(("drones.reconnect_max_sec", "must not be less than drones.reconnect_min_sec".to_owned()));
     }

@@ -81,7 +81,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "commands",
         "What is run for which work. Each text is split at blanks into arguments; what {braces} stand for is not, and a text\n\
          whose braces stand for nothing is left out. No shell reads the line. Known: {results_dir} {hosts} {owner} {job_name}\n\
-         {control_file} {control_type} {tag} {require_ssp} {parent_job} {job_labels} {protection} {test_retry}.",
+         {control_file} {control_type} {tag} {require_ssp} {parent_job} {job_labels} {protection} {test_retry} {job_id} {drone}.",
     ),
     ("notify", "Mail about jobs and inconsistencies."),
     ("log", "Log lines."),
@@ -114,6 +114,9 @@ pub const KEYS: &[Key] = &[
     key("scheduler", "die_on_orphans", Kind::Truth, "Processes that nobody claims at the start are fatal, not only reported."),
     key("scheduler", "drone_sets_enabled", Kind::Truth, "Jobs and users may be bound to sets of drones."),
     unset("scheduler", "default_drone_set", Kind::Text, "The set of drones for jobs and users that name none.", "\"general\""),
+    key("scheduler", "hand_off_level", Kind::Word(yardmaster_engine::HandOffLevel::WORDS),
+        "From where on a job is given to a runner of its own, a process on a drone: off, starting (instead of its test),\n\
+         gathering (after its test) or parsing (when its hosts are free again)."),
     key("scheduler", "notify_email_statuses", Kind::Text, "Mail is sent when an entry comes to one of these statuses; separated by commas."),
     key("scheduler", "provisionable_labels", Kind::Texts, "Label names before their first `:` for which a host can be provisioned."),
     key("scheduler", "cleanup_labels", Kind::Texts, "Label names before their first `:` that ask for something in a Cleanup and do not restrict the choice of host."),
@@ -139,6 +142,10 @@ pub const KEYS: &[Key] = &[
     unset("drones", "local_agent_path", Kind::Path, "The agent on this machine, which `drone add` copies. Without it: the one beside this program.", "\"/usr/local/bin/yardmaster-drone\""),
     unset("drones", "identity_file", Kind::Path, "The private key with which this machine logs in to drones. Its mode must be 0600 or less. Without it: ssh's own choice.", "\"/etc/yardmaster/drones-key\""),
     unset("drones", "known_hosts", Kind::Path, "The host keys of drones; a drone with another key is refused. Without it: ssh's own file.", "\"/etc/yardmaster/known_hosts\""),
+    key("drones", "clean_containers_hours", Kind::Number, "How often orphaned containers on each drone are cleaned, in hours; 0 = never."),
+    key("drones", "restricted_subnets", Kind::Texts,
+        "Subnets, as [\"10.1.0.0/16\"], whose hosts are driven only from drones in the same; all other hosts only from drones in\n\
+         none of them. Hosts and drones are found by their names."),
 
     key("commands", "test", Kind::Texts, "A test. The texts of this and all others begin with the program's path."),
     key("commands", "verify", Kind::Texts, "Verify."),
@@ -148,6 +155,8 @@ pub const KEYS: &[Key] = &[
     key("commands", "provision", Kind::Texts, "Provision."),
     key("commands", "gather", Kind::Texts, "The gathering of crash information after a test that was killed or lost."),
     key("commands", "parse", Kind::Texts, "The parser of results."),
+    key("commands", "handoff", Kind::Texts, "The runner of a job that is handed off (scheduler.hand_off_level). The agent always writes its pidfile."),
+    key("commands", "clean_containers", Kind::Texts, "Cleans containers that tests have left on a drone (drones.clean_containers_hours). Known here: {results_dir} {drone}."),
     key("commands", "nice", Kind::Whole, "Added to the niceness of every process, 0 to 19."),
     key("commands", "supervise", Kind::Texts, "The kinds of work (as named here) whose programs write no pidfile: the agent does it for them."),
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use yardmaster_engine::Settings;
 
@@ -82,6 +83,10 @@ pub struct DronesSection {
     pub identity_file: Option<PathBuf>,
     /// The host keys of drones; an unknown one is refused.
     pub known_hosts: Option<PathBuf>,
+    /// Orphaned containers are cleaned so often on each drone, in hours; 0 = never.
+    pub clean_containers_hours: f64,
+    /// Subnets whose hosts only drones in the same may drive.
+    pub restricted_subnets: Vec<IpNet>,
 }
 
 /// Mail.
@@ -144,6 +149,8 @@ impl Default for DronesSection {
             local_agent_path: None,
             identity_file: None,
             known_hosts: None,
+            clean_containers_hours: 0.0,
+            restricted_subnets: Vec::new(),
         }
     }
 }
