@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
@@ -74,12 +74,15 @@ fn run(results: &Results, argv: &[String]) -> Result<(), String> {
         .process_group(0)
         .spawn()
         .map_err(|error| format!("{program} cannot be run: {error}"))?;
-    let began = Instant::now();
+    let mut waited = Duration::ZERO;
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(status)) => return Err(describe(program, status, log)),
-            Ok(None) if began.elapsed() < LIMIT => std::thread::sleep(PACE),
+            Ok(None) if waited < LIMIT => {
+                std::thread::sleep(PACE);
+                waited += PACE;
+            }
             Ok(None) => {
                 if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
                     // It may be over just now.

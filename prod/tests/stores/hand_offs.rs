@@ -73,7 +73,7 @@ async fn a_hand_off_is_kept_until_it_is_forgotten(place: Place) {
     given.change(1, HandOffChange::Begin(hand_off.clone())).await;
     assert_eq!(given.rows("afe_job_handoffs WHERE drone = 'drone7' AND completed = 0").await, 1);
     let loaded = given.scheduler.load().await.expect("it loads");
-    assert_eq!(loaded.hand_offs, [hand_off.clone()]);
+    assert_eq!(loaded.hand_offs, std::slice::from_ref(&hand_off));
     assert_eq!(loaded.entries.len(), 1, "the job stays in view: it is this scheduler's hand-off");
     // Begun again, as after a crash before the runner was started.
     given.change(2, HandOffChange::Begin(hand_off.clone())).await;

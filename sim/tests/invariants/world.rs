@@ -41,6 +41,7 @@ pub(crate) fn lab(inline: bool) -> impl Strategy<Value = Lab> {
                 leased: false,
                 invalid: false,
                 acls: private.then(|| vec!["lab".to_owned()]),
+                subnet: None,
             };
             let drone = |(number, (max_processes, users, fast)): (usize, (u32, Option<usize>, bool))| ScriptDrone {
                 name: named(number, "drone"),
@@ -48,6 +49,7 @@ pub(crate) fn lab(inline: bool) -> impl Strategy<Value = Lab> {
                 users: users.map(|count| USERS[..count].iter().map(|user| (*user).to_owned()).collect()),
                 enabled: true,
                 set: Some(if fast { "fast" } else { "slow" }.to_owned()),
+                subnet: None,
             };
             let user = |(number, name): (usize, &&str)| ScriptUser {
                 name: (*name).to_owned(),
