@@ -233,4 +233,15 @@ mod tests {
         let own = Cache::new(Some(own.path()), &[]).expect("a folder");
         assert_eq!(own.read::<String>(&key).expect("readable"), [(0, "zero".to_owned())].into());
     }
+    proptest::proptest! {
+        /// Else a result that was kept would differ from one that was not, in the last digit.
+        #[test]
+        fn numbers_come_back_as_they_went(number in proptest::num::f64::NORMAL) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let key = key("a = 1", 1);
+            let cache = Cache::new(Some(folder.path()), &[]).expect("a folder");
+            cache.append(&key, &[(0, &number)]).expect("written");
+            proptest::prop_assert_eq!(cache.read::<f64>(&key).expect("readable")[&0].to_bits(), number.to_bits());
+        }
+    }
 }

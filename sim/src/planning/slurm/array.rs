@@ -12,6 +12,7 @@ use super::foreseen::foreseen;
 use super::script::{Script, text};
 use super::split::{ArraySpecification, Share, split};
 use crate::planning::cache::{Cache, SOURCE_DIGEST, data_files};
+use crate::planning::change::{Change, Point};
 use crate::planning::error::PlanError;
 use crate::planning::evaluate::Part;
 use crate::planning::pilot::find_warm_up;
@@ -20,6 +21,7 @@ use crate::planning::study::Study;
 
 const VERSION: u32 = 1;
 const CONTENTS: &str = "parts.json";
+const CONTENTS_BEFORE: &str = "parts.json.new";
 const SCRIPT: &str = "array.sbatch";
 const RESULTS: &str = "results";
 
@@ -106,9 +108,15 @@ impl JobArray {
     pub fn write(study: &Study, elements: u32, folder: &Path, program: &Path) -> Result<JobArray, PlanError> {
         let folder = prepared(folder)?;
         let pilots = Cache::new(Some(&folder.join("pilots")), &[])?;
-        let warm_up = find_warm_up(study, &pilots)?.length;
-        let given = (study.file.clone(), study.scenario_file.clone());
-        write(study, given, &foreseen(study), warm_up, Vec::new(), elements, (&folder, program))
+        let draft = Draft {
+            plan_given: study.file.clone(),
+            scenario_given: study.scenario_file.clone(),
+            parts: foreseen(study),
+            warm_up: find_warm_up(study, &pilots)?.length,
+            earlier: Vec::new(),
+            elements,
+        };
+        draft.write(study, &folder, program)
     }
 
     /// Writes an array of replications that turned out to be missing when this one was merged.
@@ -127,10 +135,15 @@ impl JobArray {
             return Err(ArrayError::NothingMissing.into());
         }
         let folder = prepared(folder)?;
-        let given = (self.contents.plan_given.clone(), self.contents.scenario_given.clone());
-        let earlier = self.contents.earlier.iter().cloned().chain([self.folder.clone()]).collect();
-        let missing = missing.into_iter().collect();
-        write(study, given, &missing, self.contents.warm_up, earlier, elements, (&folder, program))
+        let draft = Draft {
+            plan_given: self.contents.plan_given.clone(),
+            scenario_given: self.contents.scenario_given.clone(),
+            parts: missing.into_iter().collect(),
+            warm_up: self.contents.warm_up,
+            earlier: self.contents.earlier.iter().cloned().chain([self.folder.clone()]).collect(),
+            elements,
+        };
+        draft.write(study, &folder, program)
     }
 
     /// Reads an array.
@@ -168,7 +181,7 @@ impl JobArray {
         let mut study = Study::read(&plan.path)?;
         study.seed = self.contents.seed;
         let fits = |share: &Share| {
-            let is_level = |(level, change): (&usize, &crate::planning::Change)| *level < change.levels.len();
+            let is_level = |(level, change): (&usize, &Change)| *level < change.levels.len();
             share.point.0.len() == study.changes.len() && share.point.0.iter().zip(&study.changes).all(is_level)
         };
         if !self.contents.elements.iter().flatten().all(fits) {
@@ -288,52 +301,59 @@ fn prepared(folder: &Path) -> Result<PathBuf, ArrayError> {
     Ok(folder)
 }
 
-fn write(
-    study: &Study,
-    (plan_given, scenario_given): (PathBuf, PathBuf),
-    parts: &BTreeSet<Part>,
+/// An array that is to be written; the fields are those of [`Contents`].
+struct Draft {
+    plan_given: PathBuf,
+    scenario_given: PathBuf,
+    parts: BTreeSet<Part>,
     warm_up: Span,
     earlier: Vec<PathBuf>,
     elements: u32,
-    (folder, program): (&Path, &Path),
-) -> Result<JobArray, PlanError> {
-    let folder_of_scenario = study.scenario_file.parent().unwrap_or(Path::new(""));
-    let mut data = BTreeSet::new();
-    let points: BTreeSet<_> = parts.iter().map(|part| &part.point).collect();
-    for point in points {
-        let table = study.table(point)?;
-        data.extend(data_files(&table).into_iter().map(|file| folder_of_scenario.join(file)));
+}
+
+impl Draft {
+    fn write(self, study: &Study, folder: &Path, program: &Path) -> Result<JobArray, PlanError> {
+        let contents = Contents {
+            version: VERSION,
+            program: SOURCE_DIGEST.to_owned(),
+            plan: Input::of(&study.file)?,
+            plan_given: self.plan_given,
+            scenario: Input::of(&study.scenario_file)?,
+            scenario_given: self.scenario_given,
+            data: data(study, &self.parts)?,
+            seed: study.seed,
+            warm_up: self.warm_up,
+            earlier: self.earlier,
+            elements: split(&self.parts, self.elements),
+        };
+        let script = Script {
+            name: &study.name,
+            folder: text(folder)?,
+            program: text(program)?,
+            elements: contents.elements.len() as u32,
+        };
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            fs::write(&path, bytes).map_err(|error| failed(&path, "written", error))
+        };
+        write(SCRIPT, script.write().as_bytes())?;
+        // The last file, and whole from its first moment: where it is there is an array.
+        let file = folder.join(CONTENTS);
+        let json = serde_json::to_vec(&contents)
+            .map_err(|error| ArrayError::Nonsense { file: file.clone(), problem: error.to_string() })?;
+        write(CONTENTS_BEFORE, &json)?;
+        fs::rename(folder.join(CONTENTS_BEFORE), &file).map_err(|error| failed(&file, "written", error))?;
+        Ok(JobArray { folder: folder.to_owned(), contents })
     }
-    let contents = Contents {
-        version: VERSION,
-        program: SOURCE_DIGEST.to_owned(),
-        plan: Input::of(&study.file)?,
-        plan_given,
-        scenario: Input::of(&study.scenario_file)?,
-        scenario_given,
-        data: data.iter().map(|file| Input::of(file)).collect::<Result<_, _>>()?,
-        seed: study.seed,
-        warm_up,
-        earlier,
-        elements: split(parts, elements),
-    };
-    let script = Script {
-        name: &study.name,
-        folder: text(folder)?,
-        program: text(program)?,
-        elements: contents.elements.len() as u32,
-    };
-    let write = |name: &str, bytes: &[u8]| {
-        let path = folder.join(name);
-        fs::write(&path, bytes).map_err(|error| failed(&path, "written", error))
-    };
-    write(SCRIPT, script.write().as_bytes())?;
-    // The last file, and whole from its first moment: where it is there is an array.
-    let file = folder.join(CONTENTS);
-    let unnamed = "parts.json.new";
-    let json = serde_json::to_vec(&contents)
-        .map_err(|error| ArrayError::Nonsense { file: file.clone(), problem: error.to_string() })?;
-    write(unnamed, &json)?;
-    fs::rename(folder.join(unnamed), &file).map_err(|error| failed(&file, "written", error))?;
-    Ok(JobArray { folder: folder.to_owned(), contents })
+}
+
+/// All data files that scenarios of these plans name.
+fn data(study: &Study, parts: &BTreeSet<Part>) -> Result<BTreeSet<Input>, PlanError> {
+    let folder = study.scenario_file.parent().unwrap_or(Path::new(""));
+    let points: BTreeSet<&Point> = parts.iter().map(|part| &part.point).collect();
+    let mut files = BTreeSet::new();
+    for point in points {
+        files.extend(data_files(&study.table(point)?).into_iter().map(|file| folder.join(file)));
+    }
+    Ok(files.iter().map(|file| Input::of(file)).collect::<Result<_, _>>()?)
 }
