@@ -6,7 +6,7 @@ use yardmaster_engine::Span;
 use yardmaster_sim::run::Window;
 use yardmaster_sim::workload::{self, Plan};
 
-/// Six kinds of hosts, five of each; pushes in working hours that bring bursts, nightly suites, hosts that fail.
+/// Thirty hosts of three kinds; pushes that bring bursts of jobs, developers whose jobs go first, hosts that break.
 const SCENARIO: &str = r#"
 name = "month"
 start = 2026-01-05

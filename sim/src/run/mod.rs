@@ -62,8 +62,7 @@ pub fn simulate(plan: &Plan, seed: u64, progress: impl FnMut(Progress)) -> Resul
 }
 
 /// Runs a plan until the window is over and every job that was submitted within it has ended, its suite's children
-/// included, or until the plan ends; and takes its measures. Takes about half the time of [`simulate`], and memory for a
-/// few words a job.
+/// included, or until the plan ends; and takes its measures. Memory: a few words a job, and the hours of the window.
 ///
 /// # Errors
 /// As [`simulate`].
