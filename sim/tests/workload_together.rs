@@ -190,7 +190,7 @@ label = "type:arm"
     assert_eq!((count("suite"), count("boot") + count("login")), (720 + 360, 10_800));
     let share = count("login") as f64 / 10_800.0;
     assert!((0.235..0.265).contains(&share), "{share}");
-    let error = |right: &str| scenario(&suites.replace("login = 1", right)).err().expect("a mistake");
+    let error = |right: &str| scenario(&suites.replace("login = 1", right)).expect_err("a mistake");
     assert!(error("logn = 1").contains("did you mean \"login\""), "{}", error("logn = 1"));
     assert!(error("login = -1").contains("suite.child"));
     assert!(scenario(&suites.replace("minutes = 120", "minuts = 120")).is_err_and(|error| error.contains("arrivals")));

@@ -7,7 +7,7 @@ use super::search::grid;
 use super::study::{Search, Study};
 
 /// Levels of a change that a heat map shows at most.
-const HEAT_LEVELS_MAX: usize = 7;
+const HEAT_LEVELS_MAX: usize = 5;
 
 /// Two changes against each other, as indices of changes and their levels, and the plans row by row.
 pub(super) struct HeatPoints {

@@ -83,7 +83,8 @@ fn resize(entries: &mut Vec<Value>, places: &[usize], what: &str, count: u32) ->
         let new = (1..).map(|number| format!("{what}-added{number}")).filter(|name| !taken.contains(name));
         let mut added = model;
         added.insert("name".to_owned(), Value::String(new.take(left).collect::<Vec<_>>().join(",")));
-        entries.insert(last + 1, Value::Table(added));
+        // At the end, so that the hosts that are there keep their numbers, and with them their luck.
+        entries.push(Value::Table(added));
     }
     let is_empty = |value: &Value| value.get("name").and_then(Value::as_str) == Some("");
     entries.retain(|entry| !is_empty(entry));

@@ -96,6 +96,7 @@ impl Fate for Truth {
             WorkKind::Special(_) => (Law::Lognormal(200.0, 0.3).draw(&mut luck), 0.0),
             // As a forecast takes them to be, which can learn nothing of them.
             WorkKind::Gather => (10.0, 0.0),
+            WorkKind::HandOff => panic!("nothing is handed off here"),
             WorkKind::Parse => (5.0, 0.0),
         };
         let exit_status = if luck.chance(failure) { 256 } else { 0 };

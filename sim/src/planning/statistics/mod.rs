@@ -3,10 +3,10 @@
 //! A replication is one simulated run with random numbers of its own; jobs within it depend on each other (they stand in one
 //! queue), replications do not. So every interval here treats a replication, never a job, as the unit of observation.
 //!
-//! * [`estimate`]: means, ratios and shares with Student's intervals; differences are paired by replication.
-//! * [`waits`]: a set of waits in constant memory, and its quantiles.
-//! * [`warm_up`]: how much of a run's beginning to leave out (MSER-5).
-//! * [`stability`]: whether a queue grows without bound.
+//! * `estimate`: means, ratios and shares with Student's intervals; differences are paired by replication.
+//! * `waits`: a set of waits in constant memory, and its quantiles.
+//! * `warm_up`: how much of a run's beginning to leave out (MSER-5).
+//! * `stability`: whether a queue grows without bound.
 
 mod estimate;
 mod stability;
