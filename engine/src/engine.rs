@@ -5,7 +5,7 @@ use std::future::Future;
 use futures_util::future::join;
 
 use crate::core::{Core, DroneBatch, Role, TickInput, TickOutput};
-use crate::ids::Term;
+use crate::ids::{Fence, Term};
 use crate::protocol::{ActReport, Changes, Command, DroneReport, LiveRows, RowChange};
 use crate::settings::Settings;
 use crate::time::{Span, Time};
@@ -24,10 +24,13 @@ pub trait DroneBackend {
     /// What every drone has to say since the last call.
     fn refresh(&mut self) -> impl Future<Output = Vec<DroneReport>>;
 
-    /// Has batches carried out, drones in parallel, commands of one drone in order. Drones refuse commands of an older term
-    /// than they have seen. Reports only what was not done for certain. The numbers of pidfiles belong to a term: with the
-    /// first call of a newer one, those of older terms mean nothing, and nothing is reported under them.
-    fn act(&mut self, term: Term, batches: Vec<DroneBatch>) -> impl Future<Output = Vec<ActReport>>;
+    /// Has batches carried out, drones in parallel, commands of one drone in order. Reports only what was not done for
+    /// certain; several reports of one drone follow the order of its commands.
+    ///
+    /// Drones refuse commands of an older fence than they have seen: once one has answered a refresh after the first call of
+    /// a newer fence, nothing that was ordered under an older one starts there. The numbers of pidfiles belong to a fence:
+    /// with the first call of a newer one, those of older ones mean nothing, and nothing is reported under them.
+    fn act(&mut self, fence: Fence, batches: Vec<DroneBatch>) -> impl Future<Output = Vec<ActReport>>;
 }
 
 /// The database.
@@ -110,11 +113,13 @@ struct InDoubt {
 }
 
 /// What has to be done of undelivered commands although their scheduler's core begins anew from the database: starts and
-/// watches are decided again; a kill, for one, is not, since its task has ended there.
+/// watches are decided again, kills are kept in the database, and what was to be forgotten is forgotten with its number.
 fn still_to_do(mut acts: Vec<ActReport>) -> Vec<ActReport> {
-    for act in &mut acts {
-        act.undelivered.retain(|command| !matches!(command, Command::Start { .. } | Command::Watch { .. }));
-    }
+    let is_to_do = |command: &Command| match command {
+        Command::Start { .. } | Command::Watch { .. } | Command::Kill { .. } | Command::Forget { .. } => false,
+        Command::Write { .. } | Command::CopyOnDrone { .. } | Command::CopyToRepository { .. } => true,
+    };
+    acts.iter_mut().for_each(|act| act.undelivered.retain(is_to_do));
     acts
 }
 
@@ -170,7 +175,7 @@ pub struct Engine<C, D, S> {
     drones: D,
     store: S,
     core: Core,
-    term: Term,
+    fence: Fence,
     number: u64,
     input: TickInput,
     in_doubt: Option<InDoubt>,
@@ -205,11 +210,12 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
             journal.begun(&Beginning { settings: &settings, role, rows: &rows, now, recover_hosts, again: false });
         }
         let (core, commands) = Core::recover_from(settings, role, rows, now, recover_hosts);
-        let acts = drones.act(term, commands).await;
+        let fence = Fence::first(term);
+        let acts = drones.act(fence, commands).await;
         let input = TickInput { acts, ..TickInput::default() };
         let (number, in_doubt, must_reload, times) = (0, None, false, TickTimes::default());
         let mut engine =
-            Engine { clock, drones, store, core, term, number, input, in_doubt, must_reload, journal, times };
+            Engine { clock, drones, store, core, fence, number, input, in_doubt, must_reload, journal, times };
         // Recovery comes before whatever people do next. Should it not reach the database, the next tick begins it anew.
         engine.tick().await?;
         Ok(engine)
@@ -257,7 +263,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         let outcome = if output.changes.is_empty() {
             CommitOutcome::Committed
         } else {
-            self.store.commit(self.term, self.number, &output.changes).await
+            self.store.commit(self.fence.term, self.number, &output.changes).await
         };
         self.times.commit = self.clock.now() - decided;
         match outcome {
@@ -271,7 +277,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
                 self.in_doubt = Some(InDoubt { number: self.number, output, undelivered });
                 Ok(TickReport::NotCommitted(reason))
             }
-            CommitOutcome::Superseded(theirs) => Err(EngineError::Superseded { mine: self.term, theirs }),
+            CommitOutcome::Superseded(theirs) => Err(EngineError::Superseded { mine: self.fence.term, theirs }),
         }
     }
 
@@ -279,7 +285,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         let commands = std::mem::take(&mut output.commands);
         if !commands.is_empty() {
             let begun = self.clock.now();
-            self.input.acts = self.drones.act(self.term, commands).await;
+            self.input.acts = self.drones.act(self.fence, commands).await;
             self.times.act = self.clock.now() - begun;
         }
         TickReport::Done(output)
@@ -288,7 +294,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
     /// Finds out whether the last decision was committed: then it is carried out now, else it is forgotten.
     async fn resolve_doubt(&mut self) -> Result<Option<TickReport>, EngineError> {
         let Some(doubt) = self.in_doubt.take() else { return Ok(None) };
-        match self.store.last_commit(self.term).await {
+        match self.store.last_commit(self.fence.term).await {
             Err(error) => {
                 self.in_doubt = Some(doubt);
                 Ok(Some(TickReport::Skipped(error)))
@@ -302,7 +308,7 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         }
     }
 
-    /// Begins again from the database, as after a crash.
+    /// Begins again from the database, as after a crash, but for what the core of before knows of processes.
     async fn reload(&mut self) -> Result<(), StoreError> {
         let rows = self.store.load().await?;
         let now = self.clock.now();
@@ -313,8 +319,9 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         let (core, commands) = self.core.recover_again(rows, now);
         self.core = core;
         self.must_reload = false;
+        self.fence = self.fence.next();
         let mut acts = std::mem::take(&mut self.input.acts);
-        acts.extend(self.drones.act(self.term, commands).await);
+        acts.extend(self.drones.act(self.fence, commands).await);
         self.input = TickInput { acts, ..TickInput::default() };
         Ok(())
     }

@@ -68,3 +68,37 @@ impl fmt::Display for Term {
         self.0.fmt(f)
     }
 }
+
+/// Under which right drones are commanded: the newest that they have heard of. Ordered by age.
+///
+/// A core that has to begin anew within its term no longer knows what is still on its way to a drone. So every beginning
+/// has a right of its own: once a drone has answered under it, nothing that was ordered before can start there any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fence {
+    /// The scheduler's term.
+    pub term: Term,
+    /// How often its core has begun anew in this term.
+    pub beginning: u32,
+}
+
+impl Fence {
+    /// The first beginning of a term.
+    pub const fn first(term: Term) -> Fence {
+        Fence { term, beginning: 0 }
+    }
+
+    /// The next beginning of the same term.
+    #[must_use]
+    pub const fn next(self) -> Fence {
+        Fence { beginning: self.beginning.saturating_add(1), ..self }
+    }
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.beginning {
+            0 => self.term.fmt(f),
+            beginning => write!(f, "{}.{beginning}", self.term),
+        }
+    }
+}

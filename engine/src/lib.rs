@@ -33,14 +33,14 @@ mod protocol;
 mod settings;
 mod time;
 
-pub use core::{BusyHost, Core, DroneBatch, Role, TickInput, TickOutput, TickStats, WaitPlace, WaitReason};
+pub use core::{BusyHost, Core, DroneBatch, HeldUp, Role, TickInput, TickOutput, TickStats, WaitPlace, WaitReason};
 pub use engine::{
     Beginning, Clock, CommitOutcome, DroneBackend, Engine, EngineError, Journal, Setup, Store, StoreError, TickReport,
     TickTimes,
 };
 pub use ids::{
-    AclGroupId, DroneId, DroneSetId, EntryId, HostId, JobId, LabelId, PidfileId, ShardId, SubnetId, TaskId, Term,
-    UserId,
+    AclGroupId, DroneId, DroneSetId, EntryId, Fence, HostId, JobId, LabelId, PidfileId, ShardId, SubnetId, TaskId,
+    Term, UserId,
 };
 pub use model::{
     Drone, DroneSet, Entry, EntryStatus, HandOffLevel, Host, HostStatus, Ineligible, Job, Label, Protection,

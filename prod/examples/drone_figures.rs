@@ -14,8 +14,8 @@ use yardmaster::drones::{
     Commands, Connection, ControlType, DroneAddress, DroneSettings, Drones, Fleet, JobBrief, MemoryBriefings, Template,
 };
 use yardmaster_engine::{
-    Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, ExecutionPath, JobId, PidfileContents, PidfileEvent,
-    PidfileId, PidfileName, Subdir, Term, Time, Work, WorkKind,
+    Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, ExecutionPath, Fence, JobId, PidfileContents,
+    PidfileEvent, PidfileId, PidfileName, Subdir, Term, Time, Work, WorkKind,
 };
 
 /// Writes its pidfile, as a test driver does, and waits.
@@ -72,7 +72,7 @@ async fn measure(directory: &Path, drones: u32, processes: u32) -> anyhow::Resul
         commands: (0..processes).filter(|job| job % drones == drone).map(start).collect(),
     };
     let began = Instant::now();
-    let undone = backend.act(Term(1), (0..drones).map(batch).collect()).await;
+    let undone = backend.act(Fence::first(Term(1)), (0..drones).map(batch).collect()).await;
     anyhow::ensure!(undone.is_empty(), "not all was started: {:?}", undone[0].outcome);
     let took = began.elapsed();
     println!("{drones} drones: {processes} processes started in {took:.1?}, {:.2?} each", took / processes.max(1));

@@ -5,6 +5,7 @@
 //! * `agent` is what runs on a drone, and the messages it understands.
 //! * `drones` is the engine's `DroneBackend`: agents on this machine and over SSH.
 //! * `frontend` is what people do: submit, abort, lock, add; and reading it back.
+//! * `snapshot` reads what is and what was, for forecasts.
 //! * `service` puts them together: configuration, logs, mail, signals.
 //! * `runner` sees one job to its end that was handed off.
 //! * `quickstart` is a first run of all of it, on this machine.
@@ -18,5 +19,6 @@ pub mod frontend;
 pub mod quickstart;
 pub mod runner;
 pub mod service;
+pub mod snapshot;
 pub mod store;
 mod suggestion;

@@ -2,8 +2,9 @@
 //!
 //! The fault model. A fake drone may: stop answering and come back, during which its processes go on; reboot, after which
 //! its processes are gone without an exit status; show pidfiles late; show a corrupt pidfile; carry out a batch and lose the
-//! reply. It never: starts a process twice for the same path and pidfile, invents an exit status, forgets a pidfile that is
-//! being watched, or carries out a command of an older term than it has seen.
+//! reply; answer, and then not be there for the commands. It never: starts a process twice for the same path and pidfile,
+//! invents an exit status, forgets a pidfile that is being watched, or carries out a command of an older fence than it has
+//! seen.
 //!
 //! A drone that answers again is first told what to watch, and shows that in its first refresh: so do real ones.
 
@@ -13,10 +14,14 @@ use std::collections::{BTreeMap, BinaryHeap};
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
     ActOutcome, ActReport, Clock, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, DroneReport, ExecutionPath,
-    PidfileContents, PidfileEvent, PidfileId, PidfileName, Span, Term, Time, Work, WorkKind,
+    Fence, PidfileContents, PidfileEvent, PidfileId, PidfileName, Span, Time, Work, WorkKind,
 };
 
 use crate::clock::VirtualClock;
+
+mod earlier;
+
+pub use earlier::Earlier;
 
 /// Wait status of a process that was killed: signal 15.
 const KILLED: i32 = 271;
@@ -131,6 +136,7 @@ struct FakeDrone {
     silent: bool,
     late_pidfiles: bool,
     lose_replies: u32,
+    miss_batches: u32,
     news: Vec<(PidfileId, PidfileEvent)>,
     /// What it was to watch while it did not answer.
     missed_watches: Vec<(PidfileId, ExecutionPath, PidfileName)>,
@@ -177,7 +183,7 @@ pub struct FakeDrones<F> {
     next: ProcessKey,
     sequence: u64,
     due: BinaryHeap<Reverse<(Time, u64, ProcessKey, Due)>>,
-    term: Term,
+    fence: Fence,
     /// What the processes that were sent a kill worked on, in order; kept only on demand.
     pub killed: Vec<Work>,
     record_kills: bool,
@@ -198,7 +204,7 @@ impl<F: Fate> FakeDrones<F> {
             next: 0,
             sequence: 0,
             due: BinaryHeap::new(),
-            term: Term(0),
+            fence: Fence::default(),
             killed: Vec::new(),
             record_kills,
         }
@@ -302,6 +308,11 @@ impl<F: Fate> FakeDrones<F> {
     /// Lets a drone carry out its next so many batches and lose the replies.
     pub fn lose_replies(&mut self, drone: DroneId, count: u32) {
         self.drones.entry(drone).or_default().lose_replies = count;
+    }
+
+    /// Lets a drone answer refreshes, and be gone when its next so many batches come.
+    pub fn miss_batches(&mut self, drone: DroneId, count: u32) {
+        self.drones.entry(drone).or_default().miss_batches = count;
     }
 
     /// Adds a drone.
@@ -446,7 +457,7 @@ impl<F: Fate> FakeDrones<F> {
         }
     }
 
-    /// Pidfiles are numbered anew in every term: what they were called in an older one means nothing any more.
+    /// Numbers of pidfiles belong to a fence: what they were called under an older one means nothing any more.
     fn forget_numbers(&mut self) {
         self.watched.clear();
         self.awaited.clear();
@@ -499,10 +510,10 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
         self.drones.iter_mut().map(report).collect()
     }
 
-    async fn act(&mut self, term: Term, batches: Vec<DroneBatch>) -> Vec<ActReport> {
+    async fn act(&mut self, fence: Fence, batches: Vec<DroneBatch>) -> Vec<ActReport> {
         let mut reports = Vec::new();
-        if term < self.term {
-            let outcome = ActOutcome::NotDone(format!("term {term} is over; term {} commands", self.term));
+        if fence < self.fence {
+            let outcome = ActOutcome::NotDone(format!("term {fence} is over; term {} commands", self.fence));
             let refuse = |batch: DroneBatch| ActReport {
                 drone: batch.drone,
                 outcome: outcome.clone(),
@@ -510,13 +521,14 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
             };
             return batches.into_iter().map(refuse).collect();
         }
-        if term > self.term {
-            self.term = term;
+        if fence > self.fence {
+            self.fence = fence;
             self.forget_numbers();
         }
         for DroneBatch { drone, commands } in batches {
             let state = self.drones.entry(drone).or_default();
-            if state.silent {
+            if state.silent || state.miss_batches > 0 {
+                state.miss_batches = state.miss_batches.saturating_sub(1);
                 state.miss(&commands);
                 let outcome = ActOutcome::NotDone("no answer in time".to_owned());
                 reports.push(ActReport { drone, outcome, undelivered: commands });

@@ -22,6 +22,7 @@
 //! | [`run`] | a plan goes through the engine; what happens is recorded, or measured |
 //! | [`history`] | what happened in a lab and how it is now: what is learned from |
 //! | [`fit`] | from a history to a scenario: a lab learned from what happened in it |
+//! | [`forecast`] | looking ahead from a snapshot: when jobs start and end, and what if |
 //! | [`recording`] | what a run leaves behind |
 //! | [`replay`] | what a production scheduler took in and decided, decided again |
 //! | [`planning`] | how much a lab needs: plans, replications, objectives, the search |
@@ -33,6 +34,7 @@
 pub mod clock;
 pub mod drones;
 pub mod fit;
+pub mod forecast;
 pub mod frontend;
 pub mod history;
 pub mod host_list;

@@ -148,6 +148,55 @@ fn a_share_of_the_hosts_is_hit() {
 }
 
 #[test]
+fn weekly_outages_begin_at_their_hour_of_the_week() {
+    let outage = "[[outage]]\nlabel = \"site:south\"\ntogether = true\neffect = \"offline\"\n\
+                  weekly = [[119.5, 60], [31, 4.5]]\nonce_in_weeks = 1\n";
+    // The scenario begins on a Monday at midnight, and lasts 30 days.
+    let plan = plan(&format!("{PUSHES}{outage}"));
+    let hours = |broken| {
+        let of_one = plan.outages.iter().filter(|outage| outage.host == 8 && outage.broken == broken);
+        of_one.map(|outage| (outage.time - plan.start).as_seconds_f64() / 3600.0).collect::<Vec<f64>>()
+    };
+    // The Friday before it reaches into it: until Monday at 11:30.
+    assert_eq!(hours(true), [0.0, 31.0, 119.5, 199.0, 287.5, 367.0, 455.5, 535.0, 623.5, 703.0]);
+    assert_eq!(hours(false), [11.5, 35.5, 179.5, 203.5, 347.5, 371.5, 515.5, 539.5, 683.5, 707.5]);
+    let rare = outage.replace("once_in_weeks = 1", "once_in_weeks = 1000");
+    let scenario = scenario(&format!("{PUSHES}{rare}")).expect("a scenario");
+    assert!(scenario.plan(1).expect("a plan").outages.len() <= 4);
+}
+
+#[test]
+fn arrivals_may_be_several_at_once_and_children_of_several_types() {
+    let suites = r#"
+[[workload.generate]]
+name = "suites"
+arrivals = [{ every = { minutes = 60 } }, { every = { minutes = 120 } }]
+[[workload.generate.mix]]
+profile = "suite"
+hostless = true
+suite = { child = { boot = 3, login = 1 }, children = 10 }
+[[workload.generate.mix]]
+profile = "boot"
+weight = 0
+label = "type:arm"
+[[workload.generate.mix]]
+profile = "login"
+weight = 0
+label = "type:arm"
+"#;
+    let plan = plan(suites);
+    let count = |profile: &str| plan.jobs.iter().filter(|job| &*job.profile == profile).count();
+    // 720 hours.
+    assert_eq!((count("suite"), count("boot") + count("login")), (720 + 360, 10_800));
+    let share = count("login") as f64 / 10_800.0;
+    assert!((0.235..0.265).contains(&share), "{share}");
+    let error = |right: &str| scenario(&suites.replace("login = 1", right)).err().expect("a mistake");
+    assert!(error("logn = 1").contains("did you mean \"login\""), "{}", error("logn = 1"));
+    assert!(error("login = -1").contains("suite.child"));
+    assert!(scenario(&suites.replace("minutes = 120", "minuts = 120")).is_err_and(|error| error.contains("arrivals")));
+}
+
+#[test]
 fn mistakes_are_named() {
     #[track_caller]
     fn check(text: &str, wrong: &str, right: &str) {
@@ -171,6 +220,9 @@ fn mistakes_are_named() {
         format!("{PUSHES}[[outage]]\nshare = 0.5\nlabel = \"site:north\"\nhours_between = 5\nhours_lasting = 1\n");
     check(&outages, "share = 0.5", "share = 2");
     check(&outages, "label = \"site:north\"", "label = \"site:nort\"");
+    let weekly = format!("{PUSHES}[[outage]]\nweekly = [[5, 3]]\nonce_in_weeks = 2\n");
+    check(&weekly, "weekly = [[5, 3]]", "weekly = [[168, 3]]");
+    check(&weekly, "once_in_weeks = 2", "once_in_weeks = 0.5");
     let careful = PUSHES.replace("name = \"arm\"", "name = \"arm\"\nonly_in_service = true");
     assert!(scenario(&careful).is_err_and(|error| error.contains("only_in_service")));
     let doubled = format!("{PUSHES}[[workload.bursts]]\nname = \"pushes\"\nper_hour = 1\n");

@@ -16,6 +16,8 @@ pub(super) struct DroneState {
     /// Whether it answered the last refresh. At recovery it counts as answering until it is heard of, and recovered agents
     /// wait for it; one that is added later counts as silent until then: it may not even be there.
     pub(super) answers: bool,
+    /// It has just not carried out a start: others come first in this tick.
+    pub(super) passed_over: bool,
     /// Commands for the end of this tick.
     pub(super) outbox: Vec<Command>,
 }
@@ -28,6 +30,7 @@ impl DroneState {
     fn is_usable(&self, user: Option<UserId>, allowed: Option<&[DroneId]>) -> bool {
         self.row.enabled
             && self.answers
+            && !self.passed_over
             && (self.row.users.is_empty() || user.is_some_and(|user| self.row.users.contains(&user)))
             && allowed.is_none_or(|allowed| allowed.contains(&self.row.id))
     }
@@ -58,7 +61,8 @@ impl Drones {
         match self.by_id.get_mut(&row.id) {
             Some(state) => state.row = row,
             None => {
-                self.by_id.insert(row.id, DroneState { row, active: 0, answers, outbox: Vec::new() });
+                self.by_id
+                    .insert(row.id, DroneState { row, active: 0, answers, passed_over: false, outbox: Vec::new() });
             }
         }
     }
@@ -73,6 +77,18 @@ impl Drones {
         for state in self.by_id.values_mut() {
             state.outbox.push(command.clone());
         }
+    }
+
+    /// Looks at other drones first, for this tick.
+    pub(super) fn pass_over(&mut self, drone: DroneId) {
+        if let Some(state) = self.by_id.get_mut(&drone) {
+            state.passed_over = true;
+        }
+    }
+
+    /// Whether a drone was left out of this tick that the next one may use.
+    pub(super) fn has_passed_over(&self) -> bool {
+        self.by_id.values().any(|state| state.passed_over)
     }
 
     pub(super) fn add_active(&mut self, drone: DroneId, processes: u32) {

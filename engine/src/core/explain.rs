@@ -9,7 +9,7 @@ use super::agents::{AgentState, AgentTask};
 use super::host_set::{HostIndex, HostSet};
 use super::queue::Waiting;
 use super::working_set::HostState;
-use crate::ids::{EntryId, HostId, JobId};
+use crate::ids::{DroneId, EntryId, HostId, JobId};
 use crate::model::{EntryStatus, HostStatus};
 
 /// Why an entry does not go on at this moment.
@@ -60,6 +60,17 @@ pub enum WaitReason {
     DroneSilent,
     /// No drone may drive its hosts: they are in different restricted subnets, or no drone is in theirs.
     NoDrone(Vec<HostId>),
+}
+
+/// An entry that is under way and does not get on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// The entry.
+    pub entry: EntryId,
+    /// Why: [`WaitReason::DronesFull`], [`WaitReason::ParseLimit`] or [`WaitReason::DroneSilent`].
+    pub reason: WaitReason,
+    /// The drone that it waits for, where it is one.
+    pub drone: Option<DroneId>,
 }
 
 /// A host that an entry could use, were it free.
@@ -151,6 +162,29 @@ impl Core {
             (EntryStatus::Queued, Some(host)) => WaitReason::WaitsForTask(host),
             _ => WaitReason::Nothing,
         }
+    }
+
+    /// The entries with an agent that does not get on: one that waits for its turn or for room, and one whose process runs,
+    /// or may run, on a drone that does not answer. A pass over the agents.
+    pub fn held_up(&self) -> Vec<HeldUp> {
+        let mut held_up = Vec::new();
+        for (key, agent) in self.agents.iter() {
+            let (reason, drone) = match (agent.state, agent.task) {
+                (AgentState::Held, _) => (WaitReason::DroneSilent, self.awaited_drone(key)),
+                (AgentState::Waiting, AgentTask::Parse(_)) => (WaitReason::ParseLimit, None),
+                (AgentState::Waiting, _) => (WaitReason::DronesFull, None),
+                (AgentState::Started(pidfile), _) => {
+                    let drone = self.processes.by_pidfile.get(pidfile).and_then(|process| process.drone);
+                    let is_silent = |drone: &DroneId| self.drones.by_id.get(drone).is_some_and(|state| !state.answers);
+                    match drone.filter(is_silent) {
+                        Some(drone) => (WaitReason::DroneSilent, Some(drone)),
+                        None => continue,
+                    }
+                }
+            };
+            held_up.extend(agent.entries.iter().map(|entry| HeldUp { entry: *entry, reason: reason.clone(), drone }));
+        }
+        held_up
     }
 
     fn busy(&self, host: HostId) -> BusyHost {

@@ -13,6 +13,7 @@
 //! | `hand_offs` | jobs whose remaining life is a runner's |
 //! | `agents`, `handling` | what the scheduler is busy with; throttling |
 //! | `processes`, `drones`, `subnets` | pidfiles, the load of drones, choice of drone |
+//! | `delivery` | what is certain of orders that are on their way |
 //! | `aborts`, `upkeep`, `time_limits` | aborts; periodic work; what has lasted too long |
 //! | `inputs`, `recovery` | rows that change outside; the first tick |
 //! | `explain` | why an entry waits |
@@ -20,6 +21,7 @@
 mod aborts;
 mod acquisition;
 mod agents;
+mod delivery;
 mod drones;
 mod entries;
 mod explain;
@@ -40,7 +42,7 @@ mod working_set;
 
 use std::collections::BTreeSet;
 
-pub use explain::{BusyHost, WaitPlace, WaitReason};
+pub use explain::{BusyHost, HeldUp, WaitPlace, WaitReason};
 
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +165,7 @@ impl Core {
     /// else.
     pub fn tick(&mut self, now: Time, input: TickInput) -> TickOutput {
         self.now = now.max(self.now);
+        self.processes.begin_tick();
         self.hear_rows(input.rows);
         self.hear_drones(input.drones);
         self.hear_acts(input.acts);
@@ -242,6 +245,7 @@ impl Core {
         self.role != Role::HostScheduler
             && (self.release_held_agents
                 || self.agents.retry
+                || (self.drones.has_passed_over() && !self.agents.waiting.is_empty())
                 || !self.agents.news.is_empty()
                 || !rows.recalled.is_empty()
                 || !rows.to_adopt.is_empty()

@@ -7,8 +7,8 @@ use super::agents::{AgentKey, AgentState};
 use super::table::Table;
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{
-    ActReport, Command, DroneAnswer, DroneReport, ExecutionPath, KillOrder, Notice, PidfileContents, PidfileEvent,
-    PidfileName, Work,
+    Command, DroneAnswer, DroneReport, ExecutionPath, KillOrder, Notice, PidfileContents, PidfileEvent, PidfileName,
+    Work,
 };
 use crate::time::{Span, Time};
 
@@ -65,15 +65,17 @@ pub(super) struct Process {
     /// Where it runs, once known.
     pub(super) drone: Option<DroneId>,
     /// For how much it counts on its drone while it has not ended.
-    weight: u32,
+    pub(super) weight: u32,
     /// The agent that waits for its end.
-    agent: Option<AgentKey>,
+    pub(super) agent: Option<AgentKey>,
     /// Nobody needs it; only its end is awaited, to know when its room is free.
     retired: bool,
     /// To be killed when it shows: it was not to go on, and no drone had told of it yet.
-    doomed: bool,
+    pub(super) doomed: bool,
     /// The database holds an order to kill it.
     kill_ordered: bool,
+    /// Its start may have reached the drone, although nobody has confirmed it: it must not be started elsewhere.
+    pub(super) in_doubt: bool,
 }
 
 impl Process {
@@ -88,7 +90,13 @@ impl Process {
             retired: false,
             doomed: false,
             kill_ordered: false,
+            in_doubt: false,
         }
+    }
+
+    /// Where its pidfile lies.
+    pub(super) fn place(&self) -> (ExecutionPath, PidfileName) {
+        (self.path.clone(), self.name)
     }
 
     fn kill_order(&self) -> KillOrder {
@@ -112,12 +120,22 @@ pub(super) struct Processes {
     appear_by: VecDeque<Deadline>,
     /// Retired processes, by when they are forgotten.
     forget_by: VecDeque<Deadline>,
+    /// Those that the last tick ordered: until it is committed, no drone has heard of them.
+    pub(super) ordered_now: Vec<PidfileId>,
+    /// Those that the last tick let go: until it is committed, they are not over.
+    pub(super) dropped_now: Vec<Process>,
 }
 
 impl Processes {
     /// No processes, but no number will be given again.
     pub(super) fn numbered_on(&self) -> Processes {
         Processes { next: self.next, ..Processes::default() }
+    }
+
+    /// A new tick is decided: the one before stands.
+    pub(super) fn begin_tick(&mut self) {
+        self.ordered_now.clear();
+        self.dropped_now.clear();
     }
 
     /// Starts to keep a process.
@@ -194,6 +212,7 @@ impl Core {
             agent: Some(agent),
             ..Process::watched(path.clone(), name, processes)
         });
+        self.processes.ordered_now.push(pidfile);
         self.expect_pidfile(pidfile);
         self.drones.add_active(drone, processes);
         self.stats.processes_started += processes;
@@ -357,9 +376,10 @@ impl Core {
             }
             None => self.drones.send_all(&forget),
         }
+        self.processes.dropped_now.push(process);
     }
 
-    fn free_room(&mut self, drone: DroneId, weight: u32) {
+    pub(super) fn free_room(&mut self, drone: DroneId, weight: u32) {
         self.drones.remove_active(drone, weight);
         self.stats.processes_ended += weight;
         self.agents.retry |= weight > 0;
@@ -511,30 +531,5 @@ impl Core {
             self.notices.push(Notice::LostProcess { path, drone });
         }
         self.agents.news.extend(agent);
-    }
-
-    /// Keeps what a drone did not carry out for certain, to be sent again before anything else. Not so what has been
-    /// overtaken: the start of a process that was heard of or given up since (its pidfile may be forgotten by then, and it
-    /// would start anew), or a watch for one that was not there (it would take the pidfile from the process started since).
-    pub(super) fn hear_acts(&mut self, reports: Vec<ActReport>) {
-        let processes = &self.processes;
-        let is = |pidfile, state| processes.by_pidfile.get(pidfile).is_some_and(|process| process.state == state);
-        let is_wanted = |command: &Command| match command {
-            Command::Start { pidfile, .. } => is(*pidfile, ProcessState::Ordered),
-            Command::Watch { pidfile, .. } => is(*pidfile, ProcessState::Unseen),
-            Command::Kill { .. }
-            | Command::Forget { .. }
-            | Command::Write { .. }
-            | Command::CopyOnDrone { .. }
-            | Command::CopyToRepository { .. } => true,
-        };
-        for report in reports {
-            if let Some(state) = self.drones.by_id.get_mut(&report.drone) {
-                let mut commands = report.undelivered;
-                commands.retain(is_wanted);
-                commands.append(&mut state.outbox);
-                state.outbox = commands;
-            }
-        }
     }
 }

@@ -3,10 +3,11 @@
 use smallvec::smallvec;
 
 use super::agents::{Agent, AgentKey, AgentState, AgentTask};
+use super::delivery::{MayRun, Whereabouts};
 use super::processes::ProcessState;
 use super::upkeep::Upkeep;
 use super::{Agents, Core, DroneBatch, Drones, Processes, Role, TickStats, WorkingSet};
-use crate::ids::{EntryId, HostId, JobId, PidfileId, TaskId};
+use crate::ids::{DroneId, EntryId, HostId, JobId, PidfileId, TaskId};
 use crate::model::{EntryStatus, HostStatus, SpecialTask, TaskKind};
 use crate::protocol::{Changes, LiveRows, Notice, PidfileName};
 use crate::settings::Settings;
@@ -16,9 +17,48 @@ use crate::time::Time;
 #[derive(Debug, Clone)]
 pub(super) struct Recovery {
     recover_hosts: bool,
-    /// Recovered agents, each with the pidfile that would show its process.
-    agents: Vec<(AgentKey, PidfileId)>,
+    agents: Vec<Recovered>,
     first_tick_done: bool,
+}
+
+/// An agent that has been recovered.
+#[derive(Debug, Clone, Copy)]
+struct Recovered {
+    agent: AgentKey,
+    /// The pidfile that would show its process.
+    pidfile: PidfileId,
+    /// Who has to be heard before it may start anew.
+    awaits: Awaits,
+}
+
+/// Whose answer tells whether a recovered agent's process runs, should no pidfile show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    /// Nobody's: nothing was started for it.
+    Nobody,
+    /// This drone's, which was to start it.
+    Drone(DroneId),
+    /// Every drone's.
+    Everybody,
+}
+
+impl Awaits {
+    fn from(whereabouts: Option<Whereabouts>) -> Awaits {
+        match whereabouts {
+            None => Awaits::Nobody,
+            Some(Whereabouts::On(drone)) => Awaits::Drone(drone),
+            Some(Whereabouts::Anywhere) => Awaits::Everybody,
+        }
+    }
+
+    /// Both have to be heard.
+    fn and(self, other: Awaits) -> Awaits {
+        match (self, other) {
+            (Awaits::Nobody, awaits) | (awaits, Awaits::Nobody) => awaits,
+            (Awaits::Drone(drone), Awaits::Drone(same)) if drone == same => Awaits::Drone(drone),
+            (Awaits::Drone(_) | Awaits::Everybody, _) => Awaits::Everybody,
+        }
+    }
 }
 
 impl Recovery {
@@ -27,9 +67,18 @@ impl Recovery {
         !self.first_tick_done
     }
 
+    /// The pidfiles of agents that are still held because some drone may be running their processes.
+    fn looked_for(&self) -> impl Iterator<Item = (PidfileId, Whereabouts)> {
+        self.agents.iter().filter_map(|recovered| match recovered.awaits {
+            Awaits::Nobody => None,
+            Awaits::Drone(drone) => Some((recovered.pidfile, Whereabouts::On(drone))),
+            Awaits::Everybody => Some((recovered.pidfile, Whereabouts::Anywhere)),
+        })
+    }
+
     /// The pidfile that would show the process of a recovered agent.
     pub(super) fn pidfile_of(&self, agent: AgentKey) -> Option<PidfileId> {
-        self.agents.iter().find(|(key, _)| *key == agent).map(|(_, pidfile)| *pidfile)
+        self.agents.iter().find(|recovered| recovered.agent == agent).map(|recovered| recovered.pidfile)
     }
 }
 
@@ -46,15 +95,19 @@ impl Core {
         now: Time,
         recover_hosts: bool,
     ) -> (Core, Vec<DroneBatch>) {
-        Core::recover_numbered(settings, role, rows, now, recover_hosts, Processes::default())
+        Core::recover_numbered(settings, role, rows, now, recover_hosts, Processes::default(), None)
     }
 
-    /// The same for a core that has to begin anew within its term, because a decision did not reach the database. Pidfiles
-    /// are numbered on: drones may have news under numbers of before, which must not be taken for others'.
+    /// The same for a core that has to begin anew within its term, because its last tick's decision did not reach the
+    /// database. What it has started is known: only those drones have to be heard that may run something, and nobody for
+    /// what was never started. Pidfiles are numbered on: drones may have news under numbers of before, which must not be
+    /// taken for others'.
     pub fn recover_again(&self, rows: LiveRows, now: Time) -> (Core, Vec<DroneBatch>) {
         let processes = self.processes.numbered_on();
+        let looked_for = self.recovery.iter().flat_map(Recovery::looked_for).collect();
+        let may_run = self.processes.may_run(&looked_for);
         let (mut core, commands) =
-            Core::recover_numbered(self.settings.clone(), self.role, rows, now, false, processes);
+            Core::recover_numbered(self.settings.clone(), self.role, rows, now, false, processes, Some(&may_run));
         core.started_at = self.started_at;
         core.upkeep = self.upkeep.clone();
         (core, commands)
@@ -67,6 +120,7 @@ impl Core {
         now: Time,
         recover_hosts: bool,
         processes: Processes,
+        may_run: Option<&MayRun>,
     ) -> (Core, Vec<DroneBatch>) {
         let mut core = Core {
             settings: Settings::default(),
@@ -99,7 +153,7 @@ impl Core {
         core.load(rows);
         let mut agents = Vec::new();
         if role != Role::HostScheduler {
-            agents = core.recover_agents();
+            agents = core.recover_agents(may_run);
             kills.into_iter().for_each(|order| core.recover_kill(order));
         }
         core.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
@@ -150,7 +204,8 @@ impl Core {
     }
 
     /// Builds the agents of entries, then those of active special tasks, each held until the drones have told of its process.
-    fn recover_agents(&mut self) -> Vec<(AgentKey, PidfileId)> {
+    /// `may_run`: what is known from before, if anything is.
+    fn recover_agents(&mut self, may_run: Option<&MayRun>) -> Vec<Recovered> {
         self.adopt_entries();
         let mut agents: Vec<(AgentKey, AgentTask)> = self.agents.iter().map(|(key, agent)| (key, agent.task)).collect();
         agents.sort_unstable_by_key(|(key, _)| *key);
@@ -173,7 +228,29 @@ impl Core {
             let agent = Agent { task, hosts: smallvec![host], entries, processes: 1, state: AgentState::Held };
             agents.push((self.add_agent(agent), task));
         }
-        agents.into_iter().filter_map(|(key, task)| Some((key, self.watch_for(key, task)?))).collect()
+        let mut recovered = Vec::with_capacity(agents.len());
+        for (agent, task) in agents {
+            let Some(pidfile) = self.watch_for(agent, task) else { continue };
+            let awaits = may_run.map_or(Awaits::Everybody, |may_run| self.awaits(task, pidfile, may_run));
+            recovered.push(Recovered { agent, pidfile, awaits });
+        }
+        recovered
+    }
+
+    /// Whom an agent awaits, given what may run. Gathering and parsing also need to know where the test has run.
+    fn awaits(&self, task: AgentTask, pidfile: PidfileId, may_run: &MayRun) -> Awaits {
+        let of = |pidfile: PidfileId| {
+            let place = self.processes.by_pidfile.get(pidfile).map(|process| process.place());
+            Awaits::from(place.and_then(|place| may_run.get(&place).copied()))
+        };
+        match task {
+            AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_) | AgentTask::HandOff(_) => {
+                of(pidfile)
+            }
+            AgentTask::Gather(group) | AgentTask::Parse(group) => {
+                self.rows.group(group).test.map_or(Awaits::Nobody, of).and(of(pidfile))
+            }
+        }
     }
 
     /// Watches the pidfile that would show an agent's process.
@@ -298,13 +375,12 @@ impl Core {
         }
     }
 
-    /// A recovered agent whose process is known has started; one without starts normally, once every drone has been heard:
-    /// a drone that keeps silent may be running it.
+    /// A recovered agent whose process is known has started; one without starts normally, once every drone has been heard
+    /// that may be running it.
     fn settle_agents(&mut self) {
         let Some(recovery) = &mut self.recovery else { return };
         let mut held = std::mem::take(&mut recovery.agents);
-        let all_heard = self.unheard.is_empty();
-        held.retain(|(key, pidfile)| {
+        held.retain(|Recovered { agent: key, pidfile, awaits }| {
             if self.agents.get(*key).is_none_or(|agent| agent.state != AgentState::Held) {
                 return false;
             }
@@ -312,12 +388,16 @@ impl Core {
             if state.has_trace() || state == ProcessState::Ordered {
                 self.agents.set_state(*key, AgentState::Started(*pidfile));
                 self.attach_process(*pidfile, *key);
-            } else if all_heard && self.silence_is_over && self.is_runner(*key) {
+            } else if self.is_heard(*awaits)
+                && self.silence_is_over
+                && *awaits != Awaits::Nobody
+                && self.is_runner(*key)
+            {
                 // A drone that kept silent may have it: a second one must not be started beside it.
                 self.recall_agent(*key);
-            } else if all_heard {
+            } else if self.is_heard(*awaits) {
                 self.agents.set_state(*key, AgentState::Waiting);
-                if self.silence_is_over {
+                if self.silence_is_over && *awaits != Awaits::Nobody {
                     // It will be started anew: should a drone that kept silent have it after all, it must go.
                     self.doom_process(*pidfile);
                 }
@@ -336,6 +416,27 @@ impl Core {
         match &mut self.recovery {
             Some(recovery) if !held.is_empty() => recovery.agents = held,
             _ => self.recovery = None,
+        }
+    }
+
+    /// The one drone that a held agent waits for, if it is one.
+    pub(super) fn awaited_drone(&self, agent: AgentKey) -> Option<DroneId> {
+        let recovered = self.recovery.as_ref()?.agents.iter().find(|recovered| recovered.agent == agent)?;
+        match recovered.awaits {
+            Awaits::Drone(drone) => Some(drone),
+            Awaits::Everybody => match self.unheard.len() {
+                1 => self.unheard.first().copied(),
+                _ => None,
+            },
+            Awaits::Nobody => None,
+        }
+    }
+
+    fn is_heard(&self, awaits: Awaits) -> bool {
+        match awaits {
+            Awaits::Nobody => true,
+            Awaits::Drone(drone) => !self.unheard.contains(&drone),
+            Awaits::Everybody => self.unheard.is_empty(),
         }
     }
 

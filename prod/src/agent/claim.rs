@@ -51,7 +51,8 @@ pub(super) fn replace_file(file: &Path, contents: &[u8]) -> Result<(), AgentErro
 pub(super) fn create_file(file: &Path, contents: &[u8]) -> Result<bool, AgentError> {
     let temporary = write_temporary(file, contents)?;
     let linked = fs::hard_link(&temporary, file);
-    fs::remove_file(&temporary).during("remove", &temporary)?;
+    // What stays is swept with the results; the file itself counts.
+    let _ = fs::remove_file(&temporary);
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         other => other.during("write", file).map(|()| true),
@@ -112,8 +113,10 @@ impl Claim {
         let note = RunningNote { path: place.relative.clone(), name: name.to_owned() };
         replace_file(&note_file(results, &self.process), &to_json(&note))?;
         let claimed = create_file(&place.about(name, "claim"), &to_json(self))?;
-        if claimed {
-            sync_directory(&place.directory.join(super::paths::OURS))?;
+        if claimed && let Err(error) = sync_directory(&place.directory.join(super::paths::OURS)) {
+            // Nothing will be started: a claim that stayed would say for ever that something was.
+            let _ = fs::remove_file(place.about(name, "claim"));
+            return Err(error);
         }
         Ok(claimed)
     }

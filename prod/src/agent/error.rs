@@ -58,6 +58,14 @@ impl AgentError {
         }
     }
 
+    /// Whether it failed because the drone's disk is full.
+    pub fn is_without_room(&self) -> bool {
+        let is_full = |kind| {
+            matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+        };
+        matches!(self, AgentError::Io { cause, .. } if is_full(cause.kind()))
+    }
+
     /// As the outcome of a command.
     pub fn outcome(&self) -> Outcome {
         Outcome::Failed { why: self.to_string(), lasting: self.is_lasting() }

@@ -1,15 +1,19 @@
-//! Whose results these are, and which scheduler's commands count: only the newest term's. Both are files in the results
-//! directory, so that they hold for all agents that work there at once, and for all to come.
+//! Whose results these are, and which scheduler's commands count: only those of the newest term, and in it of its newest
+//! beginning. Both are files in the results directory, so that they hold for all agents that work there at once, and for all
+//! to come.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
 use std::time::Duration;
+
+use yardmaster_engine::{Fence, Term};
 
 use super::claim::{create_file, replace_file};
 use super::error::{AgentError, During};
 use super::paths::Results;
 use super::protocol::Refusal;
 
-/// For so long a start under way may hold up a newer term.
+/// For so long a start under way may hold up a newer fence.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn lock_file(results: &Results) -> Result<File, AgentError> {
@@ -17,28 +21,34 @@ fn lock_file(results: &Results) -> Result<File, AgentError> {
     OpenOptions::new().create(true).truncate(false).write(true).open(&file).during("open", &file)
 }
 
-fn highest(results: &Results) -> Result<u64, AgentError> {
+/// The newest fence: a term and a beginning of it, in words of their own so that people can read them.
+fn highest(results: &Results) -> Result<Fence, AgentError> {
     let file = results.ours("term");
-    match std::fs::read_to_string(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error).during("read", &file),
-        Ok(text) => {
-            text.trim().parse().map_err(|_| AgentError::Nonsense { path: file, cause: "it is no number".to_owned() })
-        }
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Fence::default()),
+        other => other.during("read", &file)?,
+    };
+    let mut words = text.split_whitespace();
+    let term = words.next().and_then(|word| word.parse().ok());
+    // Agents of before knew of terms only.
+    let beginning = words.next().map_or(Some(0), |word| word.parse().ok());
+    match (term, beginning, words.next()) {
+        (Some(term), Some(beginning), None) => Ok(Fence { term: Term(term), beginning }),
+        _ => Err(AgentError::Nonsense { path: file, cause: "it is no term and beginning".to_owned() }),
     }
 }
 
-fn check(results: &Results, term: u64) -> Result<u64, AgentError> {
+fn check(results: &Results, fence: Fence) -> Result<Fence, AgentError> {
     let newer = highest(results)?;
-    if newer > term { Err(Refusal::OlderTerm { mine: term, newer }.into()) } else { Ok(newer) }
+    if newer > fence { Err(Refusal::OlderTerm { mine: fence, newer }.into()) } else { Ok(newer) }
 }
 
-/// Lets a term's commands in, and from then on none of an older one.
+/// Lets a fence's commands in, and from then on none of an older one.
 ///
 /// # Errors
-/// If the term is over, or a start of an older one does not come to an end.
-pub(super) fn enter(results: &Results, term: u64) -> Result<(), AgentError> {
-    if check(results, term)? == term {
+/// If it is over, or a start of an older one does not come to an end.
+pub(super) fn enter(results: &Results, fence: Fence) -> Result<(), AgentError> {
+    if check(results, fence)? == fence {
         return Ok(());
     }
     let lock = lock_file(results)?;
@@ -52,47 +62,55 @@ pub(super) fn enter(results: &Results, term: u64) -> Result<(), AgentError> {
                 waited += pause;
             }
             Err(TryLockError::WouldBlock) => {
-                let why = "a start of an older term is stuck half-way: look for a stopped `yardmaster-drone launch` on the drone";
+                let why = "an older start is stuck half-way: look for a stopped `yardmaster-drone launch` on the drone";
                 return Err(Refusal::Failed(why.to_owned()).into());
             }
             Err(TryLockError::Error(error)) => return Err(error).during("lock", &results.ours("term.lock")),
         }
     }
-    if check(results, term)? == term {
+    if check(results, fence)? == fence {
         return Ok(());
     }
-    replace_file(&results.ours("term"), term.to_string().as_bytes())
+    replace_file(&results.ours("term"), format!("{} {}", fence.term, fence.beginning).as_bytes())
 }
 
-/// Does something of which it must be certain that no newer term has begun before it is done.
+/// Does something of which it must be certain that no newer fence has begun before it is done.
 ///
 /// # Errors
-/// If the term is over, or as `act` does.
+/// If it is over, or as `act` does.
 pub(super) fn guarded<T>(
     results: &Results,
-    term: u64,
+    fence: Fence,
     act: impl FnOnce() -> Result<T, AgentError>,
 ) -> Result<T, AgentError> {
     let lock = lock_file(results)?;
     lock.lock_shared().during("lock", &results.ours("term.lock"))?;
-    check(results, term)?;
+    check(results, fence)?;
     act()
 }
 
-/// Makes the results directory a lab's, if it is nobody's yet.
+/// Makes the results directory a drone's of a lab, if it is nobody's yet. Two drones with one directory would take each
+/// other's processes for their own.
 ///
 /// # Errors
-/// If it is another lab's.
-pub(super) fn belong(results: &Results, lab: &str) -> Result<(), AgentError> {
-    let file = results.ours("lab");
-    let stands = std::fs::read_to_string(&file).is_ok();
-    if !stands {
-        create_file(&file, lab.as_bytes())?;
+/// If it is another lab's or another drone's.
+pub(super) fn belong(results: &Results, lab: &str, drone: &str) -> Result<(), AgentError> {
+    let place = || results.root().display().to_string();
+    let theirs = claim_for(&results.ours("lab"), lab)?;
+    if theirs != lab.trim() {
+        return Err(Refusal::OtherLab { results: place(), mine: lab.to_owned(), theirs }.into());
     }
-    let theirs = std::fs::read_to_string(&file).during("read", &file)?;
-    if theirs.trim() == lab.trim() {
-        return Ok(());
+    let theirs = claim_for(&results.ours("drone"), drone)?;
+    if theirs != drone.trim() {
+        return Err(Refusal::OtherDrone { results: place(), mine: drone.to_owned(), theirs }.into());
     }
-    let results = results.root().display().to_string();
-    Err(Refusal::OtherLab { results, mine: lab.to_owned(), theirs: theirs.trim().to_owned() }.into())
+    Ok(())
+}
+
+/// Writes a name into a file, unless there is one. Gives the one that is there.
+fn claim_for(file: &Path, name: &str) -> Result<String, AgentError> {
+    if !file.is_file() {
+        create_file(file, name.as_bytes())?;
+    }
+    Ok(std::fs::read_to_string(file).during("read", file)?.trim().to_owned())
 }

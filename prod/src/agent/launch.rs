@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
+use yardmaster_engine::Fence;
 
 use super::PROGRAM;
 use super::claim::{Claim, KillMark, create_file};
@@ -26,8 +27,8 @@ const NOT_RUN: i32 = 127 << 8;
 /// What the launcher is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LaunchOrder {
-    pub(crate) term: u64,
-    /// Whether the term must still count when the claim is taken.
+    pub(crate) fence: Fence,
+    /// Whether the fence must still count when the claim is taken.
     pub(crate) fenced: bool,
     pub(crate) start: StartOrder,
 }
@@ -43,7 +44,11 @@ enum LaunchReply {
     /// A newer term has begun.
     Refused(Refusal),
     /// It was not started.
-    Failed { why: String },
+    Failed {
+        why: String,
+        /// Whether it would fail wherever it is tried. A full disk is its drone's trouble, and a drone with room may do it.
+        lasting: bool,
+    },
 }
 
 /// Starts a process by a launcher, and returns when it is certain whether it was started. The child, should there be one,
@@ -87,9 +92,7 @@ pub(super) fn start(results: &Results, order: &LaunchOrder) -> Result<(Outcome, 
         Ok(LaunchReply::Claimed) => Ok(Outcome::Done),
         Ok(LaunchReply::Killed) => Ok(Outcome::Killed),
         Ok(LaunchReply::Refused(refusal)) => Err(refusal.into()),
-        // Nothing was started, and whoever waits for the process should hear so now and not try for ever: a full disk
-        // may stay full for longer than a test is worth.
-        Ok(LaunchReply::Failed { why }) => Ok(Outcome::Failed { why, lasting: true }),
+        Ok(LaunchReply::Failed { why, lasting }) => Ok(Outcome::Failed { why, lasting }),
         // It died before it could say anything; whether it had claimed can be seen.
         Err(_) if Claim::read(&place, name)?.is_some() => Ok(Outcome::Done),
         Err(_) => Err(AgentError::Launch("the launcher died before it had claimed the path".to_owned())),
@@ -149,7 +152,8 @@ pub(super) fn run(results: &Results) -> Result<(), AgentError> {
             Ok(())
         }
         Err(error) => {
-            reply(&LaunchReply::Failed { why: error.to_string() });
+            // Whoever waits for the process should hear so now and not try for ever.
+            reply(&LaunchReply::Failed { why: error.to_string(), lasting: !error.is_without_room() });
             Ok(())
         }
     }
@@ -181,7 +185,7 @@ fn prepare(results: &Results, order: &LaunchOrder) -> Result<Prepared, AgentErro
         files::append(results, &place, text)?;
     }
     let process = ProcessIdentity::own();
-    let claim = Claim { term: order.term, process, argv: start.argv.clone(), supervised: start.supervise };
+    let claim = Claim { term: order.fence.term.0, process, argv: start.argv.clone(), supervised: start.supervise };
     let take = || {
         if KillMark::read(&place, name)?.is_some() {
             return Ok(Prepared::Killed);
@@ -189,7 +193,7 @@ fn prepare(results: &Results, order: &LaunchOrder) -> Result<Prepared, AgentErro
         let claimed = claim.make(results, &place, name)?;
         Ok(if claimed { Prepared::Go(place.clone()) } else { Prepared::AlreadyClaimed })
     };
-    let claimed = if order.fenced { fence::guarded(results, order.term, take) } else { take() }?;
+    let claimed = if order.fenced { fence::guarded(results, order.fence, take) } else { take() }?;
     // A kill that was marked while the claim was being made has not seen it.
     match (&claimed, KillMark::read(&place, name)?) {
         (Prepared::Go(_), Some(_)) => Ok(Prepared::Killed),

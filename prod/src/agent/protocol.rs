@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use yardmaster_engine::Fence;
 
 /// The version of these messages. An agent of another version is refused, and has to be installed anew.
 pub const PROTOCOL: u32 = 2;
@@ -27,20 +28,23 @@ pub enum RequestBody {
     Hello {
         /// The version that the scheduler speaks.
         protocol: u32,
-        /// To which lab it belongs; a results directory belongs to one lab only.
+        /// To which lab it belongs; a results directory belongs to one lab only …
         lab: String,
+        /// … and to one drone of it, by name.
+        #[serde(default)]
+        drone: String,
     },
-    /// Carry out commands, in this order, unless a newer term is known.
+    /// Carry out commands, in this order, unless a newer fence is known.
     Act {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right.
+        fence: Fence,
         /// What to do.
         commands: Vec<AgentCommand>,
     },
     /// Tell the news of all watched pidfiles since the last refresh of this connection.
     Refresh {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right. Numbers of older ones are forgotten.
+        fence: Fence,
         /// Whether to tell also of processes that no watch claims.
         unclaimed: bool,
     },
@@ -53,15 +57,15 @@ pub enum RequestBody {
     },
     /// Delete results in which nothing has changed for so long, of paths where nothing is alive.
     Clean {
-        /// The scheduler's term.
-        term: u64,
+        /// Under which right.
+        fence: Fence,
         /// In seconds.
         older_than: u64,
     },
     /// Clean orphaned containers, unless that was begun less than so long ago; and tell how it went the last time.
     Containers {
-        /// The scheduler's term.
-        term: u64,
+        /// The scheduler's fence.
+        fence: Fence,
         /// The program that cleans, and its arguments. No shell reads them.
         argv: Vec<String>,
         /// In seconds.
@@ -231,13 +235,13 @@ pub struct AgentHello {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// A newer scheduler has been here.
+    /// A newer scheduler has been here, or the same one has begun anew.
     #[error("term {mine} is over: the drone has been given commands of term {newer}")]
     OlderTerm {
         /// The request's.
-        mine: u64,
+        mine: Fence,
         /// The one that counts.
-        newer: u64,
+        newer: Fence,
     },
     /// The results are another lab's.
     #[error(
@@ -252,9 +256,22 @@ pub enum Refusal {
         /// The directory's.
         theirs: String,
     },
+    /// The results are another drone's.
+    #[error(
+        "the results directory {results} belongs to drone {theirs:?} of this lab: give {mine:?} one of its own, or delete \
+         {results}/.yardmaster/drone if it is the same drone under a new name"
+    )]
+    OtherDrone {
+        /// The results directory.
+        results: String,
+        /// The drone that was asked for.
+        mine: String,
+        /// The one that has it.
+        theirs: String,
+    },
     /// Another version of the messages.
     #[error(
-        "the agent speaks protocol {agent}, the scheduler {scheduler}: install the agent anew (`yardmaster drone add`)"
+        "the agent speaks protocol {agent}, the scheduler {scheduler}: `yardmaster drone upgrade` puts the scheduler's agent there"
     )]
     OtherProtocol {
         /// The agent's.
@@ -287,8 +304,8 @@ pub enum Outcome {
 /// The answer to a refresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentNews {
-    /// The term under which the numbers were given.
-    pub term: u64,
+    /// Under which the numbers were given.
+    pub fence: Fence,
     /// By number, in order.
     pub pidfiles: Vec<(u32, Seen)>,
     /// Processes that no watch claims, for people.

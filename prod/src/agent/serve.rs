@@ -1,14 +1,21 @@
 //! `yardmaster-drone serve`: one connection of one scheduler.
 //!
-//! Requests are answered in three threads, so that a refresh does not wait for a large copy: this one reads requests and
-//! refreshes, one carries out commands in their order, one sees to it that what was to be killed dies.
+//! Requests are answered in several threads, so that a refresh does not wait for a large copy: this one reads requests and
+//! refreshes, one carries out commands in their order, one cleans up, one sees to it that what was to be killed dies.
+//!
+//! An agent whose program has been replaced ends as soon as it has nothing to do: the scheduler finds the channel closed and
+//! starts the new one. Processes go on.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use yardmaster_engine::Fence;
 
 use super::claim::running;
 use super::containers;
@@ -39,6 +46,34 @@ struct Agent {
     /// Launched processes, which are ours to wait for as long as we live.
     children: Mutex<Vec<Child>>,
     out: Mutex<io::Stdout>,
+    /// Requests that other threads are busy with.
+    under_way: AtomicUsize,
+    program: Program,
+}
+
+/// The file that this process was started from.
+struct Program {
+    path: Option<PathBuf>,
+    file: Option<(u64, u64)>,
+}
+
+impl Program {
+    fn own() -> Program {
+        let path = std::env::current_exe().ok();
+        let file = path.as_deref().and_then(Program::file);
+        Program { path, file }
+    }
+
+    fn file(path: &Path) -> Option<(u64, u64)> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
+    /// Whether another program lies there by now.
+    fn is_replaced(&self) -> bool {
+        let now = self.path.as_deref().and_then(Program::file);
+        now.is_some() && now != self.file
+    }
 }
 
 /// Work for the thread that carries out commands.
@@ -70,19 +105,38 @@ pub(super) fn run(directory: &Path, grace: Duration, fenced: bool) -> Result<(),
         killer: Killer::default(),
         children: Mutex::default(),
         out: Mutex::new(out),
+        under_way: AtomicUsize::new(0),
+        program: Program::own(),
     });
     agent.killer.resume(&agent.results);
     let for_killer = Arc::clone(&agent);
     std::thread::spawn(move || for_killer.killer.watch_over(&for_killer.results, grace));
-    let (jobs, inbox) = channel();
-    let worker = Arc::clone(&agent);
-    std::thread::spawn(move || worker.work(&inbox));
+    let workers = Workers { commands: worker(&agent), cleaning: worker(&agent) };
     let mut input = io::stdin().lock();
     let mut lab = None;
     while let Some(request) = frames::read::<Request>(&mut input)? {
-        agent.answer(request, &mut lab, &jobs)?;
+        let is_refresh = matches!(request.body, RequestBody::Refresh { .. });
+        agent.answer(request, &mut lab, &workers)?;
+        if is_refresh && agent.under_way.load(Ordering::Acquire) == 0 && agent.program.is_replaced() {
+            break;
+        }
     }
     Ok(())
+}
+
+/// The threads that do what takes long.
+struct Workers {
+    commands: Sender<Job>,
+    /// Looking through all results must not hold up commands.
+    cleaning: Sender<Job>,
+}
+
+/// A thread that does one job after the other.
+fn worker(agent: &Arc<Agent>) -> Sender<Job> {
+    let (jobs, inbox) = channel();
+    let agent = Arc::clone(agent);
+    std::thread::spawn(move || agent.work(&inbox));
+    jobs
 }
 
 /// Without a results directory the scheduler is told why, instead of finding the channel closed.
@@ -107,29 +161,32 @@ impl Agent {
         frames::write(&mut *lock(&self.out), &Reply { id, body })
     }
 
-    fn answer(&self, request: Request, lab: &mut Option<String>, jobs: &Sender<Job>) -> Result<(), anyhow::Error> {
+    fn answer(&self, request: Request, lab: &mut Option<String>, workers: &Workers) -> Result<(), anyhow::Error> {
         let Request { id, body } = request;
         if lab.is_none() && !matches!(body, RequestBody::Hello { .. }) {
             let why = "the first request of a connection must be a hello".to_owned();
             return Ok(self.reply(id, ReplyBody::Refused(Refusal::Failed(why)))?);
         }
         let reply = match body {
-            RequestBody::Hello { protocol, lab: theirs } => match self.hello(protocol, &theirs) {
+            RequestBody::Hello { protocol, lab: theirs, drone } => match self.hello(protocol, &theirs, &drone) {
                 Ok(hello) => {
                     *lab = Some(theirs);
                     ReplyBody::Hello(hello)
                 }
                 Err(error) => refused(error),
             },
-            RequestBody::Refresh { term, unclaimed } => {
-                self.refresh(term, unclaimed).map_or_else(refused, ReplyBody::News)
+            RequestBody::Refresh { fence, unclaimed } => {
+                self.refresh(fence, unclaimed).map_or_else(refused, ReplyBody::News)
             }
             RequestBody::Transfers => transfer::pending(&self.results).map_or_else(refused, ReplyBody::Transfers),
-            RequestBody::Containers { term, argv, every } => {
-                let cleaned = self.enter(term).and_then(|()| containers::clean(&self.results, argv, every));
+            RequestBody::Containers { fence, argv, every } => {
+                let cleaned = self.enter(fence).and_then(|()| containers::clean(&self.results, argv, every));
                 cleaned.map_or_else(refused, |failure| ReplyBody::Containers { failure })
             }
             body @ (RequestBody::Act { .. } | RequestBody::Transferred { .. } | RequestBody::Clean { .. }) => {
+                let is_cleaning = matches!(body, RequestBody::Clean { .. });
+                let jobs = if is_cleaning { &workers.cleaning } else { &workers.commands };
+                self.under_way.fetch_add(1, Ordering::AcqRel);
                 jobs.send(Job { id, body })
                     .map_err(|_| anyhow::anyhow!("the thread that carries out commands is gone"))?;
                 return Ok(());
@@ -138,11 +195,11 @@ impl Agent {
         Ok(self.reply(id, reply)?)
     }
 
-    fn hello(&self, protocol: u32, lab: &str) -> Result<AgentHello, AgentError> {
+    fn hello(&self, protocol: u32, lab: &str, drone: &str) -> Result<AgentHello, AgentError> {
         if protocol != PROTOCOL {
             return Err(Refusal::OtherProtocol { agent: PROTOCOL, scheduler: protocol }.into());
         }
-        fence::belong(&self.results, lab)?;
+        fence::belong(&self.results, lab, drone)?;
         let system = rustix::system::uname();
         Ok(AgentHello {
             protocol: PROTOCOL,
@@ -160,18 +217,18 @@ impl Agent {
         rustix::fs::statvfs(self.results.root()).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Lets a term's commands in, where terms count.
-    fn enter(&self, term: u64) -> Result<(), AgentError> {
-        if self.fenced { fence::enter(&self.results, term) } else { Ok(()) }
+    /// Lets a fence's commands in, where fences count.
+    fn enter(&self, fence: Fence) -> Result<(), AgentError> {
+        if self.fenced { fence::enter(&self.results, fence) } else { Ok(()) }
     }
 
-    fn refresh(&self, term: u64, unclaimed: bool) -> Result<AgentNews, AgentError> {
-        self.enter(term)?;
+    fn refresh(&self, fence: Fence, unclaimed: bool) -> Result<AgentNews, AgentError> {
+        self.enter(fence)?;
         self.results.check_room()?;
         // Those that have ended are no more in the process table once they have been waited for.
         lock(&self.children).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         let mut watches = lock(&self.watches);
-        watches.enter(term);
+        watches.enter(fence);
         let refreshed = watches.refresh(&self.results);
         let unclaimed = if unclaimed { watches.unclaimed(&self.results) } else { Vec::new() };
         drop(watches);
@@ -179,7 +236,7 @@ impl Agent {
             self.killer.late(&self.results, path, name);
         }
         Ok(AgentNews {
-            term,
+            fence,
             pidfiles: refreshed.news,
             unclaimed,
             free_disk: self.free_disk(),
@@ -190,15 +247,18 @@ impl Agent {
     fn work(&self, inbox: &Receiver<Job>) {
         for Job { id, body } in inbox {
             let reply = match body {
-                RequestBody::Act { term, commands } => self.act(term, commands),
+                RequestBody::Act { fence, commands } => self.act(fence, commands),
                 RequestBody::Transferred { transfer } => self.transferred(&transfer),
-                RequestBody::Clean { term, older_than } => self.clean(term, older_than),
+                RequestBody::Clean { fence, older_than } => self.clean(fence, older_than),
+                // The reader answers these itself.
                 RequestBody::Hello { .. }
                 | RequestBody::Refresh { .. }
                 | RequestBody::Containers { .. }
                 | RequestBody::Transfers => continue,
             };
-            if self.reply(id, reply).is_err() {
+            let replied = self.reply(id, reply);
+            self.under_way.fetch_sub(1, Ordering::AcqRel);
+            if replied.is_err() {
                 // Nobody is listening. The reader finds the same and ends the process.
                 return;
             }
@@ -209,18 +269,18 @@ impl Agent {
         transfer::confirm(&self.results, transfer).map_or_else(refused, |()| ReplyBody::Done)
     }
 
-    fn clean(&self, term: u64, older_than: u64) -> ReplyBody {
+    fn clean(&self, fence: Fence, older_than: u64) -> ReplyBody {
         let watched = lock(&self.watches).paths();
         let cleaned =
-            self.enter(term).and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
+            self.enter(fence).and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
         cleaned.map_or_else(refused, |cleaned| ReplyBody::Cleaned { deleted: cleaned.deleted, failed: cleaned.failed })
     }
 
-    fn act(&self, term: u64, commands: Vec<AgentCommand>) -> ReplyBody {
-        if let Err(error) = self.enter(term) {
+    fn act(&self, fence: Fence, commands: Vec<AgentCommand>) -> ReplyBody {
+        if let Err(error) = self.enter(fence) {
             return refused(error);
         }
-        lock(&self.watches).enter(term);
+        lock(&self.watches).enter(fence);
         let mut outcomes = Vec::with_capacity(commands.len());
         let mut commands = commands.into_iter().peekable();
         while let Some(command) = commands.next() {
@@ -231,14 +291,14 @@ impl Agent {
                 {
                     starts.push(*next);
                 }
-                self.start_all(term, starts)
+                self.start_all(fence, starts)
             } else {
-                vec![self.carry_out(term, command)]
+                vec![self.carry_out(fence, command)]
             };
             for result in results {
                 match result {
                     Ok(outcome) => outcomes.push(outcome),
-                    // A newer term has begun meanwhile. What was done stays done; all of it is told as refused.
+                    // A newer fence has begun meanwhile. What was done stays done; all of it is told as refused.
                     Err(AgentError::Refused(refusal)) => return ReplyBody::Refused(refusal),
                     Err(error) => outcomes.push(error.outcome()),
                 }
@@ -248,7 +308,7 @@ impl Agent {
     }
 
     /// Starts that follow each other do not depend on each other, and each waits for the disk: some at a time.
-    fn start_all(&self, term: u64, starts: Vec<StartOrder>) -> Vec<Result<Outcome, AgentError>> {
+    fn start_all(&self, fence: Fence, starts: Vec<StartOrder>) -> Vec<Result<Outcome, AgentError>> {
         let count = starts.len();
         let waiting = Mutex::new(starts.into_iter().enumerate());
         let done = Mutex::new(Vec::with_capacity(count));
@@ -256,7 +316,7 @@ impl Agent {
             loop {
                 let next = lock(&waiting).next();
                 let Some((place, start)) = next else { return };
-                let result = self.start(term, start);
+                let result = self.start(fence, start);
                 lock(&done).push((place, result));
             }
         };
@@ -271,11 +331,11 @@ impl Agent {
         done.into_iter().map(|(_, result)| result).collect()
     }
 
-    fn carry_out(&self, term: u64, command: AgentCommand) -> Result<Outcome, AgentError> {
+    fn carry_out(&self, fence: Fence, command: AgentCommand) -> Result<Outcome, AgentError> {
         let results = &self.results;
         match command {
             AgentCommand::Watch { number, path, name } => lock(&self.watches).watch(results, number, &path, &name)?,
-            AgentCommand::Start(start) => return self.start(term, *start),
+            AgentCommand::Start(start) => return self.start(fence, *start),
             AgentCommand::Kill { path, name } => self.killer.kill(results, &path, &name)?,
             AgentCommand::Forget { number } => lock(&self.watches).forget(number),
             AgentCommand::Append { path, text } => files::append(results, &results.place(&path)?, &text)?,
@@ -288,9 +348,9 @@ impl Agent {
         Ok(Outcome::Done)
     }
 
-    fn start(&self, term: u64, start: StartOrder) -> Result<Outcome, AgentError> {
+    fn start(&self, fence: Fence, start: StartOrder) -> Result<Outcome, AgentError> {
         let (number, path, name) = (start.number, start.path.clone(), start.name.clone());
-        let (outcome, child) = launch::start(&self.results, &LaunchOrder { term, fenced: self.fenced, start })?;
+        let (outcome, child) = launch::start(&self.results, &LaunchOrder { fence, fenced: self.fenced, start })?;
         lock(&self.children).extend(child);
         if outcome == Outcome::Done {
             lock(&self.watches).watch(&self.results, number, &path, &name)?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use yardmaster_engine::{PidfileContents, PidfileName};
+use yardmaster_engine::{Fence, PidfileContents, PidfileName};
 
 use super::claim::{Claim, running};
 use super::error::AgentError;
@@ -43,10 +43,10 @@ struct Watched {
     told: Option<Seen>,
 }
 
-/// The pidfiles that a connection watches, by number. Numbers belong to a term.
+/// The pidfiles that a connection watches, by number. Numbers belong to a fence.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    term: u64,
+    fence: Fence,
     by_number: BTreeMap<u32, Watched>,
 }
 
@@ -97,10 +97,10 @@ fn read(file: &Path) -> Option<Reading> {
 }
 
 impl Watches {
-    /// From here on numbers are those of this term. Watches of an older one are dropped.
-    pub(super) fn enter(&mut self, term: u64) {
-        if self.term != term {
-            self.term = term;
+    /// From here on numbers are those of this fence. Watches of an older one are dropped.
+    pub(super) fn enter(&mut self, fence: Fence) {
+        if self.fence != fence {
+            self.fence = fence;
             self.by_number.clear();
         }
     }

@@ -91,6 +91,7 @@ fn status(context: &Context) -> anyhow::Result<Outcome> {
             "migrations": migrations,
             "missing_tables": status.missing_tables,
             "triggers": status.triggers,
+            "missing_triggers": status.missing_triggers,
             "unread_changes": status.unread_changes,
             "schedulers": terms,
         });
@@ -108,7 +109,14 @@ fn described(address: &str, status: &schema::Status) -> String {
         [] => "tables      all there\n".to_owned(),
         missing => format!("tables      missing: {}; run `yardmaster db migrate`\n", missing.join(", ")),
     };
-    text += if status.triggers { "changes     found by triggers\n" } else { "changes     found by polling\n" };
+    text += &match (status.triggers, status.missing_triggers.as_slice()) {
+        (true, _) => "changes     found by triggers\n".to_owned(),
+        (false, []) => "changes     found by polling\n".to_owned(),
+        (false, [first, rest @ ..]) => {
+            let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            format!("changes     found by polling: the trigger {first}{others} is gone; run `yardmaster db migrate`\n")
+        }
+    };
     text += &format!("unread      {} changes\n", status.unread_changes);
     for term in &status.terms {
         let state = if term.held { "at work, last heard of" } else { "ended" };

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::Outcome;
 use super::context::Context;
-use super::output::{Table, or_dash};
+use super::output::{Table, or_dash, readable_seconds};
 use crate::agent::protocol::AgentHello;
 use crate::database::{Database, schema};
-use crate::drones as install;
+use crate::drones::{self as install, DroneAddress, DroneSettings, InstallError};
 use crate::frontend::drones::{self, Connection, DroneChange, DroneRequest};
 use crate::frontend::view::{self, DroneView};
 use crate::frontend::{FrontendError, Thing};
@@ -39,6 +39,22 @@ Examples:
 Exit status: 0 all answer, 1 one or more do not.")]
     Check {
         /// Their hostnames; without any, all are asked.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Put this version's agent on drones, in place of the one that is there. Processes that run there go on.
+    #[command(after_help = "\
+Examples:
+  yardmaster drone upgrade
+  yardmaster drone upgrade drone1 drone2
+
+The agent (drones.local_agent_path) is copied beside the old one, tried, and then put in its place at once. An agent at
+work sees that it was replaced, and ends when it has nothing to do; the scheduler starts the new one in its place. A
+drone that is this machine needs no copy.
+
+Exit status: 0 all have it, 1 one or more do not.")]
+    Upgrade {
+        /// Their hostnames; without any, all drones.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
@@ -141,7 +157,12 @@ impl DroneCommand {
                 context.output.list(&drones, || table(&drones))
             }),
             DroneCommand::Show { name } => show(context, &name),
-            DroneCommand::Check { names } => check_all(context, &names),
+            DroneCommand::Check { names } => {
+                ask_all(context, &names, async |address, settings, lab, _| install::check(address, settings, lab).await)
+            }
+            DroneCommand::Upgrade { names } => ask_all(context, &names, async |address, settings, lab, config| {
+                install::install(&config.local_agent(), address, settings, lab).await
+            }),
             DroneCommand::Enable { name } => {
                 change(context, &name, "enabled", &DroneChange { enabled: Some(true), ..DroneChange::default() })
             }
@@ -244,7 +265,12 @@ struct Answer {
     error: Option<String>,
 }
 
-fn check_all(context: &Context, names: &[String]) -> anyhow::Result<Outcome> {
+/// Does something with the agents of all drones at once, or of those named, and tells what each answers.
+fn ask_all(
+    context: &Context,
+    names: &[String],
+    ask: impl AsyncFn(&DroneAddress, &DroneSettings, &str, &Config) -> Result<AgentHello, InstallError>,
+) -> anyhow::Result<Outcome> {
     context.with_database(async |database, loaded| {
         let all = view::drones(&database).await?;
         let wanted = match names {
@@ -253,7 +279,7 @@ fn check_all(context: &Context, names: &[String]) -> anyhow::Result<Outcome> {
         };
         let (lab, settings) = (schema::lab(&database).await?, loaded.config.drone_settings());
         let ask = async |drone: &DroneView| {
-            let answer = install::check(&drone.address(&loaded.config), &settings, &lab).await;
+            let answer = ask(&drone.address(&loaded.config), &settings, &lab, &loaded.config).await;
             let error = answer.as_ref().err().map(ToString::to_string);
             Answer { drone: drone.name.clone(), agent: answer.ok(), error }
         };
@@ -279,9 +305,11 @@ fn find<'a>(all: &'a [DroneView], name: &str) -> Result<&'a DroneView, FrontendE
 
 /// Drones as a table.
 pub(crate) fn table(drones: &[DroneView]) -> Table {
-    let mut table = Table::new(&["drone", "enabled", "processes", "connection", "set", "users", "note"]);
+    let mut names = vec!["drone", "enabled", "answers", "processes", "free", "connection", "set", "users", "note"];
+    let has_trouble = drones.iter().any(|drone| trouble(drone).is_some());
+    names.extend(has_trouble.then_some("trouble"));
+    let mut table = Table::new(&names);
     for drone in drones {
-        let limit = drone.max_processes.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
         let users = if drone.users.is_empty() { "everybody".to_owned() } else { drone.users.join(" ") };
         let enabled = if drone.enabled { "yes" } else { "no" };
         let connection = match &drone.address {
@@ -289,9 +317,50 @@ pub(crate) fn table(drones: &[DroneView]) -> Table {
             None => drone.connection.clone(),
         };
         let (set, note) = (or_dash(drone.set.as_ref()), or_dash(drone.note.as_ref()));
-        table.row([drone.name.clone(), enabled.to_owned(), limit, connection, set, users, note]);
+        let free = drone.live.as_ref().and_then(|live| live.free_disk).map(gigabytes);
+        let mut row = vec![
+            drone.name.clone(),
+            enabled.to_owned(),
+            answers(drone),
+            processes(drone),
+            or_dash(free.as_ref()),
+            connection,
+            set,
+            users,
+            note,
+        ];
+        row.extend(has_trouble.then(|| or_dash(trouble(drone).as_ref())));
+        table.row(row);
     }
     table
+}
+
+/// Whether a drone answers the running scheduler, and since when it does not.
+fn answers(drone: &DroneView) -> String {
+    match drone.live.as_ref().filter(|live| live.is_fresh()) {
+        None => "unknown".to_owned(),
+        Some(live) if live.answers() => "yes".to_owned(),
+        Some(live) => format!("no, {} since {}", live.state, live.since),
+    }
+}
+
+/// How many processes run there, of how many that may.
+fn processes(drone: &DroneView) -> String {
+    let limit = drone.max_processes.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
+    match drone.live.as_ref().filter(|live| live.is_fresh()) {
+        Some(live) => format!("{} of {limit}", live.processes),
+        None => limit,
+    }
+}
+
+/// What is wrong with a drone: its row, or what keeps it from answering.
+fn trouble(drone: &DroneView) -> Option<String> {
+    let silent = drone.live.as_ref().filter(|live| live.is_fresh() && !live.answers());
+    drone.wrong.clone().or_else(|| silent?.error.clone())
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
 fn show(context: &Context, name: &str) -> anyhow::Result<Outcome> {
@@ -314,6 +383,21 @@ fn show(context: &Context, name: &str) -> anyhow::Result<Outcome> {
             line("set", or_dash(drone.set.as_ref()));
             line("users", if drone.users.is_empty() { "everybody".to_owned() } else { drone.users.join(", ") });
             line("note", or_dash(drone.note.as_ref()));
+            line("wrong", or_dash(drone.wrong.as_ref()));
+            let Some(live) = &drone.live else {
+                line("answers", "unknown: no scheduler has told".to_owned());
+                return text;
+            };
+            line("answers", answers(drone));
+            line("told", format!("{} ago", readable_seconds(live.told_ago)));
+            line("at work", live.processes.to_string());
+            line("free", or_dash(live.free_disk.map(gigabytes).as_ref()));
+            line("to be fetched", live.transfers.to_string());
+            line("latency", or_dash(live.latency_ms.map(|latency| format!("{latency} ms")).as_ref()));
+            line("agent", or_dash(live.agent.as_ref()));
+            if let (Some(error), Some(on)) = (&live.error, live.error_on) {
+                line("last error", format!("{on}: {error}"));
+            }
             text
         })
     })

@@ -9,13 +9,17 @@ mod configuration;
 mod context;
 mod databases;
 mod drones;
+mod estimate;
 mod failure;
+mod fit;
+mod forecast;
 mod host_names;
 mod hosts;
 mod jobs;
 mod manual;
 mod output;
 mod services;
+mod snapshot;
 mod status;
 mod suites;
 mod tasks;
@@ -40,6 +44,7 @@ Examples:
   yardmaster job submit --name smoke --control smoke.py --label board:eve*3
   yardmaster status --watch
   yardmaster why 1234                                        why does job 1234 wait?
+  yardmaster forecast --lock 'dut[01-10]'                    what if these hosts are locked now?
 
 Configuration: --config FILE, else $YARDMASTER_CONFIG, ./yardmaster.toml, /etc/yardmaster/yardmaster.toml; without any of
 them an embedded SQLite database under $XDG_STATE_HOME/yardmaster. `yardmaster config example` shows all settings.
@@ -105,6 +110,12 @@ enum Command {
     Status(status::StatusArgs),
     /// Why a job waits.
     Why(why::WhyArgs),
+    /// When jobs will start and end, which suites will be late, and what if.
+    Forecast(forecast::ForecastCommand),
+    /// Learn the lab from its history, as a scenario to simulate and plan with.
+    Fit(fit::FitArgs),
+    /// Write the lab as it is, and its history, to a file to forecast or learn from.
+    Snapshot(snapshot::SnapshotArgs),
     /// Print a shell's completions.
     Completions(manual::CompletionsArgs),
     /// Write man pages.
@@ -143,6 +154,9 @@ impl Cli {
             Command::Task(command) => command.run(&context),
             Command::Status(args) => args.run(&context),
             Command::Why(args) => args.run(&context),
+            Command::Forecast(args) => args.run(&context),
+            Command::Fit(args) => args.run(&context),
+            Command::Snapshot(args) => args.run(&context),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         };

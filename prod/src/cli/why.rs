@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
+use serde::Serialize;
 use yardmaster_engine::{Clock, Entry, EntryStatus, HostId, JobId, LiveRows};
 
 use super::Outcome;
 use super::arguments::job_id;
 use super::context::Context;
+use super::estimate::{Estimate, Estimates};
 use super::output::print;
 use crate::frontend::view::{self, JobDetail};
 use crate::frontend::why::{Explained, explain};
@@ -20,15 +22,20 @@ use crate::store::{Quarantined, snapshot};
 #[command(after_help = "\
 Examples:
   yardmaster why 1234
+  yardmaster why 1234 --no-estimate                 without looking ahead
   yardmaster why --json | jq 'group_by(.reason) | map({(.[0].reason): length}) | add'
 
-Reads the database beside the running scheduler, which does not notice.
+Reads the database beside the running scheduler, which does not notice. When a job will start and end is estimated from what
+is there now and two weeks of history, in some seconds; `yardmaster forecast --job 1234` takes more time and says more.
 
 Exit status: 0 reasons were found, 3 the job does not exist or has ended.")]
 pub(crate) struct WhyArgs {
     /// The job's number; without one, all jobs that have not ended.
     #[arg(value_name = "JOB", value_parser = job_id)]
     job: Option<JobId>,
+    /// Do not estimate when jobs will start and end.
+    #[arg(long)]
+    no_estimate: bool,
 }
 
 impl WhyArgs {
@@ -51,15 +58,20 @@ impl WhyArgs {
                 found.rows.subnets = Whereabouts::new(restricted).find(&places).await;
             }
             set_aside(&found.quarantined, detail.as_ref());
-            let explained = explain(found.rows, settings, SystemClock.now(), self.job);
+            let explained = explain(found.rows, settings, SystemClock.now(), self.job, &view::live(&database).await?);
+            let estimates = match explained.is_empty() || self.no_estimate {
+                true => Estimates::default(),
+                false => Estimates::make(&database, &loaded).await,
+            };
             if context.output.is_json() {
-                context.output.print_json(&explained)?;
+                let with = |explained| Told { explained, estimate: estimates.of(explained.job) };
+                context.output.print_json(&explained.iter().map(with).collect::<Vec<_>>())?;
                 return Ok(if explained.is_empty() { Outcome::NothingFound } else { Outcome::Done });
             }
             match (explained.is_empty(), self.job) {
                 (true, Some(job)) => print(&format!("job {job} has ended: `yardmaster job show {job}` shows how"))?,
                 (true, None) => print("no job waits")?,
-                (false, _) => print(&described(&explained))?,
+                (false, _) => print(&described(&explained, &estimates))?,
             }
             Ok(if explained.is_empty() { Outcome::NothingFound } else { Outcome::Done })
         })
@@ -72,6 +84,15 @@ fn about_to_start(rows: &LiveRows, job: Option<JobId>) -> Vec<(HostId, String)> 
     let wanted: BTreeSet<HostId> = rows.entries.iter().filter(is_wanted).filter_map(|entry| entry.host).collect();
     let hosts = rows.hosts.iter().filter(|host| wanted.contains(&host.id));
     hosts.map(|host| (host.id, host.name.to_string())).collect()
+}
+
+/// A reason with the estimate of its job.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    explained: &'a Explained,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<Estimate>,
 }
 
 /// Says of rows that make no sense that the scheduler leaves them alone: of a job's own, or of all.
@@ -87,7 +108,7 @@ fn set_aside(quarantined: &[Quarantined], detail: Option<&JobDetail>) {
 }
 
 /// A paragraph for each reason: entries that wait for the same thing are told together.
-fn described(explained: &[Explained]) -> String {
+fn described(explained: &[Explained], estimates: &Estimates) -> String {
     let mut groups: Vec<(&Explained, Vec<&Explained>)> = Vec::new();
     for entry in explained {
         match groups.iter_mut().find(|(first, _)| first.job == entry.job && first.text == entry.text) {
@@ -96,6 +117,8 @@ fn described(explained: &[Explained]) -> String {
         }
     }
     let mut text = String::new();
+    // The estimate is of the job, and stands below its first reason.
+    let mut told = BTreeSet::new();
     for (first, members) in groups {
         let one = |entry: &&Explained| match &entry.host {
             Some(host) => format!("{} ({host})", entry.entry),
@@ -106,6 +129,9 @@ fn described(explained: &[Explained]) -> String {
         text += &format!("job {}, {word} {entries}: {}\n  {}\n", first.job, first.status, first.text);
         if let Some(help) = &first.help {
             text += &format!("  {help}\n");
+        }
+        if let Some(estimate) = estimates.of(first.job).filter(|_| told.insert(first.job)) {
+            text += &format!("  {estimate}\n");
         }
     }
     text

@@ -49,7 +49,11 @@ fn read(value: mysql_async::Value, kind: ColumnType) -> Value {
 
 /// What a failure of the driver or the server means.
 pub(super) fn error(error: mysql_async::Error, statement: &str) -> DatabaseError {
-    let cause = error.to_string();
+    // It says what kind of error it is, and so does what it holds.
+    let cause = match &error {
+        mysql_async::Error::Io(mysql_async::IoError::Io(cause)) => cause.to_string(),
+        other => other.to_string(),
+    };
     let statement = shortened(statement);
     let mysql_async::Error::Server(server) = error else {
         return DatabaseError::Lost { statement, cause };

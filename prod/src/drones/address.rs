@@ -30,6 +30,8 @@ pub enum Connection {
     Local,
     /// Over SSH.
     Ssh(SshAddress),
+    /// Its row does not say where it is; the text says what is wrong.
+    Nowhere(String),
 }
 
 /// Where an SSH server is.
@@ -65,6 +67,10 @@ pub struct DroneSettings {
     pub max_transfer_processes: usize,
     /// The agents serve a runner and not the scheduler.
     pub for_runner: bool,
+    /// So many of them from one drone: fewer than OpenSSH's `MaxSessions`, which is 10 unless told.
+    pub max_transfers_per_drone: usize,
+    /// A fetch of which nothing has come for so long is given up and tried again later.
+    pub transfer_stall_sec: f64,
     /// The results repository. Without one, results stay on the drones.
     pub repository: Option<PathBuf>,
     /// How SSH is used.
@@ -101,6 +107,8 @@ impl Default for DroneSettings {
             kill_grace_sec: 10.0,
             max_transfer_processes: 50,
             for_runner: false,
+            max_transfers_per_drone: 8,
+            transfer_stall_sec: 60.0,
             repository: None,
             ssh: SshOptions::default(),
         }
@@ -141,20 +149,37 @@ pub(super) fn quote(word: &str) -> String {
 }
 
 impl DroneAddress {
+    /// Whether its results lie in this directory of this machine, symlinks resolved.
+    pub(super) fn is_in(&self, directory: &Path) -> bool {
+        match self.connection {
+            Connection::Local => self.results_dir.canonicalize().is_ok_and(|results| results == directory),
+            Connection::Ssh(_) | Connection::Nowhere(_) => false,
+        }
+    }
+
     /// The agent's command line for this, on the drone.
-    pub(super) fn agent_command(&self, ssh: &SshOptions, multiplex: Multiplex<'_>, arguments: &[String]) -> Command {
+    ///
+    /// # Errors
+    /// If nobody knows where the drone is: what is wrong with its row.
+    pub(super) fn agent_command(
+        &self,
+        ssh: &SshOptions,
+        multiplex: Multiplex<'_>,
+        arguments: &[String],
+    ) -> Result<Command, String> {
         let agent = self.agent.to_string_lossy().into_owned();
         match &self.connection {
             Connection::Local => {
                 let mut command = Command::new(agent);
                 command.args(arguments);
-                quiet(command)
+                Ok(quiet(command))
             }
+            Connection::Nowhere(why) => Err(why.clone()),
             Connection::Ssh(address) => {
                 let words = std::iter::once(&agent).chain(arguments).map(|word| quote(word));
                 // The shell gives way to the agent, so that nothing stands between the channel and it.
                 let line = format!("exec {}", words.collect::<Vec<_>>().join(" "));
-                quiet(ssh_command(address, ssh, multiplex, &line))
+                Ok(quiet(ssh_command(address, ssh, multiplex, &line)))
             }
         }
     }

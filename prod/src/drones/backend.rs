@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use yardmaster_engine::{
-    ActOutcome, ActReport, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, DroneReport, EntryId, ResultNote,
-    Term, Work,
+    ActOutcome, ActReport, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, DroneReport, EntryId, Fence,
+    ResultNote, Work,
 };
 
 use super::address::{DroneAddress, seconds};
@@ -32,7 +32,7 @@ pub struct Drones<B> {
     fleet: Fleet,
     briefings: B,
     commands: Commands,
-    term: Term,
+    fence: Fence,
 }
 
 /// The facts for one call of `act`.
@@ -58,7 +58,7 @@ struct UnderWay {
 impl<B: Briefings> Drones<B> {
     /// The drones of a fleet. Its roster is set there.
     pub fn new(fleet: Fleet, briefings: B, commands: Commands) -> Drones<B> {
-        Drones { fleet, briefings, commands, term: Term(0) }
+        Drones { fleet, briefings, commands, fence: Fence::default() }
     }
 
     /// The fleet, for its roster and its health.
@@ -136,12 +136,20 @@ impl<B: Briefings> Drones<B> {
         drop(book);
         let ticket = Arc::new(Mutex::new(Ticket::default()));
         let (tell, answer) = oneshot::channel();
-        let act = Act { term: self.term, portions: portions(all), ticket: Arc::clone(&ticket), answer: tell };
+        let act = Act { fence: self.fence, portions: portions(all), ticket: Arc::clone(&ticket), answer: tell };
         // Should its task be gone, the answer is dropped, which says so.
         let _ = member.orders.send(Order::Act(act));
         let (name, book) = (member.address.name.clone(), Arc::clone(&member.book));
         Ok(UnderWay { drone, name, book, commands, parts, ticket, answer })
     }
+}
+
+/// What is known of a command that was not confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Certainty {
+    NotDone,
+    /// It had been sent.
+    Unknown,
 }
 
 fn not_done(drone: DroneId, why: String, undelivered: Vec<Command>) -> ActReport {
@@ -181,8 +189,9 @@ fn portions(commands: Vec<AgentCommand>) -> VecDeque<Vec<AgentCommand>> {
 }
 
 impl UnderWay {
-    /// Waits until the deadline, and then says what is not certain to have been done.
-    async fn finish(mut self, deadline: Instant) -> Option<ActReport> {
+    /// Waits until the deadline, and then says what is not certain to have been done: in the order of the commands, a report
+    /// for each run of them of which the same is known.
+    async fn finish(mut self, deadline: Instant) -> Vec<ActReport> {
         let answer = timeout_at(deadline, &mut self.answer).await;
         let reason = match answer {
             Ok(Ok(reason)) => reason,
@@ -194,26 +203,36 @@ impl UnderWay {
             ticket.withdrawn = true;
             (ticket.sent, std::mem::take(&mut ticket.outcomes))
         };
-        let is_unknown = reason.is_some() && sent > outcomes.len();
-        let (undelivered, complaint) = self.settle(outcomes);
+        let (undelivered, complaint) = self.settle(outcomes, sent);
         if undelivered.is_empty() {
             open(&self.book).knows_watches();
-            return None;
         }
         let why = reason.or(complaint).unwrap_or_else(|| "it was not done".to_owned());
-        let outcome = if is_unknown { ActOutcome::Unknown(why) } else { ActOutcome::NotDone(why) };
-        Some(ActReport { drone: self.drone, outcome, undelivered })
+        let report = |run: &[(Command, Certainty)]| ActReport {
+            drone: self.drone,
+            outcome: match run.first().map(|(_, certainty)| *certainty) {
+                Some(Certainty::Unknown) => ActOutcome::Unknown(why.clone()),
+                Some(Certainty::NotDone) | None => ActOutcome::NotDone(why.clone()),
+            },
+            undelivered: run.iter().map(|(command, _)| command.clone()).collect(),
+        };
+        undelivered.chunk_by(|(_, one), (_, next)| one == next).map(report).collect()
     }
 
-    /// Takes in what was answered. Gives the commands that must be sent again, and why, if the agent told.
-    fn settle(&mut self, outcomes: Vec<Outcome>) -> (Vec<Command>, Option<String>) {
+    /// Takes in what was answered of the first `sent` parts. Gives the commands that must be sent again, and why, if the agent
+    /// told.
+    fn settle(&mut self, outcomes: Vec<Outcome>, sent: usize) -> (Vec<(Command, Certainty)>, Option<String>) {
         let mut outcomes = outcomes.into_iter();
         let mut undelivered = Vec::new();
         let mut complaint = None;
+        let mut before = 0;
         let commands = std::mem::take(&mut self.commands);
         for (command, parts) in commands.into_iter().zip(std::mem::take(&mut self.parts)) {
             let answered: Vec<Outcome> = outcomes.by_ref().take(parts).collect();
             let mut again = answered.len() < parts;
+            let is_unknown = again && before + answered.len() < sent;
+            let certainty = if is_unknown { Certainty::Unknown } else { Certainty::NotDone };
+            before += parts;
             for outcome in answered {
                 match outcome {
                     Outcome::Done => {}
@@ -229,7 +248,7 @@ impl UnderWay {
                 }
             }
             if again {
-                undelivered.push(command);
+                undelivered.push((command, certainty));
             } else if let Command::Forget { pidfile } = command {
                 open(&self.book).forgotten(pidfile);
             }
@@ -267,10 +286,10 @@ impl UnderWay {
 
 impl<B: Briefings> DroneBackend for Drones<B> {
     async fn refresh(&mut self) -> Vec<DroneReport> {
-        let deadline = Instant::now() + seconds(self.fleet.common.settings.refresh_deadline_sec);
+        let deadline = Instant::now() + seconds(self.fleet.common.settings().refresh_deadline_sec);
         let ask = |(id, member): (&DroneId, &super::fleet::Member)| {
             let (tell, answer) = oneshot::channel();
-            open(&member.book).join(self.term);
+            open(&member.book).join(self.fence);
             let _ = member.orders.send(Order::Refresh(tell));
             (*id, Arc::clone(&member.book), answer)
         };
@@ -299,15 +318,15 @@ impl<B: Briefings> DroneBackend for Drones<B> {
         reports
     }
 
-    async fn act(&mut self, term: Term, batches: Vec<DroneBatch>) -> Vec<ActReport> {
-        if term < self.term {
-            let why = format!("term {term} is over; term {} commands", self.term);
+    async fn act(&mut self, fence: Fence, batches: Vec<DroneBatch>) -> Vec<ActReport> {
+        if fence < self.fence {
+            let why = format!("term {fence} is over; term {} commands", self.fence);
             return batches.into_iter().map(|batch| not_done(batch.drone, why.clone(), batch.commands)).collect();
         }
-        self.term = term;
+        self.fence = fence;
         for (id, member) in self.fleet.members().iter() {
             let mut book = open(&member.book);
-            book.enter(term);
+            book.enter(fence);
             if batches.iter().all(|batch| batch.drone != *id) {
                 book.knows_watches();
             }
@@ -319,8 +338,8 @@ impl<B: Briefings> DroneBackend for Drones<B> {
                 return batches.into_iter().map(report).collect();
             }
         };
-        let repository = self.fleet.common.settings.repository.as_ref().and_then(|path| path.canonicalize().ok());
-        let deadline = Instant::now() + seconds(self.fleet.common.settings.act_deadline_sec);
+        let repository = self.fleet.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
+        let deadline = Instant::now() + seconds(self.fleet.common.settings().act_deadline_sec);
         let mut reports = Vec::new();
         let mut under_way = Vec::new();
         for batch in batches.into_iter().filter(|batch| !batch.commands.is_empty()) {
@@ -343,6 +362,7 @@ impl std::fmt::Display for DroneAddress {
         match &self.connection {
             super::address::Connection::Local => write!(f, "{} (this machine)", self.name),
             super::address::Connection::Ssh(address) => write!(f, "{} (ssh {})", self.name, address.host),
+            super::address::Connection::Nowhere(_) => write!(f, "{} (nowhere)", self.name),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use yardmaster_engine::{PidfileContents, PidfileEvent, PidfileId, Term, Time};
+use yardmaster_engine::{Fence, PidfileContents, PidfileEvent, PidfileId, Time};
 
 use crate::agent::protocol::{AgentHello, AgentNews, Seen};
 
@@ -19,6 +19,18 @@ pub enum DroneState {
     Late,
     /// There is no connection; it is tried again now and then.
     Down,
+}
+
+impl DroneState {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DroneState::Connecting => "connecting",
+            DroneState::Up => "up",
+            DroneState::Late => "late",
+            DroneState::Down => "down",
+        }
+    }
 }
 
 /// How a drone is, for people.
@@ -46,7 +58,7 @@ pub(super) fn now() -> Time {
     Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A pidfile with a number of this term.
+/// A pidfile with a number of this fence.
 #[derive(Debug, Clone)]
 pub(super) struct Numbered {
     pub(super) path: String,
@@ -62,7 +74,7 @@ pub(super) struct Numbered {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Book {
-    pub(super) term: Term,
+    pub(super) fence: Fence,
     numbers: BTreeMap<PidfileId, Numbered>,
     news: Vec<(PidfileId, PidfileEvent)>,
     unclaimed: Vec<String>,
@@ -90,9 +102,9 @@ impl Book {
             transfers: 0,
             last_error: None,
         };
-        let (term, numbers, news, unclaimed) = (Term(0), BTreeMap::new(), Vec::new(), Vec::new());
+        let (fence, numbers, news, unclaimed) = (Fence::default(), BTreeMap::new(), Vec::new(), Vec::new());
         Arc::new(Mutex::new(Book {
-            term,
+            fence,
             numbers,
             news,
             unclaimed,
@@ -102,26 +114,28 @@ impl Book {
         }))
     }
 
-    /// A new term: its numbers are other ones.
-    pub(super) fn enter(&mut self, term: Term) {
-        if self.term != term {
-            self.term = term;
-            self.numbers.clear();
-            self.news.clear();
-            self.unclaimed.clear();
-            (self.unclaimed_unknown, self.ask_unclaimed) = (true, false);
+    /// A new beginning: its numbers are other ones. What nobody claims is asked for once in a term.
+    pub(super) fn enter(&mut self, fence: Fence) {
+        if self.fence == fence {
+            return;
         }
+        let was_asked = self.fence.term == fence.term && !self.unclaimed_unknown && !self.ask_unclaimed;
+        self.fence = fence;
+        self.numbers.clear();
+        self.news.clear();
+        self.unclaimed.clear();
+        (self.unclaimed_unknown, self.ask_unclaimed) = (!was_asked, false);
     }
 
     /// The drone has joined the lab in the course of a term. What runs there is nobody's orphan: recovery is over.
-    pub(super) fn join(&mut self, term: Term) {
-        if self.term != term {
-            self.enter(term);
+    pub(super) fn join(&mut self, fence: Fence) {
+        if self.fence != fence {
+            self.enter(fence);
             self.unclaimed_unknown = false;
         }
     }
 
-    /// The agent knows all that is watched in this term.
+    /// The agent knows all that is watched.
     pub(super) fn knows_watches(&mut self) {
         self.ask_unclaimed |= std::mem::take(&mut self.unclaimed_unknown);
     }
@@ -171,7 +185,7 @@ impl Book {
     pub(super) fn hear(&mut self, news: AgentNews) {
         self.health.free_disk = Some(news.free_disk);
         self.health.transfers = news.transfers;
-        if news.term != self.term.0 {
+        if news.fence != self.fence {
             return;
         }
         for (number, seen) in news.pidfiles {

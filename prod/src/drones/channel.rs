@@ -33,6 +33,9 @@ pub enum ConnectError {
         /// What the other side or SSH said about it.
         stderr: String,
     },
+    /// Nobody knows where it is.
+    #[error("its row makes no sense: {0}")]
+    Row(String),
     /// It took too long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -82,7 +85,7 @@ impl Channel {
         let grace = settings.kill_grace_sec.to_string();
         let mut arguments = ["serve", "--results", &results, "--kill-grace", &grace].map(str::to_owned).to_vec();
         arguments.extend(settings.for_runner.then(|| "--for-runner".to_owned()));
-        let mut command = address.agent_command(&settings.ssh, multiplex, &arguments);
+        let mut command = address.agent_command(&settings.ssh, multiplex, &arguments).map_err(ConnectError::Row)?;
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let mut child = command.spawn().map_err(|cause| ConnectError::Spawn { program, cause })?;
         let mut tasks = JoinSet::new();
@@ -99,7 +102,8 @@ impl Channel {
             tasks.spawn(read_all(pipe, inbox));
         }
         let mut channel = Channel { requests, replies, stderr, next: 0, child, _tasks: tasks };
-        let hello = RequestBody::Hello { protocol: PROTOCOL, lab: lab.to_owned() };
+        let (lab, drone) = (lab.to_owned(), address.name.clone());
+        let hello = RequestBody::Hello { protocol: PROTOCOL, lab, drone };
         if let Err(cause) = channel.send(hello) {
             return Err(channel.explain(cause).await);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -19,13 +19,36 @@ use super::task::{Order, Task};
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) lab: String,
-    pub(super) settings: DroneSettings,
-    /// How many more results may be fetched at once.
-    pub(super) transfers: Semaphore,
+    force: RwLock<InForce>,
     sockets: tempfile::TempDir,
 }
 
+/// What may change while drones are spoken to.
+#[derive(Debug, Clone)]
+struct InForce {
+    settings: Arc<DroneSettings>,
+    /// How many more results may be fetched at once.
+    transfers: Arc<Semaphore>,
+}
+
+impl InForce {
+    fn new(settings: DroneSettings) -> InForce {
+        let transfers = Arc::new(Semaphore::new(settings.max_transfer_processes.max(1)));
+        InForce { settings: Arc::new(settings), transfers }
+    }
+}
+
 impl Common {
+    /// The settings as they are now.
+    pub(super) fn settings(&self) -> Arc<DroneSettings> {
+        Arc::clone(&self.force.read().unwrap_or_else(PoisonError::into_inner).settings)
+    }
+
+    /// Who fetches results waits here for a turn.
+    pub(super) fn transfers(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.force.read().unwrap_or_else(PoisonError::into_inner).transfers)
+    }
+
     /// Where the SSH connection to a drone listens for further channels.
     pub(super) fn socket(&self, drone: DroneId) -> PathBuf {
         self.sockets.path().join(drone.to_string())
@@ -70,9 +93,9 @@ impl Fleet {
     /// # Errors
     /// If there is no place for the sockets of SSH connections.
     pub fn new(lab: &str, settings: DroneSettings) -> std::io::Result<Fleet> {
-        let transfers = Semaphore::new(settings.max_transfer_processes.max(1));
+        let force = RwLock::new(InForce::new(settings));
         let sockets = tempfile::Builder::new().prefix("yardmaster-").tempdir()?;
-        let common = Arc::new(Common { lab: lab.to_owned(), settings, transfers, sockets });
+        let common = Arc::new(Common { lab: lab.to_owned(), force, sockets });
         Ok(Fleet { common, members: Arc::default() })
     }
 
@@ -93,6 +116,13 @@ impl Fleet {
             let task = Task { address: address.clone(), common, book: Arc::clone(&book), orders: inbox };
             let task = tokio::spawn(task.run()).abort_handle();
             members.insert(id, Member { address, book, orders, task });
+        }
+    }
+
+    /// Other settings, from now on; what concerns a connection, from the next one of each drone.
+    pub fn set_settings(&self, settings: DroneSettings) {
+        if *self.common.settings() != settings {
+            *self.common.force.write().unwrap_or_else(PoisonError::into_inner) = InForce::new(settings);
         }
     }
 
@@ -131,6 +161,12 @@ impl Fleet {
             }
         }
         failures
+    }
+
+    /// Whether a drone's results directory is the repository itself, so that its results are the only ones.
+    pub fn keeps_repository(&self, drone: &DroneAddress) -> bool {
+        let repository = self.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
+        repository.is_none_or(|repository| drone.is_in(&repository))
     }
 
     pub(super) fn members(&self) -> MutexGuard<'_, BTreeMap<DroneId, Member>> {

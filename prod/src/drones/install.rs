@@ -52,10 +52,14 @@ pub async fn install(
     let read = |cause| InstallError::Program { path: program.to_owned(), cause };
     let bytes = tokio::fs::read(program).await.map_err(read)?;
     let copied = match &address.connection {
+        Connection::Local if program == address.agent => Ok(()),
         Connection::Local => copy_here(&bytes, &address.agent),
+        Connection::Nowhere(why) => Err(why.clone()),
         Connection::Ssh(ssh) => {
             let line = format!(
-                "set -e; mkdir -p {directory}; cat > {temporary}; chmod 755 {temporary}; mv -f {temporary} {agent}",
+                // One that does not run there must not take the place of one that does.
+                "set -e; mkdir -p {directory}; cat > {temporary}; chmod 755 {temporary}; {temporary} --version > /dev/null \
+                 || {{ rm -f {temporary}; exit 1; }}; mv -f {temporary} {agent}",
                 directory = quote(&address.agent.parent().unwrap_or(Path::new("/")).to_string_lossy()),
                 temporary = quote(&format!("{}.new-{}", address.agent.display(), std::process::id())),
                 agent = quote(&address.agent.to_string_lossy()),

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
-use yardmaster_engine::{PidfileId, Term};
+use yardmaster_engine::{Fence, PidfileId};
 
 use super::address::{DroneAddress, Multiplex, seconds};
 use super::book::{DroneState, SharedBook, open};
@@ -34,7 +34,7 @@ pub(super) enum Order {
 /// Commands on their way, in portions.
 #[derive(Debug)]
 pub(super) struct Act {
-    pub(super) term: Term,
+    pub(super) fence: Fence,
     pub(super) portions: VecDeque<Vec<AgentCommand>>,
     pub(super) ticket: Arc<Mutex<Ticket>>,
     /// Why not all was answered, if so.
@@ -61,7 +61,7 @@ struct Waiting {
 
 #[derive(Debug)]
 enum Kind {
-    Refresh(Vec<oneshot::Sender<Result<(), String>>>),
+    Refresh(Fence, Vec<oneshot::Sender<Result<(), String>>>),
     /// With the numbers that each command of the portion makes the agent watch.
     Act(Act, Vec<Option<PidfileId>>),
     /// Watches of which the agent may not know.
@@ -107,11 +107,14 @@ fn refuse(order: Order, reason: &str) {
 impl Task {
     /// Until nobody needs the drone any more.
     pub(super) async fn run(mut self) {
-        let (shortest, longest) =
-            (seconds(self.common.settings.retry_min_sec), seconds(self.common.settings.retry_max_sec));
-        let mut pause = shortest;
+        let pauses = |common: &Common| {
+            let settings = common.settings();
+            (seconds(settings.retry_min_sec), seconds(settings.retry_max_sec))
+        };
+        let mut pause = pauses(&self.common).0;
         let mut down: Option<String> = None;
         loop {
+            let (shortest, longest) = pauses(&self.common);
             let (reason, lasted) = match self.connect(down.as_deref()).await {
                 Connected::Dismissed => return,
                 Connected::Failed(reason) => (reason, Duration::ZERO),
@@ -125,7 +128,7 @@ impl Task {
                 }
             };
             self.went_down(&reason, down.is_none());
-            pause = if lasted > longest { shortest } else { pause };
+            pause = if lasted > longest { shortest } else { pause.min(longest) };
             if self.rest(jitter(pause), &reason).await {
                 return;
             }
@@ -165,7 +168,8 @@ impl Task {
         let socket = self.common.socket(self.address.id);
         remove_stale(&socket);
         let multiplex = Multiplex::Master(&socket);
-        let connect = Channel::connect(&self.address, &self.common.settings, &self.common.lab, multiplex);
+        let settings = self.common.settings();
+        let connect = Channel::connect(&self.address, &settings, &self.common.lab, multiplex);
         tokio::pin!(connect);
         let mut held = Vec::new();
         loop {
@@ -207,12 +211,16 @@ impl Task {
             End::Dismissed => "the drone is no longer part of the lab".to_owned(),
             End::Lost(reason) => reason.clone(),
         };
-        Kind::Refresh(std::mem::take(&mut talk.held)).give_up(&reason);
+        give_up(std::mem::take(&mut talk.held), &reason);
         for waiting in std::mem::take(&mut talk.waiting).into_values() {
             waiting.kind.give_up(&reason);
         }
         end
     }
+}
+
+fn give_up(refreshes: Vec<oneshot::Sender<Result<(), String>>>, reason: &str) {
+    refreshes.into_iter().for_each(|answer| drop(answer.send(Err(reason.to_owned()))));
 }
 
 enum Connected {
@@ -224,7 +232,7 @@ enum Connected {
 impl Kind {
     fn give_up(self, reason: &str) {
         match self {
-            Kind::Refresh(answers) => answers.into_iter().for_each(|answer| drop(answer.send(Err(reason.to_owned())))),
+            Kind::Refresh(_, answers) => give_up(answers, reason),
             Kind::Act(act, _) => drop(act.answer.send(Some(reason.to_owned()))),
             Kind::Clean(answer) => drop(answer.send(Err(reason.to_owned()))),
             Kind::Containers(answer) => drop(answer.send(Err(reason.to_owned()))),
@@ -261,14 +269,16 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     async fn go_on(&mut self) -> End {
-        let patience = seconds(self.task.common.settings.dead_after_sec);
         loop {
+            let patience = seconds(self.task.common.settings().dead_after_sec);
             if let Some(reason) = self.has_dead.take() {
                 return End::Lost(
                     self.channel.explain(crate::agent::frames::FrameError::Closed).await.to_string() + &reason,
                 );
             }
-            let oldest = self.waiting.values().map(|waiting| waiting.since).min();
+            // Looking through all results may take as long as it likes.
+            let urgent = self.waiting.values().filter(|waiting| !matches!(waiting.kind, Kind::Clean(_)));
+            let oldest = urgent.map(|waiting| waiting.since).min();
             let dead = oldest.unwrap_or_else(Instant::now) + patience;
             tokio::select! {
                 reply = self.channel.receive() => match reply {
@@ -303,9 +313,9 @@ impl Talk<'_> {
 
     /// Whether something has waited for longer than it should.
     fn late(&self) -> Option<String> {
-        let limit = seconds(self.task.common.settings.refresh_deadline_sec);
+        let limit = seconds(self.task.common.settings().refresh_deadline_sec);
         // A refresh may have to wait for watches first.
-        let is_refresh = |waiting: &&Waiting| matches!(waiting.kind, Kind::Refresh(_) | Kind::Watch(_));
+        let is_refresh = |waiting: &&Waiting| matches!(waiting.kind, Kind::Refresh(..) | Kind::Watch(_));
         let since = self.waiting.values().filter(is_refresh).map(|waiting| waiting.since).min()?;
         let age = since.elapsed();
         (age >= limit).then(|| format!("no answer for {} s", age.as_secs()))
@@ -323,12 +333,12 @@ impl Talk<'_> {
                 }
             }
             Order::Clean { older_than, answer } => {
-                let term = open(&self.task.book).term.0;
-                self.send(RequestBody::Clean { term, older_than: older_than.as_secs() }, Kind::Clean(answer));
+                let fence = open(&self.task.book).fence;
+                self.send(RequestBody::Clean { fence, older_than: older_than.as_secs() }, Kind::Clean(answer));
             }
             Order::Containers { argv, every, answer } => {
-                let term = open(&self.task.book).term.0;
-                let body = RequestBody::Containers { term, argv, every: every.as_secs() };
+                let fence = open(&self.task.book).fence;
+                let body = RequestBody::Containers { fence, argv, every: every.as_secs() };
                 self.send(body, Kind::Containers(answer));
             }
         }
@@ -340,9 +350,15 @@ impl Talk<'_> {
             drop(answer.send(Err(reason)));
             return;
         }
+        let (fence, unclaimed) = {
+            let book = open(&self.task.book);
+            (book.fence, book.ask_unclaimed)
+        };
+        // One that was sent under an older fence will not tell what is asked now.
         let asked = self.waiting.values_mut().find_map(|waiting| match &mut waiting.kind {
-            Kind::Refresh(answers) => Some(answers),
-            Kind::Act(..)
+            Kind::Refresh(sent, answers) if *sent == fence => Some(answers),
+            Kind::Refresh(..)
+            | Kind::Act(..)
             | Kind::Watch(_)
             | Kind::Clean(_)
             | Kind::Containers(_)
@@ -359,11 +375,7 @@ impl Talk<'_> {
             self.held.push(answer);
             return;
         }
-        let (term, unclaimed) = {
-            let book = open(&self.task.book);
-            (book.term.0, book.ask_unclaimed)
-        };
-        self.send(RequestBody::Refresh { term, unclaimed }, Kind::Refresh(vec![answer]));
+        self.send(RequestBody::Refresh { fence, unclaimed }, Kind::Refresh(fence, vec![answer]));
     }
 
     /// Sends the next portion, if somebody still waits for it.
@@ -383,7 +395,7 @@ impl Talk<'_> {
             None => drop(act.answer.send(None)),
             Some(commands) => {
                 let watched = commands.iter().map(watches).collect();
-                self.send(RequestBody::Act { term: act.term.0, commands }, Kind::Act(act, watched));
+                self.send(RequestBody::Act { fence: act.fence, commands }, Kind::Act(act, watched));
             }
         }
     }
@@ -391,20 +403,20 @@ impl Talk<'_> {
     /// Has the agent watch what it may not know of: everything, on a new connection; and what was to be watched by commands
     /// that were not sent or not answered.
     fn watch_unknown(&mut self) {
-        let (term, numbers, commands) = {
+        let (fence, numbers, commands) = {
             let book = open(&self.task.book);
             let watch = |(number, numbered): (PidfileId, &super::book::Numbered)| {
                 let (path, name) = (numbered.path.clone(), numbered.name.clone());
                 (number, AgentCommand::Watch { number: number.0, path, name })
             };
             let (numbers, commands): (Vec<_>, Vec<_>) = book.unknown_to_agent().map(watch).unzip();
-            (book.term.0, numbers, commands)
+            (book.fence, numbers, commands)
         };
         let is_asked = |number: &PidfileId| {
             self.waiting.values().any(|waiting| matches!(&waiting.kind, Kind::Watch(asked) if asked.contains(number)))
         };
         if numbers.iter().any(|number| !is_asked(number)) {
-            self.send(RequestBody::Act { term, commands }, Kind::Watch(numbers));
+            self.send(RequestBody::Act { fence, commands }, Kind::Watch(numbers));
         }
     }
 
@@ -422,20 +434,25 @@ impl Talk<'_> {
     fn hear(&mut self, reply: Reply) {
         let Some(Waiting { since, kind }) = self.waiting.remove(&reply.id) else { return };
         match (kind, reply.body) {
-            (Kind::Refresh(answers), ReplyBody::News(news)) => {
+            (Kind::Refresh(_, answers), ReplyBody::News(news)) => {
                 if self.transfers.wants_more(news.transfers) {
                     self.send(RequestBody::Transfers, Kind::Transfers);
                 }
                 let mut book = open(&self.task.book);
                 book.set_state(DroneState::Up);
                 book.health.latency = Some(since.elapsed());
-                book.ask_unclaimed &= news.term != book.term.0;
+                let is_of_before = news.fence != book.fence;
+                book.ask_unclaimed &= is_of_before;
                 book.hear(news);
                 drop(book);
+                if is_of_before {
+                    // It says nothing of what whoever waits now wants to know.
+                    return answers.into_iter().for_each(|answer| self.refresh(answer));
+                }
                 answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
             }
             (Kind::Act(act, watched), ReplyBody::Acted(outcomes)) => {
-                if act.term == open(&self.task.book).term {
+                if act.fence == open(&self.task.book).fence {
                     let known = watched.into_iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
                     known
                         .filter_map(|(number, _)| number)
@@ -456,7 +473,7 @@ impl Talk<'_> {
                 if open(&self.task.book).note_error(reason.clone()) {
                     warn!(drone = %self.task.address.name, reason, "the drone refuses");
                 }
-                Kind::Refresh(std::mem::take(&mut self.held)).give_up(&reason);
+                give_up(std::mem::take(&mut self.held), &reason);
                 kind.give_up(&reason);
             }
             (kind, other) => {

@@ -6,27 +6,33 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 use walkdir::WalkDir;
 
-use super::address::{DroneAddress, Multiplex};
+use super::address::{DroneAddress, Multiplex, seconds};
 use super::fleet::Common;
 use crate::agent::Results;
 use crate::agent::protocol::PendingTransfer;
 
 /// A fetch that failed is not tried again before this.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How often is looked whether a fetch gets on.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The fetches of one drone.
 #[derive(Debug)]
 pub(super) struct Transfers {
     address: DroneAddress,
     common: Arc<Common>,
+    /// How many more may be fetched from this drone at once: one that hangs must not keep the others waiting.
+    turns: Arc<Semaphore>,
     under_way: BTreeSet<String>,
     failed: BTreeMap<String, Instant>,
     fetches: JoinSet<(PendingTransfer, Result<(), String>)>,
@@ -35,23 +41,27 @@ pub(super) struct Transfers {
 impl Transfers {
     pub(super) fn new(address: DroneAddress, common: Arc<Common>) -> Transfers {
         let (under_way, failed, fetches) = (BTreeSet::new(), BTreeMap::new(), JoinSet::new());
-        Transfers { address, common, under_way, failed, fetches }
+        let settings = common.settings();
+        let all = settings.max_transfer_processes.max(1);
+        let turns = settings.max_transfers_per_drone.clamp(1, all.saturating_sub(1).max(1));
+        Transfers { address, turns: Arc::new(Semaphore::new(turns)), common, under_way, failed, fetches }
     }
 
     /// Whether it is worth asking what there is to fetch, when so many results wait.
     pub(super) fn wants_more(&mut self, waiting: u32) -> bool {
         self.failed.retain(|_, at| at.elapsed() < PAUSE);
         let known = self.under_way.len() + self.failed.len();
-        self.common.settings.repository.is_some() && waiting as usize > known
+        self.common.settings().repository.is_some() && waiting as usize > known
     }
 
     /// Begins to fetch what is not being fetched yet, and did not fail just now.
     pub(super) fn fetch(&mut self, pending: Vec<PendingTransfer>) {
         for transfer in pending {
             if !self.failed.contains_key(&transfer.path) && self.under_way.insert(transfer.path.clone()) {
-                let (address, common) = (self.address.clone(), Arc::clone(&self.common));
+                let (address, common, turns) =
+                    (self.address.clone(), Arc::clone(&self.common), Arc::clone(&self.turns));
                 self.fetches.spawn(async move {
-                    let fetched = fetch(&address, &common, &transfer).await;
+                    let fetched = fetch(&address, &common, &turns, &transfer).await;
                     (transfer, fetched)
                 });
             }
@@ -82,31 +92,90 @@ impl Transfers {
     }
 }
 
-async fn fetch(address: &DroneAddress, common: &Common, transfer: &PendingTransfer) -> Result<(), String> {
-    let Some(repository) = common.settings.repository.clone() else { return Ok(()) };
-    let _turn = common.transfers.acquire().await.map_err(|error| error.to_string())?;
+async fn fetch(
+    address: &DroneAddress,
+    common: &Common,
+    turns: &Semaphore,
+    transfer: &PendingTransfer,
+) -> Result<(), String> {
+    let Some(repository) = common.settings().repository.clone() else { return Ok(()) };
+    let _turn_of_drone = turns.acquire().await.map_err(|error| error.to_string())?;
+    let transfers = common.transfers();
+    let _turn = transfers.acquire().await.map_err(|error| error.to_string())?;
+    let limit = seconds(common.settings().transfer_stall_sec);
+    let progress = Progress::default();
+    let unpacked = tokio::select! {
+        unpacked = receive(address, common, &transfer.path, &repository, &progress) => unpacked?,
+        // With the fetch its child ends, and what unpacks its stream.
+        () = progress.stalls(limit) => return Err(format!("nothing has come for {limit:?}")),
+    };
+    let path = transfer.path.clone();
+    let merged = tokio::task::spawn_blocking(move || put_in_place(&repository, &path, unpacked.path()));
+    merged.await.map_err(|error| error.to_string())?
+}
+
+/// Has the drone send a results path, and unpacks it beside its place.
+async fn receive(
+    address: &DroneAddress,
+    common: &Common,
+    path: &str,
+    repository: &Path,
+    progress: &Progress,
+) -> Result<tempfile::TempDir, String> {
     let results = address.results_dir.to_string_lossy().into_owned();
-    let arguments = ["send", "--results", &results, "--", &transfer.path].map(str::to_owned);
-    let socket = common.socket(address.id);
-    let mut command = address.agent_command(&common.settings.ssh, Multiplex::Through(&socket), &arguments);
+    let arguments = ["send", "--results", &results, "--", path].map(str::to_owned);
+    let (socket, settings) = (common.socket(address.id), common.settings());
+    let mut command = address.agent_command(&settings.ssh, Multiplex::Through(&socket), &arguments)?;
     let mut child = command.stdin(std::process::Stdio::null()).spawn().map_err(|error| error.to_string())?;
     let stream = child.stdout.take().ok_or("no stream")?.into_owned_fd().map_err(|error| error.to_string())?;
     let mut stderr = child.stderr.take().ok_or("no stream")?;
-    let path = transfer.path.clone();
-    let (unpack, put) = (repository.clone(), path.clone());
-    // Should the fetch be given up, the child is killed, and with its stream this ends too.
-    let unpacked = tokio::task::spawn_blocking(move || unpack_beside(&unpack, fs::File::from(stream)));
+    let (unpack, stream) = (repository.to_owned(), progress.of(fs::File::from(stream)));
+    let unpacked = tokio::task::spawn_blocking(move || unpack_beside(&unpack, stream));
     let mut said = String::new();
     let _ = (&mut stderr).take(4096).read_to_string(&mut said).await;
     let unpacked = unpacked.await.map_err(|error| error.to_string())?;
     let status = child.wait().await.map_err(|error| error.to_string())?;
-    let unpacked = match unpacked {
-        Ok(unpacked) if status.success() => unpacked,
-        Ok(_) => return Err(format!("sending ended with {status}: {}", said.trim())),
-        Err(error) => return Err(format!("{error}: {}", said.trim())),
-    };
-    let merged = tokio::task::spawn_blocking(move || put_in_place(&repository, &put, unpacked.path()));
-    merged.await.map_err(|error| error.to_string())?
+    match unpacked {
+        Ok(unpacked) if status.success() => Ok(unpacked),
+        Ok(_) => Err(format!("sending ended with {status}: {}", said.trim())),
+        Err(error) => Err(format!("{error}: {}", said.trim())),
+    }
+}
+
+/// How many times something has come.
+#[derive(Debug, Default)]
+struct Progress(Arc<AtomicU64>);
+
+/// A stream that is watched.
+struct Watched<R> {
+    stream: R,
+    came: Arc<AtomicU64>,
+}
+
+impl Progress {
+    fn of<R: io::Read>(&self, stream: R) -> Watched<R> {
+        Watched { stream, came: Arc::clone(&self.0) }
+    }
+
+    /// Returns when nothing has come for so long.
+    async fn stalls(&self, limit: Duration) {
+        let (mut last, mut since) = (0, Instant::now());
+        while since.elapsed() < limit {
+            sleep(LOOK.min(limit)).await;
+            let came = self.0.load(Ordering::Relaxed);
+            if came != last {
+                (last, since) = (came, Instant::now());
+            }
+        }
+    }
+}
+
+impl<R: io::Read> io::Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.came.fetch_add(1, Ordering::Relaxed);
+        Ok(count)
+    }
 }
 
 /// Unpacks into a directory beside the results, which is removed unless it is used.

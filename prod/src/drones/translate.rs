@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use yardmaster_engine::{Command, EntryId, ExecutionPath, ResultNote, Time, Work, WorkKind};
 
-use super::address::{Connection, DroneAddress};
+use super::address::DroneAddress;
 use super::book::Book;
 use super::briefings::{Abort, Brief, HostBrief, JobBrief};
 use super::commands::{Commands, Facts};
@@ -182,10 +182,10 @@ impl Surroundings<'_> {
     /// Nothing, if there is no repository, or the results lie in it.
     fn to_repository(&self, path: &ExecutionPath) -> Vec<AgentCommand> {
         let Some(repository) = self.repository else { return Vec::new() };
-        let is_here = match self.address.connection {
-            Connection::Local => self.address.results_dir.canonicalize().is_ok_and(|results| results == repository),
-            Connection::Ssh(_) => false,
-        };
-        if is_here { Vec::new() } else { vec![AgentCommand::QueueTransfer { path: path.to_string() }] }
+        if self.address.is_in(repository) {
+            Vec::new()
+        } else {
+            vec![AgentCommand::QueueTransfer { path: path.to_string() }]
+        }
     }
 }

@@ -116,6 +116,9 @@ impl DroneRequest {
             results_dir: self.results_dir.clone(),
             set: self.set.clone(),
             note: self.note.clone(),
+            wrong: None,
+            live: None,
+            is_lost: false,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+use crate::frontend::view::Live;
 use yardmaster_engine::{
     BusyHost, Core, DroneId, Entry, EntryId, EntryStatus, HostId, Job, JobId, LabelId, LiveRows, Role, Settings, Time,
     UserId, WaitReason,
@@ -20,8 +22,8 @@ pub struct Explained {
     /// Where it stands.
     pub status: EntryStatus,
     /// The reason's name, for programs: `running`, `next_tick`, `no_such_host`, `access_denied`, `locked`, `all_busy`,
-    /// `behind_others`, `waits_for_task`, `drones_full`, `waits_for_group`, `parse_limit`, `gathering`, `on_shard`,
-    /// `drone_silent`, `no_drone`, `handed_off` or `aborting`.
+    /// `behind_others`, `waits_for_task`, `drones_full`, `waits_for_group`, `parse_limit`, `gathering`, `parsing`,
+    /// `on_shard`, `drone_silent`, `no_drone`, `handed_off` or `aborting`.
     pub reason: &'static str,
     /// The reason in words.
     pub text: String,
@@ -38,6 +40,7 @@ struct Names {
     jobs: BTreeMap<JobId, JobNames>,
     entries: BTreeMap<EntryId, Entry>,
     tasks: BTreeMap<HostId, String>,
+    drones: BTreeMap<u32, String>,
     /// The drones to which jobs were handed off.
     runners: BTreeMap<JobId, String>,
 }
@@ -48,14 +51,16 @@ struct JobNames {
 }
 
 /// Why the entries of a job that have not ended do not go on; without a job, why any entry does not.
-pub fn explain(rows: LiveRows, settings: &Settings, now: Time, job: Option<JobId>) -> Vec<Explained> {
+///
+/// `live` is what the running scheduler tells of entries under way.
+pub fn explain(rows: LiveRows, settings: &Settings, now: Time, job: Option<JobId>, live: &Live) -> Vec<Explained> {
     let owners: BTreeMap<_, _> = rows.users.iter().map(|user| (user.id, user.login.to_string())).collect();
     let names = Names::of(&rows);
     // Acquisition is the same whichever process does it, and this core never ticks.
     let (core, _) = Core::recover_from(settings.clone(), Role::Whole, rows, now, false);
-    let live = |entry: &&Entry| !entry.status.is_complete();
-    let wanted = names.entries.values().filter(live).filter(|entry| job.is_none_or(|job| entry.job == job));
-    wanted.map(|entry| names.explain(&core, settings, &owners, entry)).collect()
+    let is_live = |entry: &&Entry| !entry.status.is_complete();
+    let wanted = names.entries.values().filter(is_live).filter(|entry| job.is_none_or(|job| entry.job == job));
+    wanted.map(|entry| names.explain(&core, settings, &owners, live, entry)).collect()
 }
 
 impl Names {
@@ -70,6 +75,7 @@ impl Names {
             labels: rows.labels.iter().map(|label| (label.id, label.name.to_string())).collect(),
             jobs: rows.jobs.iter().map(job).collect(),
             entries: rows.entries.iter().map(|entry| (entry.id, entry.clone())).collect(),
+            drones: rows.drones.iter().map(|drone| (drone.id.0, drone.name.to_string())).collect(),
             tasks: running.map(|task| (task.host, format!("{} {}", task.kind, task.id))).collect(),
             runners: handed_off.map(|hand_off| (hand_off.job, drone(hand_off.drone))).collect(),
         }
@@ -83,14 +89,24 @@ impl Names {
         hosts.iter().map(|host| self.host(*host)).collect()
     }
 
-    fn explain(&self, core: &Core, settings: &Settings, owners: &BTreeMap<UserId, String>, entry: &Entry) -> Explained {
+    fn explain(
+        &self,
+        core: &Core,
+        settings: &Settings,
+        owners: &BTreeMap<UserId, String>,
+        live: &Live,
+        entry: &Entry,
+    ) -> Explained {
         let job = self.jobs.get(&entry.job);
         let owner = job.and_then(|job| owners.get(&job.owner)).cloned().unwrap_or_else(|| "its owner".to_owned());
-        let said = match (under_way(entry, settings), core.why(entry.id)) {
-            _ if self.runners.contains_key(&entry.job) => self.handed_off(entry),
-            (_, reason @ WaitReason::NoDrone(_)) if !entry.aborted => self.reason(reason, entry, &owner),
-            (Some(said), _) => said,
-            (None, _) => self.reason(core.why(entry.id), entry, &owner),
+        let without_drone = || match core.why(entry.id) {
+            reason @ WaitReason::NoDrone(_) if !entry.aborted => Some(self.reason(reason, entry, &owner)),
+            _ => None,
+        };
+        let known = self.handed_off(entry).or_else(without_drone).or_else(|| self.told(live, entry));
+        let said = match known.or_else(|| under_way(entry, settings, live.is_fresh())) {
+            Some(said) => said,
+            None => self.reason(core.why(entry.id), entry, &owner),
         };
         Explained {
             entry: entry.id.0,
@@ -101,6 +117,30 @@ impl Names {
             text: said.text,
             help: said.help,
             hosts: said.hosts,
+        }
+    }
+
+    /// What the running scheduler tells of an entry that it is busy with.
+    fn told(&self, live: &Live, entry: &Entry) -> Option<Said> {
+        if !live.is_fresh() {
+            return None;
+        }
+        let wait = live.waits.get(&entry.id.0)?;
+        match wait.reason.as_str() {
+            "drones_full" => Some(self.reason(WaitReason::DronesFull, entry, "")),
+            "parse_limit" => Some(self.reason(WaitReason::ParseLimit, entry, "")),
+            "drone_silent" => {
+                let Some(drone) = wait.drone else { return Some(self.reason(WaitReason::DroneSilent, entry, "")) };
+                let name = self.drones.get(&drone).cloned().unwrap_or_else(|| format!("number {drone}"));
+                let state = live.drones.get(&drone);
+                let since = state.map_or_else(String::new, |state| format!(", since {}", state.since));
+                let why = state.and_then(|state| state.error.as_ref()).map(|error| format!(": {error}"));
+                let what = format!("its process is, or may be, on drone {name}, which does not answer");
+                let text = format!("{what}{since}{}", why.unwrap_or_default());
+                let help = format!("`yardmaster drone show {name}`; it goes on when the drone answers, or is removed");
+                Some(Said::new("drone_silent", text).help(help))
+            }
+            _ => None,
         }
     }
 
@@ -171,11 +211,11 @@ impl Names {
         }
     }
 
-    fn handed_off(&self, entry: &Entry) -> Said {
-        let drone = self.runners.get(&entry.job).cloned().unwrap_or_default();
+    fn handed_off(&self, entry: &Entry) -> Option<Said> {
+        let drone = self.runners.get(&entry.job)?;
         let text = format!("a runner on drone {drone} sees to it: {}", entry.status);
-        Said::new("handed_off", text)
-            .help("its log is debug/handoff_execute.log in the job's results on that drone; an abort ends it")
+        let said = Said::new("handed_off", text);
+        Some(said.help("its log is debug/handoff_execute.log in the job's results on that drone; an abort ends it"))
     }
 
     fn no_such_host(&self, entry: &Entry) -> Said {
@@ -218,7 +258,9 @@ impl Names {
 }
 
 /// What can be said of entries whose processes only the running scheduler knows.
-fn under_way(entry: &Entry, settings: &Settings) -> Option<Said> {
+///
+/// `is_told`: it would tell if they did not get on.
+fn under_way(entry: &Entry, settings: &Settings, is_told: bool) -> Option<Said> {
     if entry.aborted {
         let said = Said::new(
             "aborting",
@@ -231,6 +273,11 @@ fn under_way(entry: &Entry, settings: &Settings) -> Option<Said> {
         EntryStatus::Resetting | EntryStatus::Verifying | EntryStatus::Provisioning | EntryStatus::Cleaning => {
             Some(Said::new("running", format!("its host is being prepared: {}", entry.status)))
         }
+        EntryStatus::Starting if is_told => Some(Said::new("running", "its test is being started")),
+        EntryStatus::Gathering if is_told => {
+            Some(Said::new("gathering", "its test has ended; what it left is being gathered"))
+        }
+        EntryStatus::Parsing if is_told => Some(Said::new("parsing", "its results are being parsed")),
         EntryStatus::Gathering => Some(Said::new(
             "gathering",
             "its test has ended; what it left is being gathered, or waits for room on a drone",

@@ -8,7 +8,9 @@
 //! * `roster` knows how drones are reached, `briefings` what their processes need to know; both ask the database.
 
 mod announce;
+mod board;
 mod briefings;
+mod cleaning;
 mod clock;
 pub mod config;
 mod containers;
@@ -17,9 +19,11 @@ pub mod logging;
 mod mail;
 mod metrics;
 mod program;
+mod reload;
 mod roster;
 mod serve;
 mod subnets;
+mod trouble;
 
 pub use briefings::SqlBriefings;
 pub use clock::SystemClock;

@@ -13,7 +13,9 @@ use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, 
 use yardmaster_sim::replay::JournalWriter;
 
 use super::announce::{announce, describe};
+use super::board::Board;
 use super::briefings::SqlBriefings;
+use super::cleaning::Cleaning;
 use super::config::{Config, Sources, load};
 use super::containers::ContainerCleaning;
 use super::holder;
@@ -21,6 +23,7 @@ use super::mail::{Mailer, News};
 use super::metrics::Metrics;
 use super::roster::Roster;
 use super::subnets::watch_subnets;
+use super::trouble::Trouble;
 use super::{SystemClock, logging};
 use crate::database::{Database, DatabaseAddress, schema};
 use crate::drones::{Drones, Fleet};
@@ -81,13 +84,16 @@ pub async fn serve(sources: Sources, options: ServeOptions) -> anyhow::Result<En
 }
 
 /// A service that has its database.
-struct Service {
-    sources: Sources,
-    config: Config,
+pub(super) struct Service {
+    pub(super) sources: Sources,
+    pub(super) config: Config,
     options: ServeOptions,
-    database: Database,
+    pub(super) database: Database,
     holder: String,
-    mailer: Option<Mailer>,
+    pub(super) mailer: Option<Mailer>,
+    trouble: Trouble,
+    /// Where old results are to be deleted.
+    pub(super) cleaning: Option<Cleaning>,
     /// Where an address for them is set.
     metrics: Option<Metrics>,
     journal: Option<JournalWriter<File>>,
@@ -106,6 +112,8 @@ impl Service {
             database,
             holder: holder::this_process(),
             mailer,
+            trouble: Trouble::default(),
+            cleaning: None,
             metrics: None,
             journal,
             subnets: None,
@@ -113,9 +121,7 @@ impl Service {
     }
 
     async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<Ending> {
-        let clock = SystemClock;
-        let lifetime = Span::from_seconds_f64(self.config.service.lifetime_hours * 3600.0);
-        let ends = (lifetime > Span::ZERO).then(|| clock.now() + lifetime);
+        let begun = SystemClock.now();
         if !self.config.drones.restricted_subnets.is_empty() && !self.options.host_scheduler {
             let watched = watch_subnets(self.database.clone(), self.config.clone());
             self.subnets = tokio::select! {
@@ -135,8 +141,8 @@ impl Service {
         let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         info!("scheduling");
-        let _cleaning = ContainerCleaning::begin(&self.config, engine.drones().fleet());
-        let ending = self.schedule(&mut engine, roster.as_mut(), signals, ends).await;
+        let _containers = ContainerCleaning::begin(&self.config, engine.drones().fleet());
+        let ending = self.schedule(&mut engine, roster.as_mut(), signals, begun).await;
         if let Err(cause) = engine.store_mut().release_term().await {
             warn!(%cause, "the term could not be given back: the next scheduler has to wait for its end");
         }
@@ -148,14 +154,22 @@ impl Service {
         engine: &mut Scheduler,
         mut roster: Option<&mut Roster>,
         signals: &mut Signals,
-        ends: Option<Time>,
+        begun: Time,
     ) -> anyhow::Result<Ending> {
         let clock = SystemClock;
         let mut renewed = Instant::now();
+        // A host scheduler of its own has no drones to tell of.
+        let mut board = roster.is_some().then(|| Board::start(self.database.clone()));
+        if roster.is_some() {
+            self.cleaning = Cleaning::start(engine.drones().fleet().clone(), self.config.drones.clean_after_days);
+        }
         loop {
             let started = Instant::now();
             if let Some(roster) = &mut roster {
-                roster.keep_up(engine).await;
+                roster.keep_up(engine, &self.config).await;
+                for (id, why) in roster.take_wrong() {
+                    self.trouble.row("yardmaster_drones", id.into(), &why);
+                }
             }
             let report = match engine.tick().await {
                 Ok(report) => report,
@@ -170,8 +184,13 @@ impl Service {
                     why = row.why,
                     "a row makes no sense: it is set aside until it is mended"
                 );
+                self.trouble.row(row.table, row.id, &row.why);
             }
+            self.trouble.tick(&report);
             self.tell(&report, engine);
+            if let Some(board) = &mut board {
+                board.look(engine.core(), engine.drones().fleet());
+            }
             if let Some(metrics) = &mut self.metrics {
                 metrics.note(&report, engine.times(), engine.core(), engine.drones().fleet(), clock.now());
             }
@@ -181,6 +200,8 @@ impl Service {
             }
             if renewed.elapsed() >= RENEW_EVERY {
                 renewed = Instant::now();
+                // Not after every tick: whoever listens may be slow, and then the scheduler would wait.
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
                 match engine.store_mut().renew_term().await {
                     Ok(()) => {}
                     Err(TermError::Ended { .. }) => return Ok(Ending::Superseded),
@@ -189,10 +210,9 @@ impl Service {
                     }
                 }
             }
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             // The wall clock may be set; how long a pause is must not depend on it.
             let wake = started + Duration::from_micros(engine.core().settings().tick().0.unsigned_abs());
-            if let Some(why) = self.pause(engine, signals, wake, ends).await {
+            if let Some(why) = self.pause(engine, signals, wake, begun).await {
                 return Ok(Ending::Asked(why));
             }
         }
@@ -204,9 +224,10 @@ impl Service {
         engine: &mut Scheduler,
         signals: &mut Signals,
         wake: Instant,
-        ends: Option<Time>,
+        begun: Time,
     ) -> Option<&'static str> {
-        if ends.is_some_and(|ends| ends <= SystemClock.now()) {
+        let lifetime = Span::from_seconds_f64(self.config.service.lifetime_hours * 3600.0);
+        if lifetime > Span::ZERO && begun + lifetime <= SystemClock.now() {
             return Some("its lifetime is over");
         }
         loop {
@@ -217,28 +238,6 @@ impl Service {
                     Heard::Reload => self.reload(engine),
                 }
             }
-        }
-    }
-
-    /// Reads the settings again. Mistakes leave those in force as they are.
-    fn reload(&mut self, engine: &mut Scheduler) {
-        match load(&self.sources) {
-            Ok(loaded) => {
-                let mut new = loaded.config;
-                if new.scheduler.inline_host_acquisition != self.config.scheduler.inline_host_acquisition {
-                    warn!("scheduler.inline_host_acquisition counts from the next start");
-                    new.scheduler.inline_host_acquisition = self.config.scheduler.inline_host_acquisition;
-                }
-                engine.set_settings(new.scheduler.clone());
-                engine.drones_mut().set_commands(new.commands.clone());
-                self.config.scheduler = new.scheduler.clone();
-                self.config.commands = new.commands.clone();
-                if new != self.config {
-                    warn!("changes outside of [scheduler] and [commands] count from the next start");
-                }
-                info!("settings read again");
-            }
-            Err(cause) => error!("the settings stay as they are: {cause:#}"),
         }
     }
 
@@ -275,13 +274,14 @@ impl Service {
 
     /// Begins a term; while another scheduler holds one, waits as a standby as long as the configuration says.
     async fn begin_term(&self, role: Role) -> anyhow::Result<(SqlStore, Term)> {
-        let role = match role {
-            Role::Whole | Role::Dispatcher | Role::Runner => TermRole::Dispatcher,
-            Role::HostScheduler => TermRole::HostScheduler,
+        let (role, gives_hosts) = match role {
+            Role::Whole => (TermRole::Dispatcher, true),
+            Role::Dispatcher | Role::Runner => (TermRole::Dispatcher, false),
+            Role::HostScheduler => (TermRole::HostScheduler, true),
         };
         let usual_room = self.config.scheduler.max_processes_per_drone;
-        let mut store =
-            SqlStore::new(self.database.clone(), StoreOptions { role, usual_room, ..StoreOptions::default() });
+        let options = StoreOptions { role, gives_hosts, usual_room, ..StoreOptions::default() };
+        let mut store = SqlStore::new(self.database.clone(), options);
         let patience = Instant::now() + Duration::from_secs(self.config.service.standby_seconds.into());
         let mut told = false;
         loop {
@@ -321,8 +321,10 @@ impl Service {
         Ok(Drones::new(fleet, SqlBriefings::new(self.database.clone()), self.config.commands.clone()))
     }
 
-    fn tell(&self, report: &TickReport, engine: &Scheduler) {
-        let (Some(mailer), TickReport::Done(output)) = (&self.mailer, report) else { return };
+    fn tell(&mut self, report: &TickReport, engine: &Scheduler) {
+        let Some(mailer) = &self.mailer else { return };
+        mailer.tell(self.trouble.letters().into_iter().map(News::Trouble).collect());
+        let TickReport::Done(output) = report else { return };
         let news = output.notices.iter().map(|notice| News::of(notice, || describe(notice, engine.core())));
         mailer.tell(news.collect());
     }

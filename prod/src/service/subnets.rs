@@ -129,7 +129,9 @@ impl Places {
         let drones = view::drones(database).await?;
         let place = |drone: &view::DroneView| {
             let address = match drone.address(config).connection {
-                Connection::Local => drone.address.clone().unwrap_or_else(|| drone.name.clone()),
+                Connection::Local | Connection::Nowhere(_) => {
+                    drone.address.clone().unwrap_or_else(|| drone.name.clone())
+                }
                 Connection::Ssh(address) => address.host,
             };
             (DroneId(drone.id), address)

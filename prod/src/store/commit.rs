@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use yardmaster_engine::{
-    Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, Ineligible, JobId, KillOrder, SpecialTask,
-    TaskUpdate, Term, UserId,
+    Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, HostId, HostUpdate, Ineligible, JobId,
+    KillOrder, SpecialTask, TaskUpdate, Term, UserId,
 };
 
 use super::bulk::{self, Column, insert, integer, moment, text, update};
@@ -63,14 +63,18 @@ pub(super) fn count(number: u64) -> Value {
 }
 
 /// Writes the rows: hand-offs, hosts, entries, tasks, ineligible rows, kills, each table in the order of ids where it can be.
+///
+/// `is_locked` says which hosts were locked when this was decided.
 pub(super) async fn write(
     transaction: &mut Transaction,
     changes: &Changes,
     system: UserId,
+    is_locked: impl Fn(HostId) -> bool,
 ) -> Result<(), DatabaseError> {
     // First of all: a runner that is writing at this moment comes to its end before its job's rows are touched.
     hand_offs(transaction, &changes.hand_offs).await?;
     hosts(transaction, changes).await?;
+    clean_hosts(transaction, changes, is_locked).await?;
     entries(transaction, &changes.entries).await?;
     aborts(transaction, &changes.entries, system).await?;
     tasks(transaction, &changes.tasks, system).await?;
@@ -78,20 +82,45 @@ pub(super) async fn write(
     kills(transaction, &changes.kills_added, &changes.kills_removed).await
 }
 
+/// Hosts that are clean now. A host that somebody has locked since this was decided stays dirty: who locks a host makes it
+/// dirty, and that must not be lost.
+async fn clean_hosts(
+    transaction: &mut Transaction,
+    changes: &Changes,
+    is_locked: impl Fn(HostId) -> bool,
+) -> Result<(), DatabaseError> {
+    let cleaned = changes.hosts.iter().filter(|host| is_cleaned(host)).map(|host| host.id);
+    let (locked, unlocked): (Vec<HostId>, Vec<HostId>) = cleaned.partition(|host| is_locked(*host));
+    for (hosts, condition) in [(locked, ""), (unlocked, " AND locked = 0")] {
+        let ids: Vec<u32> = hosts.into_iter().map(|host| host.0).collect();
+        for chunk in ids.chunks(CHUNK) {
+            let ids = padded(chunk);
+            let sql = format!("UPDATE afe_hosts SET dirty = 0 WHERE id IN ({}){condition}", marks(ids.len()));
+            transaction.execute(&sql, ids).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_cleaned(host: &HostUpdate) -> bool {
+    host.columns.contains(HostColumns::DIRTY) && !host.dirty
+}
+
 async fn hosts(transaction: &mut Transaction, changes: &Changes) -> Result<(), DatabaseError> {
     let mut sets: BTreeMap<u8, Vec<(u32, Vec<Value>)>> = BTreeMap::new();
     for host in &changes.hosts {
+        let columns = if is_cleaned(host) { host.columns - HostColumns::DIRTY } else { host.columns };
         let mut values = Vec::new();
-        if host.columns.contains(HostColumns::STATUS) {
+        if columns.contains(HostColumns::STATUS) {
             values.push(host.status.as_str().into());
         }
-        if host.columns.contains(HostColumns::LEASED) {
+        if columns.contains(HostColumns::LEASED) {
             values.push(host.leased.into());
         }
-        if host.columns.contains(HostColumns::DIRTY) {
+        if columns.contains(HostColumns::DIRTY) {
             values.push(host.dirty.into());
         }
-        sets.entry(host.columns.bits()).or_default().push((host.id.0, values));
+        sets.entry(columns.bits()).or_default().push((host.id.0, values));
     }
     for (bits, rows) in sets {
         let columns = HostColumns::from_bits_truncate(bits);

@@ -6,7 +6,7 @@ use super::quarantine::{Quarantine, Quarantined};
 use super::read::Which;
 use super::read_lab::{self, Logins};
 use super::read_work::{self, Entries};
-use crate::database::{Database, DatabaseError, Transaction};
+use crate::database::{Database, DatabaseError, Dialect, Transaction};
 
 /// Everything that lives, and what makes no sense.
 #[derive(Debug, Clone, Default)]
@@ -30,20 +30,41 @@ pub async fn snapshot(database: &Database, usual_room: u32) -> Result<Snapshot, 
 pub(super) async fn read(database: &Database, usual_room: u32) -> Result<(LiveRows, Quarantine), DatabaseError> {
     let mut transaction = database.begin_snapshot().await?;
     let mut quarantine = Quarantine::default();
-    let rows = read_all(&mut transaction, usual_room, &mut quarantine).await?;
+    let rows = read_all(&mut transaction, usual_room, true, &mut quarantine).await?;
     transaction.rollback().await?;
     Ok((rows, quarantine))
+}
+
+/// Reads everything that lives in a transaction, also where Yardmaster's own tables have never been made.
+pub(crate) async fn read_live(
+    transaction: &mut Transaction,
+    usual_room: u32,
+    quarantine: &mut Quarantine,
+) -> Result<LiveRows, DatabaseError> {
+    let tables = match transaction.dialect() {
+        Dialect::MySql => {
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name"
+        }
+        Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name",
+    };
+    let sql = format!("{tables} IN ('yardmaster_drones', 'yardmaster_kills')");
+    let count = transaction.query(&sql, Vec::new()).await?.first().map_or(Ok(0), |row| row.get::<i64>(0))?;
+    read_all(transaction, usual_room, count == 2, quarantine).await
 }
 
 async fn read_all(
     transaction: &mut Transaction,
     usual_room: u32,
+    has_our_tables: bool,
     quarantine: &mut Quarantine,
 ) -> Result<LiveRows, DatabaseError> {
     let users = read_lab::users(transaction, Which::All, quarantine).await?;
     let logins: Logins = users.iter().map(|user| (user.login.clone(), user.id)).collect();
     let labels = read_lab::labels(transaction, Which::All, quarantine).await?;
-    let drones = read_lab::drones(transaction, Which::All, &logins, usual_room, quarantine).await?;
+    let drones = match has_our_tables {
+        true => read_lab::drones(transaction, Which::All, &logins, usual_room, quarantine).await?,
+        false => read_lab::plain_drones(transaction, usual_room, quarantine).await?,
+    };
     let drone_sets = read_lab::drone_sets(transaction, Which::All, quarantine).await?;
     let entries = read_work::entries(transaction, Entries::Live, quarantine).await?;
     let mut entries: Vec<_> = entries.into_iter().map(|row| row.entry).collect();
@@ -72,15 +93,19 @@ async fn read_all(
     let living: std::collections::BTreeSet<JobId> = entries.iter().map(|entry| entry.job).collect();
     jobs.retain(|job| living.contains(&job.id));
 
+    let kills = match has_our_tables {
+        true => read_work::kills(transaction, quarantine).await?,
+        false => Vec::new(),
+    };
     let entry_ids: Vec<u32> = entries.iter().map(|entry| entry.id.0).collect();
     Ok(LiveRows {
         ineligible: read_work::ineligible(transaction, Which::All).await?,
         history: read_work::history(transaction, &entry_ids).await?,
         next_task: read_work::next_task(transaction).await?,
-        kills: read_work::kills(transaction, quarantine).await?,
         hand_offs: read_work::hand_offs(transaction, quarantine).await?,
         // No table knows them.
         subnets: Subnets::default(),
+        kills,
         labels,
         users,
         hosts,

@@ -104,6 +104,18 @@ pub(super) async fn triggers_work(database: &Database, consumer: Consumer) -> Re
     if database.query(there, vec![version.into()]).await?.is_empty() {
         return Ok(false);
     }
+    let mut session = database.begin_snapshot().await?;
+    let missing = crate::database::schema::missing_triggers(&mut session).await?;
+    session.rollback().await?;
+    if !missing.is_empty() {
+        let (count, first) = (missing.len(), missing.first());
+        tracing::warn!(
+            count,
+            first,
+            "triggers are gone: changes are found by polling until `yardmaster db migrate` was run"
+        );
+        return Ok(false);
+    }
     // No drone has this number.
     const NOBODY: i64 = -1;
     let mut transaction = database.begin().await?;

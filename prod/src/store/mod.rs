@@ -31,7 +31,11 @@ mod wanted;
 
 pub(crate) use commit::record_aborts;
 pub use job_store::{JobStore, Standing};
+pub(crate) use load::read_live;
 pub use load::{Snapshot, snapshot};
+pub(crate) use quarantine::Quarantine;
 pub use quarantine::Quarantined;
+pub(crate) use read::{Columns, Which, by_ids, pairs};
+pub(crate) use read_lab::{grouped, hosts, keep};
 pub use sql_store::{SqlStore, StoreOptions};
 pub use term::{TermError, TermRole};

@@ -15,7 +15,7 @@ pub struct Quarantined {
 
 /// The rows that are set aside now.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     rows: BTreeMap<(&'static str, i64), String>,
     untold: Vec<Quarantined>,
 }
@@ -46,7 +46,7 @@ impl Quarantine {
     }
 
     /// Those that nobody has been told of.
-    pub(super) fn take_untold(&mut self) -> Vec<Quarantined> {
+    pub(crate) fn take_untold(&mut self) -> Vec<Quarantined> {
         std::mem::take(&mut self.untold)
     }
 

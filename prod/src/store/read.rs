@@ -4,7 +4,7 @@ use crate::database::{CHUNK, DatabaseError, Row, Transaction, marks, padded};
 
 /// Which rows to read.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Which<'a> {
+pub(crate) enum Which<'a> {
     /// All that matter.
     All,
     /// These.
@@ -12,7 +12,7 @@ pub(super) enum Which<'a> {
 }
 
 /// The rows whose column is one of the ids. `sql` ends where the condition goes, `more` follows it.
-pub(super) async fn by_ids(
+pub(crate) async fn by_ids(
     transaction: &mut Transaction,
     sql: &str,
     column: &str,
@@ -29,7 +29,7 @@ pub(super) async fn by_ids(
 }
 
 /// Pairs of two ids, by `which` of the first.
-pub(super) async fn pairs(
+pub(crate) async fn pairs(
     transaction: &mut Transaction,
     sql: &str,
     column: &str,
@@ -44,10 +44,10 @@ pub(super) async fn pairs(
 }
 
 /// What a row's columns hold, with their names for whoever has to mend it.
-pub(super) struct Columns<'a>(pub(super) &'a Row);
+pub(crate) struct Columns<'a>(pub(super) &'a Row);
 
 impl Columns<'_> {
-    pub(super) fn get<T: crate::database::FromValue>(&self, index: usize, name: &str) -> Result<T, String> {
+    pub(crate) fn get<T: crate::database::FromValue>(&self, index: usize, name: &str) -> Result<T, String> {
         self.0.get(index).map_err(|error| match error {
             DatabaseError::BadRow { expected, found, .. } => {
                 format!("{name} should hold {expected}, but holds {found}")
@@ -57,11 +57,11 @@ impl Columns<'_> {
     }
 
     /// A truth that Autotest's schema lets be NULL.
-    pub(super) fn flag(&self, index: usize, name: &str, default: bool) -> Result<bool, String> {
+    pub(crate) fn flag(&self, index: usize, name: &str, default: bool) -> Result<bool, String> {
         Ok(self.get::<Option<bool>>(index, name)?.unwrap_or(default))
     }
 
-    pub(super) fn word<T: std::str::FromStr<Err = yardmaster_engine::UnknownWord>>(
+    pub(crate) fn word<T: std::str::FromStr<Err = yardmaster_engine::UnknownWord>>(
         &self,
         index: usize,
         name: &str,
@@ -72,7 +72,7 @@ impl Columns<'_> {
     }
 
     /// A level that the database keeps as its place in a vocabulary.
-    pub(super) fn level<T: Copy>(&self, index: usize, name: &str, levels: &[T]) -> Result<T, String> {
+    pub(crate) fn level<T: Copy>(&self, index: usize, name: &str, levels: &[T]) -> Result<T, String> {
         let code: i64 = self.get(index, name)?;
         let level = usize::try_from(code).ok().and_then(|code| levels.get(code).copied());
         level.ok_or_else(|| format!("{name} should be 0 to {}, but is {code}", levels.len() - 1))

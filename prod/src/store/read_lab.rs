@@ -16,7 +16,7 @@ use crate::database::{DatabaseError, Row, Transaction};
 pub(super) type Logins = BTreeMap<Arc<str>, UserId>;
 
 /// Rows read one by one: good ones are kept, others set aside.
-pub(super) fn keep<T>(
+pub(crate) fn keep<T>(
     rows: &[Row],
     table: &'static str,
     quarantine: &mut Quarantine,
@@ -38,7 +38,7 @@ pub(super) fn keep<T>(
 }
 
 /// Second ids by first id, ascending, each once.
-pub(super) fn grouped<I: From<u32> + Ord>(mut pairs: Vec<(u32, u32)>) -> BTreeMap<u32, Vec<I>> {
+pub(crate) fn grouped<I: From<u32> + Ord>(mut pairs: Vec<(u32, u32)>) -> BTreeMap<u32, Vec<I>> {
     pairs.sort_unstable();
     pairs.dedup();
     let mut groups: BTreeMap<u32, Vec<I>> = BTreeMap::new();
@@ -136,6 +136,19 @@ pub(super) async fn drones(
     Ok(drones)
 }
 
+/// Drones as Autotest's own table has them: enabled, with the usual room, and everybody's.
+pub(super) async fn plain_drones(
+    transaction: &mut Transaction,
+    usual_room: u32,
+    quarantine: &mut Quarantine,
+) -> Result<Vec<Drone>, DatabaseError> {
+    let rows = transaction.query("SELECT id, hostname FROM afe_drones ORDER BY id", Vec::new()).await?;
+    Ok(keep(&rows, "afe_drones", quarantine, |row, id| {
+        let name = row.get::<String>(1, "hostname")?.into();
+        Ok(Drone { id: DroneId(id), name, enabled: true, max_processes: usual_room, users: Vec::new() })
+    }))
+}
+
 /// Nobody is left out by mistake: a drone whose only user is unknown would else be everybody's.
 fn allowed_users(text: &str, logins: &Logins) -> Result<Vec<UserId>, String> {
     let words = text.split([',', ' ', '\n']).filter(|word| !word.is_empty());
@@ -164,7 +177,7 @@ pub(super) async fn drone_sets(
 }
 
 /// All valid hosts, or those of these ids.
-pub(super) async fn hosts(
+pub(crate) async fn hosts(
     transaction: &mut Transaction,
     which: Which<'_>,
     quarantine: &mut Quarantine,

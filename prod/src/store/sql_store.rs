@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use yardmaster_engine::{
-    Changes, CommitOutcome, HandOffChange, LiveRows, RowChange, Store, StoreError, Subnets, Term, UserId,
+    Changes, CommitOutcome, HandOffChange, Host, LiveRows, RowChange, Store, StoreError, Subnets, Term, UserId,
 };
 
 use super::commit::{self, Stopped};
@@ -14,7 +14,7 @@ use super::hear::Hearing;
 use super::look::{Heights, look};
 use super::quarantine::{Quarantine, Quarantined};
 use super::shadow::Shadow;
-use super::term::{self, TermError, TermRole};
+use super::term::{self, Held, TermError, TermRole};
 use super::wanted::Wanted;
 use super::{load, log};
 use crate::database::{ConnectionId, Database, DatabaseError, Transaction};
@@ -24,6 +24,8 @@ use crate::database::{ConnectionId, Database, DatabaseError, Transaction};
 pub struct StoreOptions {
     /// What the scheduler is there for.
     pub role: TermRole,
+    /// Whether a dispatcher gives out hosts itself. It then holds the host scheduler's term, too, so that there is no other.
+    pub gives_hosts: bool,
     /// Processes that a drone may run which says nothing about it: `max_processes_per_drone`.
     pub usual_room: u32,
     /// How long a term lasts that is not renewed, in seconds.
@@ -38,6 +40,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         StoreOptions {
             role: TermRole::Dispatcher,
+            gives_hosts: false,
             usual_room: 1000,
             term_limit: 30,
             reconcile: Duration::from_secs(600),
@@ -61,7 +64,7 @@ type Reconciliation = JoinHandle<Result<(LiveRows, Quarantine), DatabaseError>>;
 pub struct SqlStore {
     database: Database,
     options: StoreOptions,
-    term: Option<(Term, String)>,
+    term: Option<Held>,
     /// The last tick of the term that the database is known to have.
     committed: u64,
     in_doubt: Option<InDoubt>,
@@ -123,8 +126,10 @@ impl SqlStore {
     /// # Errors
     /// [`TermError::Held`] if another is at work; wait as a standby and try again.
     pub async fn begin_term(&mut self, holder: &str) -> Result<Term, TermError> {
-        let term = term::begin(&self.database, self.options.role, holder, self.options.term_limit).await?;
-        self.term = Some((term, holder.to_owned()));
+        let StoreOptions { role, gives_hosts, term_limit, .. } = self.options;
+        let held = term::begin(&self.database, role, gives_hosts, holder, term_limit).await?;
+        let term = held.term;
+        self.term = Some(held);
         self.committed = 0;
         self.in_doubt = None;
         Ok(term)
@@ -135,7 +140,7 @@ impl SqlStore {
     /// # Errors
     /// If the database failed.
     pub async fn end_term_of(&self, holder: &str) -> Result<(), TermError> {
-        term::end_of(&self.database, self.options.role, holder).await
+        term::end_of(&self.database, holder).await
     }
 
     /// Tells the database that this scheduler lives. Every commit does so, too.
@@ -144,7 +149,7 @@ impl SqlStore {
     /// If another scheduler has taken over, or the database failed.
     pub async fn renew_term(&mut self) -> Result<(), TermError> {
         match &self.term {
-            Some((term, _)) => term::renew(&self.database, self.options.role, *term).await,
+            Some(held) => term::renew(&self.database, self.options.role, held).await,
             None => Ok(()),
         }
     }
@@ -155,8 +160,15 @@ impl SqlStore {
     /// If the database failed.
     pub async fn release_term(&mut self) -> Result<(), TermError> {
         match self.term.take() {
-            Some((term, _)) => term::release(&self.database, self.options.role, term).await,
+            Some(held) => term::release(&self.database, self.options.role, &held).await,
             None => Ok(()),
+        }
+    }
+
+    /// Another number of processes for drones that say nothing about it; with the next poll everything is compared.
+    pub fn set_usual_room(&mut self, usual_room: u32) {
+        if std::mem::replace(&mut self.options.usual_room, usual_room) != usual_room {
+            self.reconcile_at = Instant::now();
         }
     }
 
@@ -226,8 +238,8 @@ impl SqlStore {
 
     async fn try_load(&mut self) -> Result<LiveRows, DatabaseError> {
         self.end_lost().await?;
-        if let Some((term, holder)) = self.term.clone() {
-            self.committed = self.confirm_term(term, &holder).await?;
+        if let Some(held) = &self.term {
+            self.committed = term::confirm(&self.database, self.options.role, held).await?;
         }
         let consumer = self.options.role.consumer();
         self.triggers = log::triggers_work(&self.database, consumer).await?;
@@ -249,32 +261,6 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// The last tick of the term; the term's row is written again should a failover have lost it.
-    async fn confirm_term(&self, term: Term, holder: &str) -> Result<u64, DatabaseError> {
-        let role = self.options.role;
-        let mut transaction = self.database.begin().await?;
-        let sql = format!(
-            "SELECT number FROM yardmaster_terms WHERE role = ? AND term >= ?{}",
-            transaction.dialect().for_update()
-        );
-        let parameters = vec![role.as_str().into(), commit::count(term.0)];
-        let rows = transaction.query(&sql, parameters).await?;
-        let number = match rows.first() {
-            Some(row) => row.get(0)?,
-            None => {
-                let first = format!(
-                    "{} yardmaster_terms (role, term, number, holder, held, renewed_on) VALUES (?, 0, 0, '', 0, 0)",
-                    transaction.dialect().insert_ignore()
-                );
-                transaction.execute(&first, vec![role.as_str().into()]).await?;
-                term::take(&mut transaction, role, term, holder).await?;
-                0
-            }
-        };
-        transaction.commit().await?;
-        Ok(number)
-    }
-
     fn period(&self) -> Duration {
         if self.triggers { self.options.reconcile } else { self.options.reconcile_without_triggers }
     }
@@ -292,6 +278,9 @@ impl SqlStore {
         }
         if self.reconciliation.is_none() && Instant::now() >= self.reconcile_at {
             self.reconcile_at = Instant::now() + self.period();
+            if let Err(error) = term::tidy(&self.database, self.options.role).await {
+                tracing::debug!(%error, "nobody looked whether the change log is kept for the right schedulers");
+            }
             let (database, usual_room) = (self.database.clone(), self.options.usual_room);
             self.reconciliation = Some(tokio::spawn(async move {
                 let database = database.companion().await?;
@@ -348,7 +337,8 @@ impl SqlStore {
         let connection = transaction.connection();
         let written = async {
             commit::guard(&mut transaction, self.options.role, term, self.committed, number).await?;
-            commit::write(&mut transaction, changes, system).await?;
+            let is_locked = |host| self.shadow.hosts.get(&host).is_some_and(|row: &Host| row.locked);
+            commit::write(&mut transaction, changes, system, is_locked).await?;
             transaction.unmark().await.map_err(Stopped::from)
         };
         if let Err(stopped) = written.await {

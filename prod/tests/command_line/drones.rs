@@ -14,7 +14,7 @@ fn drones_are_kept() {
     assert_eq!(machine.ok("drone list").lines().last(), Some("here\tyes\t5\tlocal\tfast\talice\t-"));
     machine.ok("drone disable here --note disk");
     let drone = machine.json("drone show here");
-    let expected = "address connection enabled id login max_processes name note port results_dir set users";
+    let expected = "address connection enabled id live login max_processes name note port results_dir set users wrong";
     assert_eq!(keys(&drone).join(" "), expected);
     assert_eq!((&drone["enabled"], &drone["note"]), (&json!(false), &json!("disk")));
     machine.ok("drone enable here");

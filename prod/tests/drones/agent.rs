@@ -11,10 +11,16 @@ use yardmaster::agent::protocol::{
     AgentCommand, AgentNews, AppendText, FileText, Outcome, PROTOCOL, Refusal, Reply, ReplyBody, Request, RequestBody,
     Seen, StartOrder,
 };
+use yardmaster_engine::{Fence, Term};
 
 use super::lab::{AGENT, PATIENCE, claims, kill_claimed, lives, session};
 
 const EXECUTE: &str = ".autoserv_execute";
+
+/// The first beginning of a term.
+fn term(number: u64) -> Fence {
+    Fence::first(Term(number))
+}
 
 /// An agent with its channel. Whatever it has started is killed with it.
 struct Agent {
@@ -45,7 +51,8 @@ impl Agent {
             assert!(output.read_line(&mut line).expect("a greeting") > 0);
         }
         let mut agent = Agent { child, input, output, next: 0, all: Vec::new(), results: results.to_owned() };
-        let hello = agent.ask(RequestBody::Hello { protocol: PROTOCOL, lab: "lab".to_owned() });
+        let hello =
+            agent.ask(RequestBody::Hello { protocol: PROTOCOL, lab: "lab".to_owned(), drone: "drone1".to_owned() });
         assert!(matches!(hello, ReplyBody::Hello(_)), "{hello:?}");
         agent
     }
@@ -60,7 +67,7 @@ impl Agent {
     }
 
     fn act(&mut self, commands: Vec<AgentCommand>) -> Vec<Outcome> {
-        match self.ask(RequestBody::Act { term: 1, commands }) {
+        match self.ask(RequestBody::Act { fence: term(1), commands }) {
             ReplyBody::Acted(outcomes) => outcomes,
             other => panic!("{other:?}"),
         }
@@ -71,7 +78,7 @@ impl Agent {
     }
 
     fn refresh(&mut self) -> AgentNews {
-        match self.ask(RequestBody::Refresh { term: 1, unclaimed: true }) {
+        match self.ask(RequestBody::Refresh { fence: term(1), unclaimed: true }) {
             ReplyBody::News(news) => news,
             other => panic!("{other:?}"),
         }
@@ -367,14 +374,17 @@ fn terms_rise_for_all_agents_at_once() {
     let directory = directory();
     let (mut old, mut new) = (Agent::start(directory.path(), &[]), Agent::start(directory.path(), &[]));
     assert_eq!(old.one(order(1, "1-me/a", &["sleep", "1000"], true)), Outcome::Done);
-    assert!(matches!(new.ask(RequestBody::Refresh { term: 5, unclaimed: false }), ReplyBody::News(_)));
-    let refused = ReplyBody::Refused(Refusal::OlderTerm { mine: 1, newer: 5 });
-    assert_eq!(old.ask(RequestBody::Act { term: 1, commands: vec![order(2, "2-me/a", &["true"], true)] }), refused);
-    assert_eq!(old.ask(RequestBody::Refresh { term: 1, unclaimed: false }), refused);
-    assert_eq!(old.ask(RequestBody::Clean { term: 1, older_than: 0 }), refused);
+    assert!(matches!(new.ask(RequestBody::Refresh { fence: term(5), unclaimed: false }), ReplyBody::News(_)));
+    let refused = ReplyBody::Refused(Refusal::OlderTerm { mine: term(1), newer: term(5) });
+    assert_eq!(
+        old.ask(RequestBody::Act { fence: term(1), commands: vec![order(2, "2-me/a", &["true"], true)] }),
+        refused
+    );
+    assert_eq!(old.ask(RequestBody::Refresh { fence: term(1), unclaimed: false }), refused);
+    assert_eq!(old.ask(RequestBody::Clean { fence: term(1), older_than: 0 }), refused);
     assert!(!directory.path().join("2-me").exists());
     // Numbers of an older term mean nothing in a newer one.
-    match new.ask(RequestBody::Refresh { term: 5, unclaimed: true }) {
+    match new.ask(RequestBody::Refresh { fence: term(5), unclaimed: true }) {
         ReplyBody::News(news) => assert_eq!((news.pidfiles.len(), news.unclaimed.len()), (0, 1)),
         other => panic!("{other:?}"),
     }
@@ -402,13 +412,13 @@ fn cleaning_spares_what_lives_waits_or_is_watched() {
     agent.act(vec![AgentCommand::QueueTransfer { path: "3-me/a".to_owned() }]);
     fs::create_dir_all(directory.path().join("somebody's/own")).expect("a directory");
     assert_eq!(
-        agent.ask(RequestBody::Clean { term: 1, older_than: 3600 }),
+        agent.ask(RequestBody::Clean { fence: term(1), older_than: 3600 }),
         ReplyBody::Cleaned { deleted: vec![], failed: vec![] }
     );
     std::thread::sleep(Duration::from_millis(20));
     let deleted = vec!["2-me/a".to_owned()];
     assert_eq!(
-        agent.ask(RequestBody::Clean { term: 1, older_than: 0 }),
+        agent.ask(RequestBody::Clean { fence: term(1), older_than: 0 }),
         ReplyBody::Cleaned { deleted, failed: vec![] }
     );
     for kept in ["1-me/a", "3-me/a", "4-me/a", "somebody's/own"] {

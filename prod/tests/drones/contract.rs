@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use yardmaster_engine::{
-    ActOutcome, Command, DroneBackend, EntryId, ExecutionPath, HostId, PidfileContents, PidfileEvent, PidfileId,
+    ActOutcome, Command, DroneBackend, EntryId, ExecutionPath, Fence, HostId, PidfileContents, PidfileEvent, PidfileId,
     PidfileName, ResultNote, TaskId, TaskKind, Term, Time, Work, WorkKind,
 };
 
@@ -28,6 +28,7 @@ on_both!(
     copies_leave_pidfiles_out,
     an_older_term_is_refused,
     another_lab_is_refused,
+    a_second_drone_with_the_same_results_is_refused,
     processes_outlive_the_backend,
     special_tasks_parsers_and_gathering,
     drones_come_and_go,
@@ -176,6 +177,22 @@ async fn another_lab_is_refused(kind: Kind) {
     assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "{reports:?}");
 }
 
+/// Two drones of one lab with one results directory would take each other's processes for their own.
+async fn a_second_drone_with_the_same_results_is_refused(kind: Kind) {
+    let mut lab = Lab::new(kind, 2);
+    let backend = lab.backend();
+    let mut first = backend;
+    first.until_all_answer().await;
+    drop(first);
+    let shared = lab.results(1).to_owned();
+    lab.addresses[1].results_dir = shared.clone();
+    let mut backend = lab.backend();
+    backend.until("the second to be refused", |_, silent| silent.keys().eq([&2])).await;
+    let silent = backend.refresh().await;
+    assert!(silent[&2].contains("belongs to drone \"drone1\""), "{silent:?}");
+    assert!(silent[&2].contains(".yardmaster/drone"), "it says the way out: {silent:?}");
+}
+
 async fn processes_outlive_the_backend(kind: Kind) {
     let lab = Lab::new(kind, 1);
     let mut backend = lab.backend();
@@ -255,7 +272,7 @@ async fn drones_come_and_go(kind: Kind) {
         assert!(health.latency.is_some_and(|latency| latency < Duration::from_secs(5)), "{address}: {health:?}");
         assert!(health.free_disk.is_some_and(|bytes| bytes > 0) && health.agent.is_some(), "{health:?}");
     }
-    assert_eq!(backend.drones.act(Term(1), Vec::new()).await, []);
+    assert_eq!(backend.drones.act(Fence::first(Term(1)), Vec::new()).await, []);
 }
 
 async fn the_engine_gets_a_reason_for_what_cannot_start(kind: Kind) {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use yardmaster::drones::DroneState;
-use yardmaster_engine::{ActOutcome, DroneBackend, DroneBatch, DroneId, PidfileEvent, Term};
+use yardmaster_engine::{ActOutcome, DroneBackend, DroneBatch, DroneId, Fence, PidfileEvent, Term};
 
 use super::lab::{Kind, Lab, PATIENCE, RUNNING, TERMINATED, ended, kill, run, start, start_as, watch};
 
@@ -19,6 +19,15 @@ fn pauses() -> impl Iterator<Item = Duration> {
         state ^= state << 17;
         Some(Duration::from_micros(state % 15_000))
     })
+}
+
+/// Waits until something is so.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = SystemTime::now();
+    while !is_so() {
+        assert!(began.elapsed().unwrap_or_default() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Raises a flag when it goes, also in a panic.
@@ -117,7 +126,8 @@ fn a_stopped_agent(kind: Kind) {
             let silent = backend.refresh().await;
             assert_eq!(silent.keys().collect::<Vec<_>>(), [&2]);
             let batch = |drone: u32, job| DroneBatch { drone: DroneId(drone), commands: vec![start(job)] };
-            let reports = backend.drones.act(Term(1), vec![batch(1, 20 + round), batch(2, 50 + round)]).await;
+            let reports =
+                backend.drones.act(Fence::first(Term(1)), vec![batch(1, 20 + round), batch(2, 50 + round)]).await;
             assert_eq!(reports.len(), 1, "{reports:?}");
             assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "{reports:?}");
         }
@@ -209,6 +219,66 @@ fn no_answer_comes_before_the_drone_knows_what_to_watch() {
                 assert_eq!(next.of(1, 100 + job), [RUNNING], "job {job}");
             }
         }
+    });
+}
+
+/// A launcher is stuck before its claim, its agent dies, and the scheduler begins anew: once the drone has answered under the
+/// new fence the engine may start the process elsewhere, so the old launcher must not.
+#[test]
+fn what_a_launcher_of_before_was_to_start_never_starts() {
+    run(async {
+        let mut lab = Lab::new(Kind::Local, 2);
+        lab.settings.act_deadline_sec = 1.0;
+        let mut backend = lab.backend();
+        let (before, now) = (Fence::first(Term(1)), Fence::first(Term(1)).next());
+        let batch = |drone: u32, command| vec![DroneBatch { drone: DroneId(drone), commands: vec![command] }];
+        backend.drones.act(before, Vec::new()).await;
+        backend.until_all_answer().await;
+        let lock = fs::File::open(lab.results(1).join(".yardmaster/term.lock")).expect("the lock");
+        lock.lock().expect("locked");
+        let reports = backend.drones.act(before, batch(1, start(1))).await;
+        assert!(matches!(reports[0].outcome, ActOutcome::Unknown(_)), "{reports:?}");
+        assert_eq!(lab.signal_agents(1, "launch", Signal::STOP), 1);
+        // It must not get the lock before it stops.
+        let launcher = lab.agents(1, "launch")[0].as_raw_nonzero();
+        until("the launcher to stop", || {
+            let stat = fs::read_to_string(format!("/proc/{launcher}/stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_some_and(|(_, after)| after.trim_start().starts_with('T'))
+        })
+        .await;
+        drop(lock);
+        assert!(lab.signal_agents(1, "serve", Signal::KILL) > 0);
+        backend.drones.act(now, batch(1, watch(2, 1))).await;
+        backend.until_all_answer().await;
+        assert_eq!(backend.of(1, 2), []);
+        backend.drones.act(now, batch(2, start_as(3, 1))).await;
+        backend.until_last(2, 3, &RUNNING).await;
+        lab.signal_agents(1, "launch", Signal::CONT);
+        until("the launcher to end", || lab.agents(1, "launch").is_empty()).await;
+        backend.refresh().await;
+        assert_eq!((lab.marks(1).len(), lab.marks(2).len()), (0, 1));
+        assert_eq!(backend.of(1, 2), []);
+    });
+}
+
+/// Numbers belong to a fence: what an agent was told to watch before a new beginning is not reported any more.
+#[test]
+fn numbers_of_before_are_forgotten() {
+    run(async {
+        let lab = Lab::new(Kind::Local, 1);
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![start(1), start(2)]).await;
+        backend.until_last(1, 2, &RUNNING).await;
+        let again = Fence::first(Term(1)).next();
+        let batch = vec![DroneBatch { drone: DroneId(1), commands: vec![watch(11, 1)] }];
+        assert_eq!(backend.drones.act(again, batch).await, []);
+        backend.until_last(1, 11, &RUNNING).await;
+        lab.finish(1, 1, "0");
+        lab.finish(1, 2, "0");
+        backend.until_last(1, 11, &ended(0, 0)).await;
+        assert_eq!((backend.of(1, 1).last(), backend.of(1, 2).last()), (Some(&RUNNING), Some(&RUNNING)));
+        let reports = backend.act(1, 1, vec![start(3)]).await;
+        assert!(matches!(reports[0].outcome, ActOutcome::NotDone(_)), "an older fence is refused: {reports:?}");
     });
 }
 

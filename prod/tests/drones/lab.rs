@@ -14,7 +14,7 @@ use yardmaster::drones::{
     MemoryBriefings, SshAddress,
 };
 use yardmaster_engine::{
-    ActReport, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, EntryId, ExecutionPath, HostId, JobId,
+    ActReport, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, EntryId, ExecutionPath, Fence, HostId, JobId,
     PidfileContents, PidfileEvent, PidfileId, PidfileName, Protection, Subdir, Term, Time, Work, WorkKind,
 };
 
@@ -299,7 +299,7 @@ impl Backend {
     }
 
     pub(crate) async fn act(&mut self, term: u64, drone: u32, commands: Vec<Command>) -> Vec<ActReport> {
-        self.drones.act(Term(term), vec![DroneBatch { drone: DroneId(drone), commands }]).await
+        self.drones.act(Fence::first(Term(term)), vec![DroneBatch { drone: DroneId(drone), commands }]).await
     }
 
     /// As the engine does: what is not certain to be done is sent again.

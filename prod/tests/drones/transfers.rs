@@ -69,6 +69,46 @@ fn results_arrive_over_ssh() {
     run(fetched(Kind::Ssh));
 }
 
+/// A drone that hangs while it sends keeps no other's results waiting, and is given up for the moment itself.
+#[test]
+fn a_drone_that_hangs_holds_up_nobody() {
+    run(async {
+        let mut lab = with_repository(Kind::Local);
+        let second = yardmaster::drones::DroneAddress {
+            id: yardmaster_engine::DroneId(2),
+            name: "drone2".to_owned(),
+            results_dir: lab.directory.path().join("results2"),
+            ..lab.addresses[0].clone()
+        };
+        lab.addresses.push(second);
+        (lab.settings.max_transfer_processes, lab.settings.max_transfers_per_drone) = (3, 10);
+        lab.settings.transfer_stall_sec = 2.0;
+        let hangs = lab.directory.path().join("hangs");
+        fs::write(&hangs, "").expect("written");
+        let script = format!(
+            "if [ \"$1\" = send ] && [ -e {} ]; then exec sleep 1000; fi; exec {AGENT} \"$@\"",
+            hangs.display()
+        );
+        lab.wrap_agent(1, &script);
+        let mut backend = lab.backend();
+        for job in 1..=6 {
+            fs::create_dir_all(lab.file(1, job, "")).expect("a directory");
+            fs::write(lab.file(1, job, "result"), "1").expect("written");
+            backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(job) }]).await;
+        }
+        backend.refresh().await;
+        fs::create_dir_all(lab.file(2, 7, "")).expect("a directory");
+        fs::write(lab.file(2, 7, "result"), "2").expect("written");
+        backend.act_surely(1, 2, vec![Command::CopyToRepository { path: path(7) }]).await;
+        let of = |job: u32| repository(&lab).join(format!("{job}-me/host1/result"));
+        until(&mut backend, "the second drone's results", || of(7).exists()).await;
+        assert!((1..=6).all(|job| !of(job).exists()));
+        // Those that hung are given up, and arrive when the drone does not hang any more.
+        fs::remove_file(&hangs).expect("removed");
+        until(&mut backend, "the first drone's results", || (1..=6).all(|job| of(job).exists())).await;
+    });
+}
+
 #[test]
 fn results_that_lie_in_the_repository_stay() {
     run(async {

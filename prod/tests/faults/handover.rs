@@ -74,3 +74,46 @@ async fn settings_that_change_while_it_works() {
     }
     lab.all_is_well(service).await;
 }
+
+/// Without a restart: limits, how drones are reached, mail, what is logged. What needs one is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_that_can_change_at_once_does() {
+    let mut lab = Lab::new(Place::Sqlite, Plan { drones: 1, ..PLAN }).await;
+    lab.config.scheduler.max_processes_per_drone = 1;
+    lab.config.log.filter = "info".to_owned();
+    lab.write_configuration();
+    let mut service = lab.serve();
+    let (first, second) = (
+        lab.submit(&bare("first", "wait = true\n"), Fate::Completed).await,
+        lab.submit(&bare("second", "wait = true\n"), Fate::Completed).await,
+    );
+    let (_, path) = lab.test_of(first).await;
+    lab.until_status(second, "Starting").await;
+    let answered = service.said("the drone answers");
+    // Another way to the same agent.
+    let link = lab.folder().join("yardmaster-drone");
+    std::os::unix::fs::symlink(super::lab::AGENT, &link).expect("a link");
+    lab.config.drones.local_agent_path = Some(link);
+    lab.config.scheduler.max_processes_per_drone = 10;
+    lab.config.log.filter = "debug".to_owned();
+    lab.config.log.format = yardmaster::service::config::LogFormat::Json;
+    lab.config.service.lifetime_hours = 1000.0;
+    lab.config.notify.operators = vec!["operators@lab.example".to_owned()];
+    lab.write_configuration();
+    assert_eq!(service.said("DEBUG"), 0);
+    service.signal(Signal::HUP);
+    service.until_said("settings read again", 1).await;
+    service.until_said("DEBUG", 1).await;
+    service.until_said("the drone answers", answered + 1).await;
+    let (_, other) = lab.test_of(second).await;
+    assert_eq!(service.said("it counts from the next start key=\"log.format\""), 1);
+    assert_eq!(service.said("it counts from the next start"), 1);
+    let now = ["drones.local_agent_path", "log.filter", "notify.operators", "service.lifetime_hours"];
+    for key in now.iter().chain(&["scheduler.max_processes_per_drone"]) {
+        assert_eq!(service.said(&format!("it counts from now on key=\"{key}\"")), 1, "{key}");
+    }
+    for path in [path, other] {
+        fs::write(path.join(".finish"), "0").expect("written");
+    }
+    lab.all_is_well(service).await;
+}

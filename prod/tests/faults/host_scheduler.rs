@@ -5,6 +5,22 @@ use super::service::Service;
 
 in_each_place!(host_scheduler_of_its_own);
 
+/// Files that differ: the dispatcher's says that it gives out hosts itself. Whoever comes second is refused, with the reason.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_scheduler_beside_one_that_gives_out_hosts() {
+    let mut lab = Lab::new(Place::Sqlite, Plan { hosts: 2, drones: 1, kind: Kind::Local, broken_host: false }).await;
+    let mut dispatcher = lab.serve();
+    dispatcher.until_said("scheduling", 1).await;
+    lab.config.scheduler.inline_host_acquisition = false;
+    lab.write_configuration();
+    let log = lab.folder().join("host-scheduler.log");
+    let mut host_scheduler = Service::start_as("host-scheduler", &lab.config_file(), &log, &[], &[]);
+    assert!(!host_scheduler.wait().await.success());
+    assert_eq!(host_scheduler.said("scheduler.inline_host_acquisition = true"), 1);
+    lab.submit_mixed(4).await;
+    lab.all_is_well(dispatcher).await;
+}
+
 /// It gives hosts to jobs, and dies at that now and then; the dispatcher does everything else.
 async fn host_scheduler_of_its_own(place: Place) {
     let mut lab = Lab::new(place, Plan { hosts: 8, drones: 2, kind: Kind::Local, broken_host: false }).await;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::lab::{Kind, Lab, Place, Plan, in_each_place};
+use super::mariadb::MariaDb;
 use super::service::Service;
 use super::work::{Fate, bare};
 
@@ -63,6 +64,11 @@ impl PostOffice {
         PostOffice { port, letters }
     }
 
+    /// How many letters have these words.
+    fn count(&self, words: &str) -> usize {
+        self.letters.lock().expect("no panic in here").iter().filter(|letter| letter.contains(words)).count()
+    }
+
     fn has(&self, words: &[&str]) -> bool {
         let letters = self.letters.lock().expect("no panic in here");
         letters.iter().any(|letter| words.iter().all(|word| letter.contains(word)))
@@ -110,11 +116,7 @@ fn take_letters(mut stream: TcpStream, letters: &Mutex<Vec<String>>) -> std::io:
 async fn mail_goes_to_those_who_want_it() {
     let office = PostOffice::open();
     let mut lab = Lab::new(Place::Sqlite, PLAN).await;
-    lab.config.notify.smtp_server = Some("127.0.0.1".to_owned());
-    lab.config.notify.smtp_port = office.port;
-    lab.config.notify.tls = yardmaster::service::config::MailTls::Off;
-    lab.config.notify.operators = vec!["operators@lab.example".to_owned()];
-    lab.write_configuration();
+    mail_to(&mut lab, &office);
     let mut job = bare("with mail", "exit = 1\n");
     job.email = vec!["ada@lab.example".to_owned(), "bob@lab.example".to_owned()];
     let service = lab.serve();
@@ -127,6 +129,38 @@ async fn mail_goes_to_those_who_want_it() {
     std::fs::write(path.join(".finish"), "vanish").expect("written");
     lab.until("the trouble", || office.has(&["<operators@lab.example>", "disappeared without an exit status"])).await;
     lab.all_is_well(service).await;
+}
+
+/// One letter for each kind of trouble, however much of it there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_hear_of_senseless_rows_and_outages() {
+    let office = PostOffice::open();
+    let server = Arc::new(tokio::task::spawn_blocking(MariaDb::private).await.expect("a server"));
+    let mut lab = Lab::new(Place::MariaDb(Arc::clone(&server)), PLAN).await;
+    mail_to(&mut lab, &office);
+    lab.run("UPDATE afe_hosts SET status = 'Nonsense' WHERE hostname IN ('dut01', 'dut02')").await;
+    let mut service = lab.serve();
+    lab.until("the rows", || office.has(&["These rows make no sense", "afe_hosts 1:", "afe_hosts 2:"])).await;
+    lab.run("UPDATE afe_hosts SET status = 'Nonsense' WHERE hostname = 'dut04'").await;
+    service.until_said("a row makes no sense", 3).await;
+    server.kill();
+    service.until_said("the database does not answer: nothing is decided", 2).await;
+    assert!(!office.has(&["The database did not answer"]), "it is told when it is back");
+    let again = Arc::clone(&server);
+    tokio::task::spawn_blocking(move || again.start()).await.expect("it starts");
+    lab.until("the outage", || office.has(&["The database did not answer", "from ", " to "])).await;
+    assert_eq!(office.count("These rows make no sense"), 1);
+    lab.database = yardmaster::database::Database::open(&lab.address).await.expect("it is back");
+    lab.run("UPDATE afe_hosts SET status = 'Ready'").await;
+    lab.all_is_well(service).await;
+}
+
+fn mail_to(lab: &mut Lab, office: &PostOffice) {
+    lab.config.notify.smtp_server = Some("127.0.0.1".to_owned());
+    lab.config.notify.smtp_port = office.port;
+    lab.config.notify.tls = yardmaster::service::config::MailTls::Off;
+    lab.config.notify.operators = vec!["operators@lab.example".to_owned()];
+    lab.write_configuration();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ use crate::place::{Place, in_each_place};
 use yardmaster::database::Database;
 use yardmaster::frontend::abort::{AbortRequest, abort};
 use yardmaster::frontend::jobs::JobRequest;
+use yardmaster::frontend::view::Live;
 use yardmaster::frontend::view::{HostFilter, JobFilter};
 use yardmaster::frontend::why::{Explained, explain};
 use yardmaster::frontend::{Priority, acls, hosts, labels, view};
@@ -13,7 +14,7 @@ use yardmaster_engine::{EntryStatus, JobId, Settings, Time};
 in_each_place!(lists_can_be_filtered, why_is_told_in_words);
 
 async fn why(database: &Database, job: JobId) -> Explained {
-    let explained = explain(rows(database).await, &Settings::default(), Time(0), Some(job));
+    let explained = explain(rows(database).await, &Settings::default(), Time(0), Some(job), &Live::default());
     assert_eq!(explained.len(), 1, "{explained:#?}");
     explained.into_iter().next().expect("one")
 }
@@ -66,7 +67,10 @@ async fn why_is_told_in_words(place: Place) {
         abort(&database, "alice", &all).await.expect("aborted");
         let end = "UPDATE afe_host_queue_entries SET complete = 1, status = 'Aborted' WHERE job_id = ?";
         database.execute(end, vec![submitted.job.0.into()]).await.expect("ended");
-        assert_eq!(explain(rows(&database).await, &Settings::default(), Time(0), Some(submitted.job)), []);
+        assert_eq!(
+            explain(rows(&database).await, &Settings::default(), Time(0), Some(submitted.job), &Live::default()),
+            []
+        );
     };
     check(on_hosts(&["dut1"]), "next_tick", "next tick").await;
     check(on_label("rare", 1), "no_such_host", "labels that it asks for: rare").await;

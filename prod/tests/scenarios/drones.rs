@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use yardmaster::drones::{Commands, Connection, DroneAddress, DroneSettings, DroneState, Drones, Fleet};
 use yardmaster::service::SqlBriefings;
 use yardmaster_engine::{
-    Command, Drone, DroneBackend, DroneBatch, DroneId, PidfileId, PidfileName, TaskKind, Term, WorkKind,
+    Command, Drone, DroneBackend, DroneBatch, DroneId, Fence, PidfileId, PidfileName, TaskKind, Term, WorkKind,
 };
 use yardmaster_sim::drones::FakeProcess;
 
@@ -120,7 +120,7 @@ impl RealDrones {
                 processes: process.processes,
             }],
         };
-        let reports = drones.act(Term(1), processes.iter().enumerate().map(batch).collect()).await;
+        let reports = drones.act(Fence::first(Term(1)), processes.iter().enumerate().map(batch).collect()).await;
         if reports.is_empty() { Ok(()) } else { Err(format!("not started: {reports:?}")) }
     }
 
@@ -141,6 +141,35 @@ impl RealDrones {
 
     fn address(&self, drone: DroneId) -> &DroneAddress {
         self.addresses.iter().find(|address| address.id == drone).expect("drones never change")
+    }
+
+    /// The results directory of a drone.
+    pub(crate) fn results(&self, drone: DroneId) -> PathBuf {
+        self.address(drone).results_dir.clone()
+    }
+
+    /// What has run on a drone, as every process has noted it down: path and pidfile.
+    pub(crate) fn marks(&self, drone: DroneId) -> Vec<String> {
+        let text = fs::read_to_string(self.results(drone).join(".practice/marks")).unwrap_or_default();
+        let mut marks: Vec<String> =
+            text.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect();
+        marks.sort_unstable();
+        marks
+    }
+
+    /// Signals the agents or launchers of a results directory; tells whether there was one.
+    pub(crate) fn signal(results: &Path, what: &str, signal: Signal) -> bool {
+        let found: Vec<i32> = agents(results, what).collect();
+        for pid in found.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, signal);
+        }
+        !found.is_empty()
+    }
+
+    /// Whether all agents or launchers of a results directory are stopped.
+    pub(crate) fn is_stopped(results: &Path, what: &str) -> bool {
+        agents(results, what).all(|pid| state(pid).as_deref() == Some("T"))
     }
 
     fn file(&self, process: &Process, name: &str) -> PathBuf {
@@ -238,20 +267,13 @@ impl RealDrones {
     }
 
     fn kill_agent(&self, drone: DroneId) {
-        let results = self.address(drone).results_dir.clone();
-        for (pid, line) in commands_below(&results) {
-            if line.iter().any(|word| word == "serve") {
-                kill(pid);
-            }
-        }
+        RealDrones::signal(&self.results(drone), "serve", Signal::KILL);
     }
 
     /// Compares what has run here, as every process has noted it down, with what has run in the simulator.
     pub(crate) fn check_marks(&self) -> Result<(), String> {
         for address in &self.addresses {
-            let text = fs::read_to_string(address.results_dir.join(".practice/marks")).unwrap_or_default();
-            let mut real: Vec<&str> = text.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
-            real.sort_unstable();
+            let real = self.marks(address.id);
             let here = self.known.keys().filter(|process| process.drone == address.id);
             let mut simulated: Vec<String> =
                 here.map(|process| format!("{} {}", process.path, process.pidfile)).collect();
@@ -288,10 +310,21 @@ fn kill(pid: i32) {
     let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
 }
 
+fn state(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.split_whitespace().next()?.to_owned())
+}
+
 fn lives(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, after)| after.split_whitespace().next());
-    state.is_some_and(|state| state != "Z" && state != "X")
+    state(pid).is_some_and(|state| state != "Z" && state != "X")
+}
+
+/// The pids of a results directory's agents (`serve`) or launchers (`launch`).
+fn agents(results: &Path, what: &str) -> impl Iterator<Item = i32> {
+    commands_below(results)
+        .into_iter()
+        .filter(move |(_, line)| line.iter().any(|word| word == what))
+        .map(|(pid, _)| pid)
 }
 
 /// Processes whose command line names something below a directory.

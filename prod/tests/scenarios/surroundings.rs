@@ -7,8 +7,8 @@ use yardmaster::drones::Drones;
 use yardmaster::service::SqlBriefings;
 use yardmaster::store::SqlStore;
 use yardmaster_engine::{
-    ActOutcome, ActReport, Changes, CommitOutcome, DroneBackend, DroneBatch, DroneId, DroneReport, LiveRows, RowChange,
-    Store, StoreError, Term,
+    ActOutcome, ActReport, Changes, CommitOutcome, DroneBackend, DroneBatch, DroneId, DroneReport, Fence, LiveRows,
+    RowChange, Store, StoreError, Term,
 };
 use yardmaster_sim::store::CommitFault;
 
@@ -59,7 +59,7 @@ impl DroneBackend for ShakyDrones {
         self.drones.refresh().await
     }
 
-    async fn act(&mut self, term: Term, batches: Vec<DroneBatch>) -> Vec<ActReport> {
+    async fn act(&mut self, fence: Fence, batches: Vec<DroneBatch>) -> Vec<ActReport> {
         let mut lost = Vec::new();
         for DroneBatch { drone, commands } in &batches {
             if let Some(count) = self.lost_replies.get_mut(drone).filter(|count| **count > 0) {
@@ -68,7 +68,7 @@ impl DroneBackend for ShakyDrones {
                 lost.push(ActReport { drone: *drone, outcome, undelivered: commands.clone() });
             }
         }
-        let mut reports = self.drones.act(term, batches).await;
+        let mut reports = self.drones.act(fence, batches).await;
         reports.retain(|report| lost.iter().all(|lost| lost.drone != report.drone));
         reports.extend(lost);
         reports

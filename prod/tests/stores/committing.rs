@@ -24,6 +24,9 @@ in_each_place!(
     one_scheduler_at_a_time,
     kills_are_kept_until_they_have_worked,
     two_roles_hear_of_each_other,
+    a_host_that_was_locked_meanwhile_stays_dirty,
+    only_one_gives_out_hosts,
+    the_log_of_who_is_gone_is_thrown_away,
 );
 
 /// A small generator of our own, so that a failure can be repeated.
@@ -69,6 +72,86 @@ pub(crate) async fn lab(database: &Database, hosts: u32, jobs: u32) {
             entry(database, work, Some(1 + number % hosts), None).await;
         }
     }
+}
+
+/// Who locks a host makes it dirty. A Cleanup that ends in that moment must not undo it; one of a host that was locked
+/// before may.
+async fn a_host_that_was_locked_meanwhile_stays_dirty(place: Place) {
+    let database = place.open().await;
+    yardmaster::database::schema::migrate(&database).await.expect("it migrates");
+    let (free, taken, locked) =
+        (host(&database, "free").await, host(&database, "taken").await, host(&database, "locked").await);
+    run(&database, "UPDATE afe_hosts SET dirty = 1, status = 'Cleaning'", vec![]).await;
+    run(&database, "UPDATE afe_hosts SET locked = 1 WHERE id = ?", vec![locked.into()]).await;
+    let mut store = SqlStore::new(place.open().await, StoreOptions::default());
+    let term = store.begin_term("the test").await.expect("a term");
+    store.load().await.expect("it loads");
+    run(&database, "UPDATE afe_hosts SET locked = 1, dirty = 1 WHERE id = ?", vec![taken.into()]).await;
+    let clean = |id| HostUpdate {
+        id: HostId(id),
+        columns: HostColumns::STATUS | HostColumns::DIRTY,
+        status: HostStatus::Ready,
+        leased: false,
+        dirty: false,
+    };
+    let changes = Changes { hosts: [free, taken, locked].map(clean).to_vec(), ..Changes::default() };
+    assert_eq!(store.commit(term, 1, &changes).await, CommitOutcome::Committed);
+    let dirty = async |id: u32| number(&database, "SELECT dirty FROM afe_hosts WHERE id = ?", vec![id.into()]).await;
+    assert_eq!((dirty(free).await, dirty(taken).await, dirty(locked).await), (0, 1, 0));
+    assert_eq!(number(&database, "SELECT COUNT(*) FROM afe_hosts WHERE status = 'Ready'", vec![]).await, 3);
+    let heard = poll(&mut store).await;
+    let told = |change: &yardmaster_engine::RowChange| matches!(change, yardmaster_engine::RowChange::Host(row) if row.id.0 == taken && row.dirty && row.locked);
+    assert!(heard.iter().any(told), "{heard:?}");
+}
+
+/// A dispatcher that gives out hosts itself and a host scheduler exclude each other, whoever was first.
+async fn only_one_gives_out_hosts(place: Place) {
+    let database = place.open().await;
+    yardmaster::database::schema::migrate(&database).await.expect("it migrates");
+    let begin = async |role, gives_hosts, holder: &str| {
+        let options = StoreOptions { role, gives_hosts, ..StoreOptions::default() };
+        let mut store = SqlStore::new(place.open().await, options);
+        let outcome = store.begin_term(holder).await;
+        outcome.map(|_| store)
+    };
+    let mut whole = begin(TermRole::Dispatcher, true, "whole").await.expect("nobody else is there");
+    let refused = begin(TermRole::HostScheduler, true, "hosts").await.expect_err("hosts are given out already");
+    assert!(refused.to_string().contains("scheduler.inline_host_acquisition"), "{refused}");
+    whole.renew_term().await.expect("it goes on");
+    whole.release_term().await.expect("given back");
+    let mut hosts = begin(TermRole::HostScheduler, true, "hosts").await.expect("nobody else is there");
+    let refused = begin(TermRole::Dispatcher, true, "whole").await.expect_err("hosts are given out already");
+    assert!(matches!(&refused, TermError::Held { holder, .. } if holder == "hosts"), "{refused}");
+    let dispatcher = begin(TermRole::Dispatcher, false, "dispatcher").await.expect("beside a host scheduler");
+    hosts.renew_term().await.expect("it goes on");
+    hosts.release_term().await.expect("given back");
+    drop(dispatcher);
+}
+
+/// A host scheduler that is not used any more: nothing is logged for it for ever.
+async fn the_log_of_who_is_gone_is_thrown_away(place: Place) {
+    let database = place.open().await;
+    yardmaster::database::schema::migrate(&database).await.expect("it migrates");
+    let options = StoreOptions { role: TermRole::HostScheduler, ..StoreOptions::default() };
+    let mut gone = SqlStore::new(place.open().await, options);
+    gone.begin_term("gone").await.expect("a term");
+    gone.load().await.expect("it loads");
+    // Compares everything at every poll.
+    let options = StoreOptions { reconcile: std::time::Duration::ZERO, ..StoreOptions::default() };
+    let mut store = SqlStore::new(place.open().await, options);
+    store.begin_term("the test").await.expect("a term");
+    store.load().await.expect("it loads");
+    host(&database, "dut").await;
+    let logged = "SELECT COUNT(*) FROM yardmaster_changes WHERE consumer = 2";
+    poll(&mut store).await;
+    assert_eq!(number(&database, logged, vec![]).await, 1, "it was heard of lately");
+    let ago = "UPDATE yardmaster_terms SET renewed_on = renewed_on - 90000 WHERE role = 'host scheduler'";
+    run(&database, ago, vec![]).await;
+    poll(&mut store).await;
+    assert_eq!(number(&database, logged, vec![]).await, 0);
+    host(&database, "another").await;
+    assert_eq!(number(&database, logged, vec![]).await, 0);
+    assert!(!poll(&mut store).await.is_empty(), "the one that is there hears of it");
 }
 
 fn any_entry(dice: &mut Dice, row: &Entry, hosts: &[HostId]) -> yardmaster_engine::EntryUpdate {

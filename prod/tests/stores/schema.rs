@@ -8,6 +8,7 @@ use crate::place::{Place, in_each_place, number};
 in_each_place!(
     an_empty_database_becomes_an_autotest_one,
     migrating_twice_changes_nothing,
+    triggers_that_were_dropped_are_missed,
     removal_leaves_autotest_alone,
     an_autotest_installation_keeps_its_rows,
     older_tables_are_refused,
@@ -43,6 +44,27 @@ async fn migrating_twice_changes_nothing(place: Place) {
     assert_eq!((again.tables.len(), again.triggers, again.polling), (0, 0, None));
     assert_eq!(status(&database).await.expect("a status"), before);
     assert_eq!(number(&database, "SELECT COUNT(*) FROM afe_users", vec![]).await, 1);
+}
+
+/// By hand, after the migration: what was done once is not what is there.
+async fn triggers_that_were_dropped_are_missed(place: Place) {
+    let database = place.open().await;
+    migrate(&database).await.expect("it migrates");
+    let has_triggers = async || {
+        let mut store = yardmaster::store::SqlStore::new(place.open().await, Default::default());
+        store.begin_term("the test").await.expect("a term");
+        yardmaster_engine::Store::load(&mut store).await.expect("it loads");
+        store.release_term().await.expect("given back");
+        store.has_triggers()
+    };
+    assert!(has_triggers().await);
+    database.execute("DROP TRIGGER yardmaster_afe_jobs_update", vec![]).await.expect("dropped");
+    let found = status(&database).await.expect("a status");
+    assert_eq!((found.triggers, found.missing_triggers), (false, vec!["yardmaster_afe_jobs_update".to_owned()]));
+    assert!(!has_triggers().await, "changed jobs would not be heard of");
+    assert_eq!(migrate(&database).await.expect("it migrates").triggers, 1);
+    assert!(status(&database).await.expect("a status").triggers);
+    assert!(has_triggers().await);
 }
 
 async fn removal_leaves_autotest_alone(place: Place) {

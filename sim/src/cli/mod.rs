@@ -2,6 +2,7 @@
 
 mod check;
 mod fit;
+mod forecast;
 mod plan;
 mod replay;
 mod run;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 Examples:
   yardmaster-sim run scenarios/cip-lab.toml --out out/cip    a month of a real board farm, with plots and a report
   yardmaster-sim fit scenarios/cip-year.toml -o lab.toml     learn a lab from its history
+  yardmaster-sim forecast --snapshot now.json.gz             when will the jobs of a real lab start and end?
   yardmaster-sim check scenarios/scripted/*.toml             does the scheduler do what the scenarios say?
   yardmaster-sim check --trace scenarios/scripted/throttling.toml
 
@@ -87,6 +89,19 @@ The file is made to be read and changed: beside each figure stands on how many o
 rests, and how near a distribution is to them (KS: the largest difference between the two
 distributions' shares, 0 is perfect). What is learned, how, and what is assumed: docs/fit.md.")]
     Fit(fit::Fit),
+    /// Look ahead from a snapshot of a lab: when jobs will start and end, which suites are late, and what if.
+    #[command(after_help = "\
+Examples:
+  yardmaster snapshot -o now.json.gz                            beside the running scheduler
+  yardmaster-sim forecast --snapshot now.json.gz
+  yardmaster-sim forecast --snapshot now.json.gz --job 1234 --arrivals history
+  yardmaster-sim forecast --snapshot now.json.gz --lock 'dut[01-10]'   what if these are locked for maintenance now?
+  yardmaster-sim forecast --snapshot now.json.gz --add-hosts eve=6 --csv jobs.csv
+  yardmaster-sim forecast --snapshot now.json.gz --json | jq '.jobs[] | select(.hits_time_limit > 0.5) | .job'
+
+The same snapshot, seed and number of replications give the same numbers on every machine. What is assumed is described
+in docs/forecast.md.")]
+    Forecast(forecast::Forecast),
     /// Decide again what a production scheduler decided, from the file that `yardmaster serve --record` wrote.
     #[command(after_help = "\
 Exit status: 0 every decision is as recorded, 1 one differs, 2 the file cannot be read or makes no sense.")]
@@ -112,6 +127,7 @@ impl Cli {
             Command::Run(run) => run.run(),
             Command::Plan(plan) => plan.run(),
             Command::Fit(fit) => fit.run(),
+            Command::Forecast(forecast) => forecast.run(),
             Command::Replay { file, json } => replay::run(&file, json),
         }
     }

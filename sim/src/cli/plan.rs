@@ -28,6 +28,9 @@ pub(crate) struct Plan {
     /// So many threads [default: one for each processor].
     #[arg(long)]
     threads: Option<usize>,
+    /// Write no pictures as files of their own; the report shows them all the same.
+    #[arg(long)]
+    no_plots: bool,
     /// Print the result as JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -82,16 +85,15 @@ impl Plan {
 
     /// Writes the outputs, and tells the result.
     pub(super) fn tell(&self, result: &PlanResult, directory: &Path) -> anyhow::Result<ExitCode> {
-        std::fs::create_dir_all(directory).with_context(|| format!("failed to create {}", directory.display()))?;
-        let json = serde_json::to_string_pretty(result)?;
-        let file = directory.join("plan.json");
-        std::fs::write(&file, &json).with_context(|| format!("failed to write {}", file.display()))?;
+        let written = planning::write_all(result, directory, !self.no_plots);
+        written.with_context(|| format!("failed to write the outputs to {}", directory.display()))?;
         let mut out = std::io::stdout().lock();
         if self.json {
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", serde_json::to_string_pretty(result)?)?;
         } else {
             writeln!(out, "{}", planning::terminal_tables(result))?;
             writeln!(out, "outputs  {}", directory.display())?;
+            writeln!(out, "report   {}", directory.join("report.html").display())?;
         }
         Ok(match result.answer {
             Answer::AsItIs | Answer::Cheapest(_) => ExitCode::SUCCESS,

@@ -79,7 +79,7 @@ impl Fitted {
         }
         let thinned: Vec<f64> = sorted.iter().copied().step_by(samples.div_ceil(THINNED)).collect();
         let limit = DISTANCE_ENOUGH.max(LILLIEFORS / (samples as f64).sqrt());
-        let mut candidates: Vec<(f64, Shape)> = named(&thinned, rounded(most + unit / 2.0, unit))
+        let mut candidates: Vec<(f64, Shape)> = named(&thinned, rounded_up(most, unit))
             .into_iter()
             .map(|shape| (distance(&sorted, &shape), shape))
             .collect();
@@ -267,6 +267,11 @@ fn rounded(value: f64, unit: f64) -> f64 {
     let units = (value / unit).round();
     // A unit below 1 is a power of ten: dividing by its inverse leaves no tail of digits.
     if unit < 1.0 { units / (1.0 / unit).round() } else { units * unit }
+}
+
+fn rounded_up(value: f64, unit: f64) -> f64 {
+    let nearest = rounded(value, unit);
+    if nearest < value { rounded(value + unit, unit) } else { nearest }
 }
 
 /// A number with four significant digits.

@@ -51,7 +51,7 @@ pub(super) fn percentage(share: Decimal) -> String {
 }
 
 /// A count with a narrow gap before every three digits: `75 000`.
-pub(super) fn grouped_count(count: u64) -> String {
+pub(crate) fn grouped_count(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {

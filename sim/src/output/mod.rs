@@ -15,7 +15,7 @@ mod derived;
 mod digest;
 mod duration;
 mod performance;
-mod plots;
+pub(crate) mod plots;
 mod quantiles;
 mod report;
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod write;
 
 pub use decimal::Decimal;
 pub use digest::digest;
-pub(crate) use duration::readable_duration;
+pub(crate) use duration::{grouped_count, readable_duration};
 pub use performance::Performance;
 pub use quantiles::Distribution;
 pub use summary::{
@@ -38,4 +38,5 @@ pub use summary::{
     Waits, WaitsByGroup,
 };
 pub use terminal::terminal_table;
+pub(crate) use write::{Folder, write_json, write_pictures};
 pub use write::{OutputError, RunSummary, write_all, write_performance};

@@ -95,7 +95,7 @@ pub fn write_all(
     folder.write("report.html", |output| output.write_all(page.as_bytes()))?;
 
     let kept: &[Picture] = if plots { &pictures } else { &[] };
-    write_pictures(&mut folder, kept, &mut progress)?;
+    write_pictures(&mut folder, &plots::NAMES, kept, &mut progress)?;
     Ok(RunSummary { summary, files: folder.files })
 }
 
@@ -104,12 +104,14 @@ pub fn write_performance(performance: &Performance, directory: &Path) -> Result<
     Folder::create(directory)?.write("performance.json", |output| write_json(performance, output))
 }
 
-fn write_pictures(
+/// Writes the pictures as SVG and PNG, and removes those of these names that an earlier run left.
+pub(crate) fn write_pictures(
     folder: &mut Folder,
+    names: &[&str],
     pictures: &[Picture],
     progress: &mut impl FnMut(&str),
 ) -> Result<(), OutputError> {
-    for name in plots::NAMES {
+    for &name in names {
         let (svg, png) = (format!("plots/{name}.svg"), format!("plots/{name}.png"));
         let Some(picture) = pictures.iter().find(|picture| picture.name == name) else {
             folder.remove(&svg)?;
@@ -125,24 +127,29 @@ fn write_pictures(
     Ok(())
 }
 
-fn write_json(value: &impl Serialize, output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_json(value: &impl Serialize, output: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *output, value)?;
     output.write_all(b"\n")
 }
 
 /// The folder that is being filled.
-struct Folder {
+pub(crate) struct Folder {
     directory: PathBuf,
-    files: Vec<PathBuf>,
+    /// What was written, in the order of writing.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Folder {
-    fn create(directory: &Path) -> Result<Folder, OutputError> {
+    pub(crate) fn create(directory: &Path) -> Result<Folder, OutputError> {
         create_folder(directory)?;
         Ok(Folder { directory: directory.to_owned(), files: Vec::new() })
     }
 
-    fn write(&mut self, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), OutputError> {
+    pub(crate) fn write(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), OutputError> {
         let path = self.directory.join(name);
         if let Some(parent) = path.parent() {
             create_folder(parent)?;

@@ -57,7 +57,7 @@ pub use evaluate::{Part, PlanProgress};
 pub use figures::{JobSet, Judgement, WaitFigures};
 pub use objective::{Grouping, JobGroup, Objective, Restriction, Target};
 pub use observation::Week;
-pub use report::terminal_tables;
+pub use report::{terminal_tables, write_all};
 pub use result::{
     Answer, ChangeResult, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult, WaitCauses,
     WarmUpResult,

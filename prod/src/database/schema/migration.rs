@@ -72,6 +72,8 @@ pub struct Status {
     pub missing_tables: Vec<String>,
     /// Whether changes are found by triggers; else by polling.
     pub triggers: bool,
+    /// Triggers that were made and are gone.
+    pub missing_triggers: Vec<String>,
     /// Rows of the change log that nobody has read yet.
     pub unread_changes: u64,
     /// The schedulers that have held terms.
@@ -136,7 +138,11 @@ pub async fn status(database: &Database) -> Result<Status, DatabaseError> {
         for row in session.query(&sql, Vec::new()).await? {
             status.applied.push((row.get(0)?, row.get(1)?));
         }
-        status.triggers = status.applied.iter().any(|(version, _)| *version == TRIGGERS_VERSION);
+        let made = status.applied.iter().any(|(version, _)| *version == TRIGGERS_VERSION);
+        if made {
+            status.missing_triggers = missing_triggers(&mut session).await?;
+        }
+        status.triggers = made && status.missing_triggers.is_empty();
     }
     if is_there("yardmaster_changes") {
         let rows = session.query("SELECT COUNT(*) FROM yardmaster_changes", Vec::new()).await?;
@@ -217,6 +223,29 @@ async fn trigger_names(session: &mut Transaction) -> Result<Vec<String>, Databas
         Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'trigger'",
     };
     session.query(sql, Vec::new()).await?.iter().map(|row| row.get(0)).collect()
+}
+
+/// Triggers that should be there and are not. An account that may not see any cannot tell, and is told of none.
+pub(crate) async fn missing_triggers(session: &mut Transaction) -> Result<Vec<String>, DatabaseError> {
+    let there = trigger_names(session).await?;
+    let wanted = triggers::triggers(session.dialect()).into_iter().map(|trigger| trigger.name);
+    let missing: Vec<String> = wanted.filter(|name| !there.contains(name)).collect();
+    let sees_none = session.dialect() == Dialect::MySql && !there.iter().any(|name| name.starts_with("yardmaster_"));
+    if sees_none && !may_see_triggers(session).await? {
+        return Ok(Vec::new());
+    }
+    Ok(missing)
+}
+
+/// MySQL shows triggers to those only who may make them.
+async fn may_see_triggers(session: &mut Transaction) -> Result<bool, DatabaseError> {
+    let rows = session.query("SELECT DATABASE()", Vec::new()).await?;
+    let database: String = rows.first().map_or(Ok(String::new()), |row| row.get(0))?;
+    let rows = session.query("SHOW GRANTS", Vec::new()).await?;
+    let grants = rows.iter().filter_map(|row| row.get::<String>(0).ok()).map(|grant| grant.replace('\\', ""));
+    let is_here = |grant: &str| grant.contains(" ON *.*") || grant.contains(&format!(" ON `{database}`.*"));
+    let may = |grant: &str| grant.contains("TRIGGER") || grant.contains("ALL PRIVILEGES");
+    Ok(grants.into_iter().any(|grant| is_here(&grant) && may(&grant)))
 }
 
 /// Every column that Autotest's tables should have is there.

@@ -13,8 +13,8 @@ mod ready;
 mod tables;
 mod triggers;
 
-pub(crate) use migration::TRIGGERS_VERSION;
 pub use migration::{MigrationError, Report, Status, TermHeld, migrate, remove, status};
+pub(crate) use migration::{TRIGGERS_VERSION, missing_triggers};
 pub use ready::{NotReady, lab, require};
 pub use tables::{Column, ColumnType, Key, Table, autotest_tables, own_tables};
 pub(crate) use triggers::ChangeKind;

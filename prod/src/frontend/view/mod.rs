@@ -5,6 +5,7 @@ mod drones;
 mod hosts;
 mod jobs;
 mod lab;
+mod live;
 mod moment;
 mod tasks;
 
@@ -13,5 +14,6 @@ pub use drones::{DroneView, drones};
 pub use hosts::{HostFilter, HostView, hosts};
 pub use jobs::{EntryView, JobDetail, JobFilter, JobView, job, jobs};
 pub use lab::{EntryCount, Failure, LabView, PlatformView, SchedulerView, Waiting, lab};
+pub use live::{DroneLive, Live, LiveWait, drone_states, live};
 pub use moment::Moment;
 pub use tasks::{TaskFilter, TaskView, tasks};

@@ -79,6 +79,7 @@ fn check_scheduler(config: &Config, wrong: &mut Vec<(&'static str, String)>) {
         ("scheduler.pidfile_timeout_mins", settings.pidfile_timeout_mins),
         ("scheduler.max_pidfile_refreshes", settings.max_pidfile_refreshes),
         ("drones.connect_timeout_sec", config.drones.connect_timeout_sec),
+        ("drones.max_transfers_per_drone", config.drones.max_transfers_per_drone),
     ] {
         if value == 0 {
             wrong.push((path, "must be at least 1".to_owned()));
@@ -97,6 +98,7 @@ fn check_drones(drones: &DronesSection, wrong: &mut Vec<(&'static str, String)>)
         ("drones.act_deadline_sec", drones.act_deadline_sec),
         ("drones.reconnect_min_sec", drones.reconnect_min_sec),
         ("drones.reconnect_max_sec", drones.reconnect_max_sec),
+        ("drones.transfer_stall_sec", drones.transfer_stall_sec),
     ] {
         if !(value > 0.0 && value <= 3600.0) {
             wrong.push((path, format!("{value} is out of range: expected seconds, more than 0 and at most 3600")));
@@ -108,6 +110,10 @@ fn check_drones(drones: &DronesSection, wrong: &mut Vec<(&'static str, String)>)
     }
     if drones.reconnect_max_sec < drones.reconnect_min_sec {
         wrong.push(("drones.reconnect_max_sec", "must not be less than drones.reconnect_min_sec".to_owned()));
+    }
+    if !(0.0..=3660.0).contains(&drones.clean_after_days) {
+        let days = drones.clean_after_days;
+        wrong.push(("drones.clean_after_days", format!("{days} is out of range: expected days, or 0 for never")));
     }
     if !drones.agent_path.is_absolute() {
         wrong.push(("drones.agent_path", "must be an absolute path".to_owned()));

@@ -131,6 +131,13 @@ pub const KEYS: &[Key] = &[
     key("drones", "reconnect_max_sec", Kind::Number, "The longest pause between two attempts, in seconds."),
     key("drones", "connect_timeout_sec", Kind::Whole, "How long ssh may take to connect, in seconds; at least 1."),
     key("drones", "kill_grace_sec", Kind::Whole, "A killed process group gets so many seconds from SIGTERM to SIGKILL."),
+    key("drones", "max_transfers_per_drone", Kind::Whole,
+        "Results that are fetched from one drone at a time; at least 1. Over SSH each needs one of the server's MaxSessions,\n\
+         which are 10 unless told. scheduler.max_transfer_processes counts over all drones."),
+    key("drones", "transfer_stall_sec", Kind::Number, "A fetch of results of which nothing has come for so many seconds is tried again later."),
+    key("drones", "clean_after_days", Kind::Number,
+        "Results on drones in which nothing has changed for so many days are deleted there, unless something of theirs runs, or\n\
+         they wait to be fetched, or lie in the repository itself. Looked for once a day. 0 = never."),
     key("drones", "agent_path", Kind::Path, "The agent on drones."),
     unset("drones", "local_agent_path", Kind::Path, "The agent on this machine, which `drone add` copies. Without it: the one beside this program.", "\"/usr/local/bin/yardmaster-drone\""),
     unset("drones", "identity_file", Kind::Path, "The private key with which this machine logs in to drones. Its mode must be 0600 or less. Without it: ssh's own choice.", "\"/etc/yardmaster/drones-key\""),

@@ -3,9 +3,11 @@
 //! * `sections` has the types, with the defaults; `words` the values that are more than a number or a text.
 //! * `keys` describes every setting once, for people: the commented example, `config show` and the messages read it.
 //! * `layers` reads files, environment and flags; `load` puts them over the defaults and remembers each value's origin.
+//! * `changes` says what differs from a configuration that is in force, and from when on it counts.
 //! * `check` looks at what types cannot say: ranges, files, combinations.
 //! * `mistake` is how all of this reports what is wrong, everything at once.
 
+mod changes;
 mod check;
 mod example;
 mod keys;
@@ -15,6 +17,7 @@ mod mistake;
 mod sections;
 mod words;
 
+pub use changes::Change;
 pub use example::example;
 pub use keys::{KEYS, Key, Kind};
 pub use layers::{Origin, Sources};

@@ -69,6 +69,12 @@ pub struct DronesSection {
     pub connect_timeout_sec: u32,
     /// A killed process group gets so many seconds from SIGTERM to SIGKILL.
     pub kill_grace_sec: u32,
+    /// So many results are fetched from one drone at once; scheduler.max_transfer_processes counts over all drones.
+    pub max_transfers_per_drone: u32,
+    /// A fetch of results of which nothing has come for so many seconds is given up and tried again later.
+    pub transfer_stall_sec: f64,
+    /// Results on drones in which nothing has changed for so many days are deleted there; 0 = never.
+    pub clean_after_days: f64,
     /// The agent on drones.
     pub agent_path: PathBuf,
     /// The agent on this machine, which `drone add` copies; without, the one beside this program.
@@ -136,6 +142,9 @@ impl Default for DronesSection {
             reconnect_max_sec: 60.0,
             connect_timeout_sec: 10,
             kill_grace_sec: 10,
+            max_transfers_per_drone: 8,
+            transfer_stall_sec: 60.0,
+            clean_after_days: 0.0,
             agent_path: "/usr/local/bin/yardmaster-drone".into(),
             local_agent_path: None,
             identity_file: None,
@@ -219,6 +228,8 @@ impl Config {
             retry_max_sec: section.reconnect_max_sec,
             kill_grace_sec: section.kill_grace_sec.into(),
             max_transfer_processes: self.scheduler.max_transfer_processes as usize,
+            max_transfers_per_drone: section.max_transfers_per_drone as usize,
+            transfer_stall_sec: section.transfer_stall_sec,
             repository: Some(self.results_repository()),
             ssh: SshOptions {
                 identity_file: section.identity_file.clone(),

@@ -14,8 +14,8 @@ use crate::output::duration::{grouped_count, readable_duration};
 use crate::recording::Recording;
 
 /// One dimension of a chart. Values beyond its ends stand at the ends.
-pub(super) struct Axis {
-    pub(super) title: String,
+pub(crate) struct Axis {
+    pub(crate) title: String,
     scale: Scale,
     /// Values at which a tick stands, with their labels.
     ticks: Vec<(f64, String)>,
@@ -26,9 +26,9 @@ enum Scale {
     Logarithmic(LogCoord<f64>),
 }
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+pub(super) const MINUTE: i64 = 60;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+pub(super) const DAY: i64 = 24 * HOUR;
 
 /// The most ticks of an axis of time, and of one of counts.
 const TIME_TICKS_MAX: i64 = 9;
@@ -46,12 +46,22 @@ const TIME_STEPS: [(i64, &[i64]); 4] = [
 const FIRST_MONDAY: i64 = 4 * DAY;
 
 impl Axis {
-    fn linear(title: &str, range: Range<f64>, ticks: Vec<(f64, String)>) -> Axis {
+    pub(super) fn linear(title: &str, range: Range<f64>, ticks: Vec<(f64, String)>) -> Axis {
         Axis { title: title.to_owned(), scale: Scale::Linear(range.into()), ticks }
     }
 
+    pub(super) fn logarithmic(title: &str, range: Range<f64>, ticks: Vec<(f64, String)>) -> Axis {
+        Axis { title: title.to_owned(), scale: Scale::Logarithmic(range.log_scale().into()), ticks }
+    }
+
+    /// The labels of its ticks, in order.
+    #[cfg(test)]
+    pub(super) fn labels(&self) -> Vec<&str> {
+        self.ticks.iter().map(|(_, label)| label.as_str()).collect()
+    }
+
     /// Counts from 0 to `max`, with ticks at whole numbers and the last tick at the end.
-    pub(super) fn of_counts(title: &str, max: f64) -> Axis {
+    pub(crate) fn of_counts(title: &str, max: f64) -> Axis {
         let room = (max.max(1.0) * 1.04).ceil() as u64;
         let ticks = RangedCoordu64::from(0..room).key_points(COUNT_TICKS_MAX);
         let step = ticks.get(1).map_or(room, |second| *second);
@@ -61,13 +71,13 @@ impl Axis {
     }
 
     /// Shares from 0 to 100 %.
-    pub(super) fn of_shares(title: &str) -> Axis {
+    pub(crate) fn of_shares(title: &str) -> Axis {
         let ticks = (0..=5).map(|fifth| (f64::from(fifth) / 5.0, format!("{} %", fifth * 20))).collect();
         Axis::linear(title, 0.0..1.0, ticks)
     }
 
     /// A row for each label, from the top down. The first row is from 0 to 1.
-    pub(super) fn of_rows(labels: Vec<String>) -> Axis {
+    pub(crate) fn of_rows(labels: Vec<String>) -> Axis {
         let rows = labels.len() as f64;
         let ticks = labels.into_iter().enumerate().map(|(row, label)| (row as f64 + 0.5, label)).collect();
         Axis::linear("", rows..0.0, ticks)
@@ -75,7 +85,7 @@ impl Axis {
 
     /// Durations from one second to `max_seconds`, logarithmic, with ticks at durations that people think in. Shorter
     /// ones stand at the low end.
-    pub(super) fn of_durations(title: &str, max_seconds: f64) -> Axis {
+    pub(crate) fn of_durations(title: &str, max_seconds: f64) -> Axis {
         let high = max_seconds.max(60.0) * 1.15;
         let landmarks = [1, 10, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 365 * DAY];
         let ticks = landmarks
@@ -86,12 +96,12 @@ impl Axis {
                 (seconds as f64, if seconds == 1 { format!("≤ {label}") } else { label })
             })
             .collect();
-        Axis { title: title.to_owned(), scale: Scale::Logarithmic((1.0..high).log_scale().into()), ticks }
+        Axis::logarithmic(title, 1.0..high, ticks)
     }
 
     /// Moments of a run, as seconds from its first tick: dates where times are Unix times, else how long ago the run
     /// began.
-    pub(super) fn of_time(recording: &Recording, from: Time, to: Time) -> Axis {
+    pub(crate) fn of_time(recording: &Recording, from: Time, to: Time) -> Axis {
         let (from, to) = (from.as_seconds(), to.as_seconds().max(from.as_seconds() + 1));
         let origin = recording.start.as_seconds();
         let (title, ticks) =
@@ -134,13 +144,13 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// The smallest step that gives few enough ticks; whole years where not even the longest does.
-fn time_step(length: i64) -> i64 {
+pub(super) fn time_step(length: i64) -> i64 {
     let mut steps = TIME_STEPS.into_iter().flat_map(|(unit, counts)| counts.iter().map(move |count| count * unit));
     let years = length / (TIME_TICKS_MAX * 365 * DAY) + 1;
     steps.find(|step| length / step <= TIME_TICKS_MAX).unwrap_or(years * 365 * DAY)
 }
 
-fn multiples(step: i64, phase: i64, from: i64, to: i64) -> impl Iterator<Item = i64> {
+pub(super) fn multiples(step: i64, phase: i64, from: i64, to: i64) -> impl Iterator<Item = i64> {
     let first = (from - phase).div_euclid(step) * step + phase;
     (first..=to).step_by(usize::try_from(step).unwrap_or(usize::MAX)).filter(move |&second| second >= from)
 }
@@ -209,7 +219,7 @@ mod tests {
     use super::*;
 
     fn labels(axis: &Axis) -> Vec<&str> {
-        axis.ticks.iter().map(|(_, label)| label.as_str()).collect()
+        axis.labels()
     }
 
     fn time_axis(unix_time: bool, start: i64, end: i64) -> Axis {

@@ -9,19 +9,20 @@ use super::axis::Axis;
 use super::picture::{Canvas, Drawn};
 use super::theme::{self, AXIS, BOTTOM, GRID, MARGIN, text_width};
 
-pub(super) type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
+/// A chart that is ready to be drawn into.
+pub(crate) type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 
 /// Room around a chart: for the labels of its axes, and for its legend.
 #[derive(Clone, Copy)]
-pub(super) struct Room {
-    pub(super) left: u32,
+pub(crate) struct Room {
+    pub(crate) left: u32,
     /// Without room below, the chart shares the labels of the one beneath it.
-    pub(super) below: u32,
-    pub(super) right: u32,
+    pub(crate) below: u32,
+    pub(crate) right: u32,
 }
 
-/// An entry of a legend: its label, and the colour of its line or its filled square.
-pub(super) enum Key {
+/// An entry of a legend beside a chart: its label, and the colour of its line or its filled square.
+pub(crate) enum Key {
     Line(String, RGBColor),
     Fill(String, RGBColor),
 }
@@ -33,6 +34,12 @@ impl Key {
     }
 }
 
+/// Where a value of a chart stands on the canvas that the chart was drawn on, or that was split to make room for it.
+pub(crate) fn place(canvas: &Canvas<'_>, chart: &Chart<'_>, value: (f64, f64)) -> (i32, i32) {
+    let ((x, y), (left, top)) = (chart.plotting_area().map_coordinate(&value), canvas.get_base_pixel());
+    (x - left, y - top)
+}
+
 /// Where the labels of a legend begin; to the left of them are its lines and squares.
 const LEGEND_LABELS: u32 = 40;
 /// Height of a line of a legend.
@@ -41,7 +48,7 @@ const LEGEND_LINE: u32 = 39;
 const LEGEND_GAP: u32 = 34;
 
 /// A chart with nothing in it but its axes and grid.
-pub(super) fn chart<'a>(canvas: &Canvas<'a>, room: Room, x: Axis, y: Axis) -> Drawn<Chart<'a>> {
+pub(crate) fn chart<'a>(canvas: &Canvas<'a>, room: Room, x: Axis, y: Axis) -> Drawn<Chart<'a>> {
     let (x_title, y_title) = (x.title.clone(), y.title.clone());
     let mut chart = ChartBuilder::on(canvas)
         .margin_right(room.right)
@@ -64,25 +71,25 @@ pub(super) fn chart<'a>(canvas: &Canvas<'a>, room: Room, x: Axis, y: Axis) -> Dr
 }
 
 /// The room that an axis with these labels takes.
-pub(super) fn axis_room(labels: &[String]) -> u32 {
+pub(crate) fn axis_room(labels: &[String]) -> u32 {
     labels.iter().map(|label| text_width(label, &theme::axis())).max().unwrap_or_default() + MARGIN
 }
 
 /// The room that a legend takes.
-pub(super) fn legend_room(keys: &[Key]) -> u32 {
+pub(crate) fn legend_room(keys: &[Key]) -> u32 {
     let widest = keys.iter().map(|key| text_width(key.label(), &theme::legend())).max().unwrap_or_default();
     LEGEND_GAP + LEGEND_LABELS + widest + MARGIN
 }
 
 /// A chart of rows takes so much room above its axis, and a picture of it so much in all, for its legend may be longer.
-pub(super) fn height_of_rows(rows: usize, row: u32, keys: &[Key]) -> (u32, u32) {
+pub(crate) fn height_of_rows(rows: usize, row: u32, keys: &[Key]) -> (u32, u32) {
     let chart = rows as u32 * row + BOTTOM;
     (chart, chart.max(keys.len() as u32 * LEGEND_LINE))
 }
 
 /// Draws a legend at the right end of the canvas. It is a chart of its own, without values, because plotters does not
 /// let a legend leave its chart.
-pub(super) fn draw_legend(canvas: &Canvas<'_>, room: Room, keys: &[Key]) -> Drawn {
+pub(crate) fn draw_legend(canvas: &Canvas<'_>, room: Room, keys: &[Key]) -> Drawn {
     let (_, area) = canvas.split_horizontally(canvas.dim_in_pixel().0 - room.right + LEGEND_GAP);
     let mut legend = ChartBuilder::on(&area).build_cartesian_2d(0..1, 0..1)?;
     for key in keys {

@@ -4,23 +4,25 @@
 //! * `utilisation`: what the hosts' time went to, by kind;
 //! * `waits`, `recorded`: distributions of waits, drawn by `ecdf`;
 //! * `gantt`: the busiest hosts in the busiest time;
-//! * `chart`, `axis`, `theme`: what they have in common;
+//! * `chart`, `axis`, `scales`, `pen`, `theme`: what they have in common, with the plots of a plan, too;
 //! * `picture`: what plotters draws on, and its rendering as SVG and PNG.
 
-mod axis;
-mod chart;
+pub(crate) mod axis;
+pub(crate) mod chart;
 mod columns;
-mod ecdf;
+pub(crate) mod ecdf;
 mod gantt;
-mod picture;
+pub(crate) mod pen;
+pub(crate) mod picture;
 mod queue;
 mod recorded;
-mod theme;
+pub(crate) mod scales;
+pub(crate) mod theme;
 mod utilisation;
 mod waits;
 
-pub(super) use picture::{FONT_FACES, Picture};
-pub(super) use theme::FONT_FAMILY;
+pub(crate) use picture::{FONT_FACES, Picture};
+pub(crate) use theme::FONT_FAMILY;
 
 use super::summary::Summary;
 use crate::recording::Recording;

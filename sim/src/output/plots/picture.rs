@@ -14,18 +14,18 @@ use resvg::{tiny_skia, usvg};
 use super::theme::{self, BOLD_FONT, FONT_FAMILY, MARGIN, REGULAR_FONT, TOP, UNITS, WIDTH};
 
 /// What plotters draws on.
-pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// What drawing returns.
-pub(super) type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
+pub(crate) type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
 /// A drawing with what is to be said about it.
-pub(in crate::output) struct Picture {
+pub(crate) struct Picture {
     /// Name of its files, without extension.
-    pub(in crate::output) name: &'static str,
+    pub(crate) name: &'static str,
     /// What it shows, for its heading and for readers who cannot see it. It has no characters that XML escapes.
-    pub(in crate::output) title: &'static str,
+    pub(crate) title: &'static str,
     /// One or two sentences on how to read it.
-    pub(in crate::output) explanation: String,
+    pub(crate) explanation: String,
     height: u32,
     /// The elements of the SVG, and its end.
     elements: String,
@@ -33,7 +33,7 @@ pub(in crate::output) struct Picture {
 
 impl Picture {
     /// A picture with its title, below which `draw` is given `height` units of room.
-    pub(super) fn new(
+    pub(crate) fn new(
         (name, title, explanation): (&'static str, &'static str, String),
         height: u32,
         draw: impl FnOnce(&Canvas<'_>) -> Drawn,
@@ -55,12 +55,12 @@ impl Picture {
     }
 
     /// The SVG for a page that brings the font along.
-    pub(in crate::output) fn inline_svg(&self) -> String {
+    pub(crate) fn inline_svg(&self) -> String {
         self.svg("")
     }
 
     /// The SVG as a file of its own, with the font inside, so that it looks the same wherever it is shown.
-    pub(in crate::output) fn standalone_svg(&self) -> String {
+    pub(crate) fn standalone_svg(&self) -> String {
         self.svg(&format!("<style>{}</style>\n", *FONT_FACES))
     }
 
@@ -74,7 +74,7 @@ impl Picture {
     }
 
     /// The PNG, rendered from the SVG with the bundled font.
-    pub(in crate::output) fn png(&self) -> Result<Vec<u8>, String> {
+    pub(crate) fn png(&self) -> Result<Vec<u8>, String> {
         let options = usvg::Options { fontdb: Arc::clone(&FONTS), ..usvg::Options::default() };
         let tree = usvg::Tree::from_str(&self.inline_svg(), &options).map_err(|error| error.to_string())?;
         let mut pixels = tiny_skia::Pixmap::new(WIDTH, self.height).ok_or("the picture has no area")?;
@@ -85,7 +85,7 @@ impl Picture {
 }
 
 /// The style sheet that brings the bundled font into an SVG or a page.
-pub(in crate::output) static FONT_FACES: LazyLock<String> = LazyLock::new(|| {
+pub(crate) static FONT_FACES: LazyLock<String> = LazyLock::new(|| {
     let face = |weight: &str, bytes: &[u8]| {
         let data = base64::engine::general_purpose::STANDARD.encode(bytes);
         format!(

@@ -28,5 +28,5 @@ pub(super) fn picture(recording: &Recording) -> Option<Picture> {
         curve("simulated", &simulated, BLUE, &[(50, 3), (95, 2)]),
         curve("recorded", &recorded, VERMILION, &[(50, 0), (95, 1)]),
     ];
-    Some(Picture::new(("recorded_waits", title, explanation), HEIGHT, |canvas| draw_waits(canvas, &curves)))
+    Some(Picture::new(("recorded_waits", title, explanation), HEIGHT, |canvas| draw_waits(canvas, &curves, None)))
 }

@@ -27,7 +27,7 @@ pub(super) fn picture(recording: &Recording) -> Picture {
         let label = label(&fitted(class, &theme::legend(), NAME), waits);
         Curve { ecdf: waits, label, colour, width: 3, marks: &[] }
     }));
-    Picture::new(("waits", title, explanation.to_owned()), HEIGHT, |canvas| draw_waits(canvas, &curves))
+    Picture::new(("waits", title, explanation.to_owned()), HEIGHT, |canvas| draw_waits(canvas, &curves, None))
 }
 
 /// The waits of the classes with the most started jobs, most first; none if all jobs are of one class.

@@ -1,5 +1,6 @@
 //! Figures as people read them.
 
+use crate::output::plots::scales::readable_number;
 use crate::output::readable_duration;
 use crate::planning::figures::Judgement;
 use crate::planning::objective::Objective;
@@ -17,6 +18,19 @@ pub(super) fn estimate(estimate: Estimate, is_share: bool) -> String {
 /// A number of seconds in its two largest units; what never ends is without end.
 pub(super) fn time(seconds: f64) -> String {
     if seconds.is_finite() { readable_duration((seconds * 1e6) as i64) } else { "without end".to_owned() }
+}
+
+/// A difference of shares in percentage points: `+3.1 (2.0 to 4.2)`.
+pub(super) fn share_points(difference: Estimate) -> String {
+    let points = |share: f64| {
+        let sign = if share > 0.0005 { "+" } else { "" };
+        format!("{sign}{}", readable_number(share * 100.0, 1))
+    };
+    // An interval without ends says nothing. (JSON has no infinity, so that its lower end may come back as its upper one.)
+    if difference.low > difference.value || !difference.low.is_finite() || !difference.high.is_finite() {
+        return format!("{} (unknown)", points(difference.value));
+    }
+    format!("{} ({} to {})", points(difference.value), points(difference.low), points(difference.high))
 }
 
 /// What was estimated for an objective.

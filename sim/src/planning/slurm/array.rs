@@ -12,9 +12,9 @@ use super::foreseen::foreseen;
 use super::script::{Script, text};
 use super::split::{ArraySpecification, Share, split};
 use crate::planning::cache::{Cache, SOURCE_DIGEST, data_files};
-use crate::planning::pilot::find_warm_up;
 use crate::planning::error::PlanError;
 use crate::planning::evaluate::Part;
+use crate::planning::pilot::find_warm_up;
 use crate::planning::result::PlanResult;
 use crate::planning::study::Study;
 
