@@ -100,7 +100,8 @@ impl Core {
         let (agent, drone, weight) = (process.agent, process.drone, process.weight);
         let (Some(key), Some(drone)) = (agent, drone) else { return false };
         match self.agents.get(key).filter(|agent| agent.process() == Some(pidfile)).map(|agent| agent.task) {
-            Some(AgentTask::Special(_)) => {}
+            // A runner that is given to another drone gets another row with it.
+            Some(AgentTask::Special(_) | AgentTask::HandOff(_)) => {}
             Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => self.rows.group_mut(group).test = None,
             Some(AgentTask::Gather(_) | AgentTask::Parse(_) | AgentTask::HandOff(_)) | None => return false,
         }

@@ -64,7 +64,7 @@ pub enum RequestBody {
     },
     /// Clean orphaned containers, unless that was begun less than so long ago; and tell how it went the last time.
     Containers {
-        /// Of the scheduler.
+        /// The scheduler's fence.
         fence: Fence,
         /// The program that cleans, and its arguments. No shell reads them.
         argv: Vec<String>,

@@ -65,12 +65,12 @@ pub struct DroneSettings {
     pub kill_grace_sec: f64,
     /// So many results are fetched at once, over all drones.
     pub max_transfer_processes: usize,
+    /// The agents serve a runner and not the scheduler.
+    pub for_runner: bool,
     /// So many of them from one drone: fewer than OpenSSH's `MaxSessions`, which is 10 unless told.
     pub max_transfers_per_drone: usize,
     /// A fetch of which nothing has come for so long is given up and tried again later.
     pub transfer_stall_sec: f64,
-    /// The agents serve a runner and not the scheduler.
-    pub for_runner: bool,
     /// The results repository. Without one, results stay on the drones.
     pub repository: Option<PathBuf>,
     /// How SSH is used.
@@ -106,9 +106,9 @@ impl Default for DroneSettings {
             retry_max_sec: 60.0,
             kill_grace_sec: 10.0,
             max_transfer_processes: 50,
+            for_runner: false,
             max_transfers_per_drone: 8,
             transfer_stall_sec: 60.0,
-            for_runner: false,
             repository: None,
             ssh: SshOptions::default(),
         }

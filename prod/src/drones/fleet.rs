@@ -144,12 +144,6 @@ impl Fleet {
         cleaned.await.unwrap_or_else(|_| Err("the drone was let go".to_owned()))
     }
 
-    /// Whether a drone's results directory is the repository itself, so that its results are the only ones.
-    pub fn keeps_repository(&self, drone: &DroneAddress) -> bool {
-        let repository = self.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
-        repository.is_none_or(|repository| drone.is_in(&repository))
-    }
-
     /// Has every drone clean containers, if it has not begun to less than so long ago. Gives the names of the drones on
     /// which the last attempt failed, and why; a drone that does not answer is left for the next time.
     pub async fn clean_containers(&self, template: &Template, every: Duration) -> Vec<(String, String)> {
@@ -167,6 +161,12 @@ impl Fleet {
             }
         }
         failures
+    }
+
+    /// Whether a drone's results directory is the repository itself, so that its results are the only ones.
+    pub fn keeps_repository(&self, drone: &DroneAddress) -> bool {
+        let repository = self.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
+        repository.is_none_or(|repository| drone.is_in(&repository))
     }
 
     pub(super) fn members(&self) -> MutexGuard<'_, BTreeMap<DroneId, Member>> {

@@ -99,12 +99,14 @@ impl Names {
     ) -> Explained {
         let job = self.jobs.get(&entry.job);
         let owner = job.and_then(|job| owners.get(&job.owner)).cloned().unwrap_or_else(|| "its owner".to_owned());
-        let told = self.told(live, entry).or_else(|| under_way(entry, settings, live.is_fresh()));
-        let said = match (told, core.why(entry.id)) {
-            _ if self.runners.contains_key(&entry.job) => self.handed_off(entry),
-            (_, reason @ WaitReason::NoDrone(_)) if !entry.aborted => self.reason(reason, entry, &owner),
-            (Some(said), _) => said,
-            (None, reason) => self.reason(reason, entry, &owner),
+        let without_drone = || match core.why(entry.id) {
+            reason @ WaitReason::NoDrone(_) if !entry.aborted => Some(self.reason(reason, entry, &owner)),
+            _ => None,
+        };
+        let known = self.handed_off(entry).or_else(without_drone).or_else(|| self.told(live, entry));
+        let said = match known.or_else(|| under_way(entry, settings, live.is_fresh())) {
+            Some(said) => said,
+            None => self.reason(core.why(entry.id), entry, &owner),
         };
         Explained {
             entry: entry.id.0,
@@ -209,11 +211,11 @@ impl Names {
         }
     }
 
-    fn handed_off(&self, entry: &Entry) -> Said {
-        let drone = self.runners.get(&entry.job).cloned().unwrap_or_default();
+    fn handed_off(&self, entry: &Entry) -> Option<Said> {
+        let drone = self.runners.get(&entry.job)?;
         let text = format!("a runner on drone {drone} sees to it: {}", entry.status);
-        Said::new("handed_off", text)
-            .help("its log is debug/handoff_execute.log in the job's results on that drone; an abort ends it")
+        let said = Said::new("handed_off", text);
+        Some(said.help("its log is debug/handoff_execute.log in the job's results on that drone; an abort ends it"))
     }
 
     fn no_such_host(&self, entry: &Entry) -> Said {

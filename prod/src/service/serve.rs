@@ -141,7 +141,7 @@ impl Service {
         let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         info!("scheduling");
-        let _cleaning = ContainerCleaning::begin(&self.config, engine.drones().fleet());
+        let _containers = ContainerCleaning::begin(&self.config, engine.drones().fleet());
         let ending = self.schedule(&mut engine, roster.as_mut(), signals, begun).await;
         if let Err(cause) = engine.store_mut().release_term().await {
             warn!(%cause, "the term could not be given back: the next scheduler has to wait for its end");

@@ -129,7 +129,6 @@ impl Places {
         let drones = view::drones(database).await?;
         let place = |drone: &view::DroneView| {
             let address = match drone.address(config).connection {
-                // A row that does not say where it is counts as on this machine until it does: nothing is started there.
                 Connection::Local | Connection::Nowhere(_) => {
                     drone.address.clone().unwrap_or_else(|| drone.name.clone())
                 }

@@ -215,7 +215,7 @@ impl JobStore {
         transaction.execute(sql, vec![count(number), self.job.0.into()]).await?;
         let system = self.system.unwrap_or(UserId(1));
         let rows = Changes { tasks: Vec::new(), ..changes.clone() };
-        // Who has locked a host wants it dirty, be it before this was decided or since.
+        // A test makes hosts dirty and none clean.
         commit::write(transaction, &rows, system, |_| false).await?;
         commit::request_tasks(transaction, &changes.tasks, system).await?;
         if self.would_finish(changes) {

@@ -108,7 +108,8 @@ impl<'a> ForecastFate<'a> {
         let kind = kind.map_or_else(|| Arc::from(""), Arc::clone);
         match work.kind {
             WorkKind::Special(task) => Some(Subject::Task { task, kind }),
-            WorkKind::Test => {
+            // A runner stands for its test.
+            WorkKind::Test | WorkKind::HandOff => {
                 let job = work.job?;
                 let profile = self.likeness.profiles.get(&job).or_else(|| self.arrived.get(&job));
                 Some(Subject::Test { profile: profile.map_or_else(|| Arc::from(""), Arc::clone), kind })
@@ -122,7 +123,7 @@ impl<'a> ForecastFate<'a> {
 fn question(work: &Work) -> (u8, u64) {
     let kind = match work.kind {
         WorkKind::Special(kind) => kind as u8,
-        WorkKind::Test => 5,
+        WorkKind::Test | WorkKind::HandOff => 5,
         WorkKind::Gather => 6,
         WorkKind::Parse => 7,
         WorkKind::HandOff => 8,

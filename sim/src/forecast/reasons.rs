@@ -80,6 +80,7 @@ fn reason(reason: &WaitReason) -> Option<Unserved> {
         | WaitReason::DronesFull
         | WaitReason::WaitsForGroup { .. }
         | WaitReason::ParseLimit
-        | WaitReason::DroneSilent => None,
+        | WaitReason::DroneSilent
+        | WaitReason::NoDrone(_) => None,
     }
 }

@@ -95,7 +95,9 @@ pub(super) fn play(stage: &Stage<'_>, number: u64) -> Result<Vec<Course>, Engine
         drones.put_earlier(process.drone, file, process.work.clone(), process.processes, earlier);
     }
     let store = ForecastStore { rows: stage.rows.clone(), inbox: Vec::new() };
-    let settings = yardmaster_engine::Settings { die_on_orphans: false, ..stage.settings.clone() };
+    // What a runner does is what the scheduler would do; here it is left to the scheduler.
+    let hand_off_level = yardmaster_engine::HandOffLevel::Off;
+    let settings = yardmaster_engine::Settings { die_on_orphans: false, hand_off_level, ..stage.settings.clone() };
     let setup = Setup { settings, role: Role::Whole, term: Term(1), recover_hosts: false, journal: None };
     let engine = poll_now(Engine::start(clock.clone(), drones, store, setup))?;
     let open = stage.open_entries.to_vec();

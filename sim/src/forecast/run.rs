@@ -266,7 +266,9 @@ fn subject(process: &Present, likeness: &Likeness) -> Option<Subject> {
     let kind = kind.cloned().unwrap_or_else(|| "".into());
     match process.work.kind {
         WorkKind::Special(task) => Some(Subject::Task { task, kind }),
-        WorkKind::Test => Some(Subject::Test { profile: likeness.profile(process.work.job?)?.clone(), kind }),
-        WorkKind::HandOff | WorkKind::Gather | WorkKind::Parse => None,
+        WorkKind::Test | WorkKind::HandOff => {
+            Some(Subject::Test { profile: likeness.profile(process.work.job?)?.clone(), kind })
+        }
+        WorkKind::Gather | WorkKind::Parse => None,
     }
 }
