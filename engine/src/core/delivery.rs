@@ -103,7 +103,7 @@ impl Core {
             // A runner that is given to another drone gets another row with it.
             Some(AgentTask::Special(_) | AgentTask::HandOff(_)) => {}
             Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => self.rows.group_mut(group).test = None,
-            Some(AgentTask::Gather(_) | AgentTask::Parse(_) | AgentTask::HandOff(_)) | None => return false,
+            Some(AgentTask::Gather(_) | AgentTask::Parse(_)) | None => return false,
         }
         self.processes.by_pidfile.remove(pidfile);
         self.free_room(drone, weight);

@@ -104,10 +104,10 @@ async fn read_all(
         ineligible: read_work::ineligible(transaction, Which::All).await?,
         history: read_work::history(transaction, &entry_ids).await?,
         next_task: read_work::next_task(transaction).await?,
-        hand_offs: read_work::hand_offs(transaction, quarantine).await?,
+        kills,
+        hand_offs,
         // No table knows them.
         subnets: Subnets::default(),
-        kills,
         labels,
         users,
         hosts,

@@ -102,7 +102,7 @@ impl<'a> ForecastFate<'a> {
         self.belief.draw(&subject, age, &mut self.luck.stream(numbers))
     }
 
-    /// What history is asked about; nothing of runners, gathering and parsing, of which it knows nothing.
+    /// What history is asked about; nothing of gathering and parsing, of which it knows nothing.
     fn subject(&self, work: &Work) -> Option<Subject> {
         let kind = work.hosts.first().and_then(|host| self.likeness.kinds.get(host));
         let kind = kind.map_or_else(|| Arc::from(""), Arc::clone);
@@ -114,7 +114,7 @@ impl<'a> ForecastFate<'a> {
                 let profile = self.likeness.profiles.get(&job).or_else(|| self.arrived.get(&job));
                 Some(Subject::Test { profile: profile.map_or_else(|| Arc::from(""), Arc::clone), kind })
             }
-            WorkKind::HandOff | WorkKind::Gather | WorkKind::Parse => None,
+            WorkKind::Gather | WorkKind::Parse => None,
         }
     }
 }
@@ -126,7 +126,6 @@ fn question(work: &Work) -> (u8, u64) {
         WorkKind::Test | WorkKind::HandOff => 5,
         WorkKind::Gather => 6,
         WorkKind::Parse => 7,
-        WorkKind::HandOff => 8,
     };
     let whom = match (work.entries.first(), work.hosts.first()) {
         (Some(entry), _) => u64::from(entry.0) << 1,

@@ -80,7 +80,6 @@ fn reason(reason: &WaitReason) -> Option<Unserved> {
         | WaitReason::DronesFull
         | WaitReason::WaitsForGroup { .. }
         | WaitReason::ParseLimit
-        | WaitReason::DroneSilent
-        | WaitReason::NoDrone(_) => None,
+        | WaitReason::DroneSilent => None,
     }
 }

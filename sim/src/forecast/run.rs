@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use yardmaster_engine::{Drone, DroneId, Entry, HandOffLevel, JobId, LiveRows, Settings, Span, Time};
+use yardmaster_engine::{Drone, DroneId, Entry, JobId, LiveRows, Settings, Span, Time};
 
 use super::arrivals::Arrivals;
 use super::experience::{Experience, Ground, Subject};
@@ -111,8 +111,6 @@ pub fn forecast(
         return Err(ForecastError::NoReplications);
     }
     let settings = options.settings.clone().unwrap_or_else(|| snapshot.history.settings.clone());
-    // A runner does what the scheduler would: who does it makes no difference to when.
-    let settings = Settings { hand_off_level: HandOffLevel::Off, ..settings };
     let mut rows = snapshot.live.clone();
     let mut assumptions = Vec::new();
     ensure_drone(&mut rows, &settings, &mut assumptions);
