@@ -142,7 +142,7 @@ fn draw_marks(chart: &Chart<'_>, curves: &[Curve<'_>]) -> Drawn {
         let (foot, left_of) = (area.map_coordinate(&(wait.as_seconds_f64(), 0.0)), -width - 12);
         let covered = |left: i32| {
             let corners = [(foot.0 + left, foot.1 + top), (foot.0 + left + width, foot.1 + top + 30)];
-            curves.iter().map(|curve| steps_within(&area, curve, corners)).sum::<usize>()
+            curves.iter().map(|curve| steps_within(area, curve, corners)).sum::<usize>()
         };
         let left = if is_lesser && room > width + 20 && covered(left_of) <= covered(12) { left_of } else { 12 };
         // A white ground beneath the label, so that neither lines nor curves run through the words.
