@@ -142,7 +142,7 @@ fn check_pictures(folder: &TempDir) {
 fn a_plan_has_all_files_and_the_same_bytes_again() {
     let result = recorded();
     let ((folder, files), (again, _)) = (write(&result, true), write(&result, true));
-    assert_eq!(files.len(), 1 + 10 + 1 + 2 * PICTURES.len());
+    assert_eq!(files.len(), 1 + 10 + 1 + 2 * PICTURES.len(), "plan.json, tables, page, pictures");
     for file in &files {
         let name = file.strip_prefix(folder.path()).expect("it lies in the folder");
         let read = |path: &Path| fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

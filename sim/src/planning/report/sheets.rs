@@ -144,6 +144,11 @@ pub(super) fn waits(result: &PlanResult) -> Sheet {
     Sheet { title: "Waits from submission to start".to_owned(), header, rows, note }
 }
 
+/// An estimate that may be broken before its interval and within it, but not within a time.
+fn with_breaks(text: &str) -> String {
+    text.replace(' ', "\u{a0}").replace("\u{a0}(", " (").replace("\u{a0}to\u{a0}", " to\u{a0}")
+}
+
 fn waits_row(result: &PlanResult, which: Which, waits: &WaitFigures) -> Row {
     let mut cells = vec![
         cell(set_name(&waits.jobs)),
@@ -153,7 +158,7 @@ fn waits_row(result: &PlanResult, which: Which, waits: &WaitFigures) -> Row {
         cell(waits.mean.map_or_else(|| "–".to_owned(), time)),
     ];
     let of_percentile = |found: &Option<_>| Cell {
-        text: found.map_or_else(|| "–".to_owned(), |found| estimate(found, false)),
+        text: found.map_or_else(|| "–".to_owned(), |found| with_breaks(&estimate(found, false))),
         class: "wrapped",
     };
     cells.extend(waits.percentiles.iter().map(of_percentile));
@@ -269,8 +274,9 @@ pub(super) fn points(result: &PlanResult) -> Sheet {
     }
     let mut header = header(&["plan", "no."]);
     header.push(cost_title(result, "cost"));
-    header.extend(["replications", "on time", "more on time, percentage points", "verdict"].map(str::to_owned));
+    header.extend(["verdict", "on time"].map(str::to_owned));
     header.extend(result.objectives.iter().map(|objective| objective.name.clone()));
+    header.extend(["more on time, percentage points", "replications"].map(str::to_owned));
     let note = match left_out {
         0 => String::new(),
         _ => format!("The {PLANS_MAX} cheapest; {} more in points.csv.", grouped_count(left_out as u64)),
@@ -289,15 +295,15 @@ fn plan_row(result: &PlanResult, index: usize, point: &PointResult) -> Row {
         words(name),
         cell(index.to_string()),
         cell(plain_cost(point.cost)),
-        cell(point.replications.to_string()),
-        cell(point.on_time.map_or_else(|| "–".to_owned(), |share| estimate(share, true))),
-        cell(point.gain.map_or_else(|| "–".to_owned(), share_points)),
         verdict(point),
+        cell(point.on_time.map_or_else(|| "–".to_owned(), |share| estimate(share, true))),
     ];
     let objectives = result.objectives.iter().enumerate();
     cells.extend(
         objectives.map(|(number, objective)| found(objective, point.objectives.get(number).copied().flatten())),
     );
+    cells.push(cell(point.gain.map_or_else(|| "–".to_owned(), share_points)));
+    cells.push(cell(point.replications.to_string()));
     Row { cells, is_marked: is_chosen || index == result.base }
 }
 
