@@ -66,7 +66,10 @@ async fn read_all(
         false => read_lab::plain_drones(transaction, usual_room, quarantine).await?,
     };
     let drone_sets = read_lab::drone_sets(transaction, Which::All, quarantine).await?;
-    let entries = read_work::entries(transaction, Entries::Live, quarantine).await?;
+    let entries = match has_our_tables {
+        true => read_work::entries(transaction, Entries::Live, quarantine).await?,
+        false => read_work::plain_entries(transaction, Entries::Live, quarantine).await?,
+    };
     let mut entries: Vec<_> = entries.into_iter().map(|row| row.entry).collect();
     entries.sort_unstable_by_key(|entry| entry.id);
     let mut tasks = read_work::tasks(transaction, Which::All, quarantine).await?;

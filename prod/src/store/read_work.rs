@@ -146,13 +146,37 @@ pub(super) async fn entries(
     which: Entries<'_>,
     quarantine: &mut Quarantine,
 ) -> Result<Vec<EntryRow>, DatabaseError> {
+    entries_but(
+        transaction,
+        which,
+        " AND NOT EXISTS (SELECT 1 FROM yardmaster_handoffs y WHERE y.job_id = f.job_id)",
+        quarantine,
+    )
+    .await
+}
+
+/// The same of a database that has none of our tables: whatever was handed off, another scheduler did it.
+pub(super) async fn plain_entries(
+    transaction: &mut Transaction,
+    which: Entries<'_>,
+    quarantine: &mut Quarantine,
+) -> Result<Vec<EntryRow>, DatabaseError> {
+    entries_but(transaction, which, "", quarantine).await
+}
+
+/// Entries whose job has no hand-off `f` of which this holds.
+async fn entries_but(
+    transaction: &mut Transaction,
+    which: Entries<'_>,
+    hand_off: &str,
+    quarantine: &mut Quarantine,
+) -> Result<Vec<EntryRow>, DatabaseError> {
     let dialect = transaction.dialect();
     let (started, finished) = (dialect.seconds_of("started_on"), dialect.seconds_of("finished_on"));
     let sql = format!(
         "SELECT id, job_id, host_id, meta_host, status, active, complete, aborted, deleted, execution_subdir, {started}, \
          {finished} FROM afe_host_queue_entries WHERE \
-         NOT EXISTS (SELECT 1 FROM afe_job_handoffs f WHERE f.job_id = afe_host_queue_entries.job_id AND \
-         NOT EXISTS (SELECT 1 FROM yardmaster_handoffs y WHERE y.job_id = f.job_id)) AND"
+         NOT EXISTS (SELECT 1 FROM afe_job_handoffs f WHERE f.job_id = afe_host_queue_entries.job_id{hand_off}) AND"
     );
     let live = "AND deleted = 0 AND (complete = 0 OR active = 1)";
     let rows = match which {

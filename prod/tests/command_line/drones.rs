@@ -11,7 +11,7 @@ use crate::sshd::Sshd;
 fn drones_are_kept() {
     let machine = Machine::with_lab();
     machine.ok("drone add here --no-install --local --max-processes 5 --user alice --set-name fast");
-    assert_eq!(machine.ok("drone list").lines().last(), Some("here\tyes\t5\tlocal\tfast\talice\t-"));
+    assert_eq!(machine.ok("drone list").lines().last(), Some("here\tyes\tunknown\t5\t-\tlocal\tfast\talice\t-"));
     machine.ok("drone disable here --note disk");
     let drone = machine.json("drone show here");
     let expected = "address connection enabled id live login max_processes name note port results_dir set users wrong";

@@ -284,7 +284,7 @@ fn status_shows_the_lab_and_why_says_what_would_help() {
     assert!(why.contains("every host that it could use is locked: dut01, dut02, dut03, dut04"), "{why}");
     assert!(why.contains("yardmaster host unlock"), "{why}");
     let reasons = machine.json("why");
-    assert_eq!(keys(&reasons[0]).join(" "), "entry help host hosts job reason status text");
+    assert_eq!(keys(&reasons[0]).join(" "), "entry estimate help host hosts job reason status text");
     assert_eq!((&reasons[0]["reason"], reasons.as_array().map(Vec::len)), (&json!("locked"), Some(2)));
 }
 

@@ -90,7 +90,7 @@ impl Lifetimes {
 
 /// The mean excess over the upper quartile of the ends, all observations beyond it counting as time under watch.
 fn tail(observations: &[Observation], ends: &[f64]) -> f64 {
-    let Some(quartile) = ends.get(ends.len() * 3 / 4) else { return 0.0 };
+    let Some(quartile) = ends.get(ends.len().saturating_sub(1) * 3 / 4) else { return 0.0 };
     // The quartile itself is among the larger ones: at least one end is always counted.
     let beyond = ends.iter().filter(|seconds| *seconds >= quartile).count().max(1);
     let watched: f64 = observations.iter().map(|seen| (seen.seconds - quartile).max(0.0)).sum();

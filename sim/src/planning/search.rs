@@ -120,6 +120,9 @@ impl Searching<'_, '_> {
         let own = |index: &usize| !self.own_objectives(*index).is_empty();
         let (own, shared): (Vec<usize>, Vec<usize>) = changes.iter().copied().partition(own);
         point = self.bisect_own(point, &own)?;
+        // What is shared can only be lowered where it suffices.
+        let Some(enough) = self.raise(point, changes)? else { return Ok(None) };
+        point = enough;
         for change in shared {
             point = self.bisect_shared(point, change)?;
         }
