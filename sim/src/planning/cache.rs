@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -125,6 +126,23 @@ impl Cache {
             found.extend(own);
         }
         Ok(found)
+    }
+
+    /// The first so many replications of this key, in order: what is missing is simulated on all processors, and kept.
+    pub(super) fn complete<T: Serialize + DeserializeOwned + Send>(
+        &self,
+        key: &Key,
+        replications: u32,
+        simulate: impl Fn(u32) -> Result<T, PlanError> + Sync,
+    ) -> Result<Vec<T>, PlanError> {
+        let mut known: BTreeMap<u32, T> = self.read(key)?;
+        known.retain(|replication, _| *replication < replications);
+        let unknown: Vec<u32> = (0..replications).filter(|replication| !known.contains_key(replication)).collect();
+        let simulated: Vec<T> =
+            unknown.par_iter().map(|replication| simulate(*replication)).collect::<Result<_, _>>()?;
+        self.append(key, &unknown.iter().copied().zip(&simulated).collect::<Vec<_>>())?;
+        known.extend(unknown.into_iter().zip(simulated));
+        Ok(known.into_values().collect())
     }
 
     /// Keeps what was found elsewhere, too.

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::error::PlanError;
@@ -37,15 +36,6 @@ pub(super) fn observe(
     let plan = scenario.plan(seed)?;
     let (measured, attribution) = attribute(&plan, window(&plan))?;
     Ok(CauseSums::of(&plan, &measured, &attribution))
-}
-
-/// Many replications at once, in order.
-pub(super) fn observe_all(
-    scenario: &Scenario,
-    seeds: &[u64],
-    window: impl Fn(&Plan) -> Window + Sync,
-) -> Result<Vec<CauseSums>, PlanError> {
-    seeds.par_iter().map(|seed| observe(scenario, *seed, &window)).collect()
 }
 
 impl CauseSums {

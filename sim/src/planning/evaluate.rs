@@ -13,7 +13,7 @@ use toml::Table;
 use yardmaster_engine::Span;
 
 use super::cache::{Cache, Key};
-use super::causes::{self, CauseSums};
+use super::causes;
 use super::change::Point;
 use super::error::PlanError;
 use super::figures::{Figures, Judgement};
@@ -186,16 +186,11 @@ impl<'a> Evaluator<'a> {
     pub(super) fn causes(&mut self, point: &Point, replications: u32) -> Result<Vec<WaitCauses>, PlanError> {
         let table = self.study.table(point)?;
         let key = Key::of(&table, &self.study.scenario_file, &("causes", self.asked()))?;
-        let mut known: BTreeMap<u32, CauseSums> = self.cache.read(&key)?;
-        known.retain(|replication, _| *replication < replications);
-        let unknown: Vec<u32> = (0..replications).filter(|replication| !known.contains_key(replication)).collect();
-        let seeds: Vec<u64> =
-            unknown.iter().map(|replication| replication_seed(self.study.seed, *replication)).collect();
-        let simulated = causes::observe_all(&self.scenario(&table)?, &seeds, |plan| self.window(plan))?;
-        let results: Vec<(u32, &CauseSums)> = unknown.iter().copied().zip(&simulated).collect();
-        self.cache.append(&key, &results)?;
-        known.extend(unknown.into_iter().zip(simulated));
-        Ok(causes::means(&known.into_values().collect::<Vec<_>>()))
+        let scenario = self.scenario(&table)?;
+        let observed = self.cache.complete(&key, replications, |replication| {
+            causes::observe(&scenario, replication_seed(self.study.seed, replication), |plan| self.window(plan))
+        })?;
+        Ok(causes::means(&observed))
     }
 
     fn window(&self, plan: &Plan) -> Window {

@@ -1,8 +1,5 @@
 //! Pilot runs: how much of the beginning of a run is to be left out.
 
-use std::collections::BTreeMap;
-
-use rayon::prelude::*;
 use yardmaster_engine::Span;
 
 use super::cache::{Cache, Key};
@@ -23,25 +20,15 @@ pub(super) fn find_warm_up(study: &Study, cache: &Cache) -> Result<WarmUpResult,
     let table = study.table(&study.base())?;
     let scenario = study.lasting(table.clone(), study.simulation.window)?;
     let key = Key::of(&table, &study.scenario_file, &("pilot", study.seed, study.simulation.window))?;
-    let mut known: BTreeMap<u32, Vec<f64>> = cache.read(&key)?;
-    let pilots = 0..study.simulation.replications_min;
-    let unknown: Vec<u32> = pilots.clone().filter(|pilot| !known.contains_key(pilot)).collect();
-    let simulated: Vec<Vec<f64>> = unknown
-        .par_iter()
-        .map(|pilot| {
-            let plan = scenario.plan(replication_seed(study.seed, *pilot))?;
-            let measured = measure(&plan, Window { from: plan.start, to: plan.start + study.simulation.window })?;
-            let hours = measured.hourly.waiting.hours().zip(measured.hourly.busy.hours());
-            let load = hours.map(|(waiting, busy)| waiting.iter().chain(busy).sum::<i64>() as f64 / 3.6e9);
-            Ok::<_, PlanError>(load.collect())
-        })
-        .collect::<Result<_, _>>()?;
-    let results: Vec<(u32, &Vec<f64>)> = unknown.iter().copied().zip(&simulated).collect();
-    cache.append(&key, &results)?;
-    known.extend(unknown.into_iter().zip(simulated));
-    let hours = known.values().map(Vec::len).min().unwrap_or_default();
-    let count = known.len().max(1) as f64;
-    let mean: Vec<f64> = (0..hours).map(|hour| known.values().map(|load| load[hour]).sum::<f64>() / count).collect();
+    let loads: Vec<Vec<f64>> = cache.complete(&key, study.simulation.replications_min, |pilot| {
+        let plan = scenario.plan(replication_seed(study.seed, pilot))?;
+        let measured = measure(&plan, Window { from: plan.start, to: plan.start + study.simulation.window })?;
+        let hours = measured.hourly.waiting.hours().zip(measured.hourly.busy.hours());
+        Ok(hours.map(|(waiting, busy)| waiting.iter().chain(busy).sum::<i64>() as f64 / 3.6e9).collect())
+    })?;
+    let hours = loads.iter().map(Vec::len).min().unwrap_or_default();
+    let count = loads.len().max(1) as f64;
+    let mean: Vec<f64> = (0..hours).map(|hour| loads.iter().map(|load| load[hour]).sum::<f64>() / count).collect();
     let found = warm_up(&mean);
     // Whole days, one at least: labs differ by the hour of the day, and hosts take a day to be used for the first time.
     let days = found.values.div_ceil(24).max(1);
