@@ -11,8 +11,8 @@ use yardmaster_engine::{
     SpecialTask, Store, Subdir, TaskId, TaskKind, TaskUpdate, Term, Time, UserId,
 };
 
-#[path = "../tests/support/mariadb.rs"]
-mod mariadb;
+#[path = "../tests/support/database_server.rs"]
+mod database_server;
 
 const ENTRIES: u32 = 1_000_000;
 const LIVE: u32 = 100_000;
@@ -21,7 +21,7 @@ const TICKS: u64 = 30;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let server = mariadb::MariaDb::shared();
+    let server = database_server::DatabaseServer::shared();
     figures("MariaDB", &server.fresh_database().await).await?;
     let directory = tempfile::tempdir()?;
     figures("SQLite", &DatabaseAddress::Sqlite(directory.path().join("lab.db"))).await

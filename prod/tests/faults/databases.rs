@@ -7,9 +7,9 @@ use std::time::Duration;
 use yardmaster::database::{Database, DatabaseAddress};
 
 use super::cutter::{Cut, cut_at_commits};
+use super::database_server::DatabaseServer;
 use super::dice::is_full;
 use super::lab::{Kind, Lab, Place, Plan};
-use super::mariadb::MariaDb;
 
 const PLAN: Plan = Plan { hosts: 8, drones: 2, kind: Kind::Local, broken_host: false };
 
@@ -27,8 +27,8 @@ async fn reopen(lab: &mut Lab) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_and_started_again() {
-    let server = Arc::new(tokio::task::spawn_blocking(MariaDb::private).await.expect("a server"));
-    let mut lab = Lab::new(Place::MariaDb(server.clone()), PLAN).await;
+    let server = Arc::new(tokio::task::spawn_blocking(DatabaseServer::private).await.expect("a server"));
+    let mut lab = Lab::new(Place::Server(server.clone()), PLAN).await;
     let mut service = lab.serve();
     for _ in 0..if is_full() { 12 } else { 3 } {
         lab.submit_mixed(8).await;
@@ -45,7 +45,7 @@ async fn a_server_killed_and_started_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_killed() {
-    let mut lab = Lab::new(Place::mariadb().await, PLAN).await;
+    let mut lab = Lab::new(Place::server().await, PLAN).await;
     let administrator = lab.server.as_ref().expect("a server").administrator().await;
     let mut service = lab.serve();
     service.until_said("scheduling", 1).await;
@@ -75,7 +75,7 @@ async fn connections_killed() {
 /// Every fourth COMMIT is cut, in turn after and before the server has done it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_cut_in_the_middle_of_commits() {
-    let mut lab = Lab::new(Place::mariadb().await, PLAN).await;
+    let mut lab = Lab::new(Place::server().await, PLAN).await;
     let cuts = Arc::new(AtomicU32::new(0));
     let (counter, mut commits) = (Arc::clone(&cuts), 0);
     let through = cut_at_commits(&lab.address, move || {

@@ -18,8 +18,8 @@ use yardmaster::frontend::{drones, hosts, jobs, labels, users};
 use yardmaster::service::config::{Config, LogFormat};
 use yardmaster_engine::JobId;
 
+use super::database_server::DatabaseServer;
 use super::dice::{Dice, seed};
-use super::mariadb::MariaDb;
 use super::processes::{self, Part};
 use super::service::{PATIENCE, Service};
 use super::sshd::Sshd;
@@ -41,16 +41,16 @@ const AROUND: [(&str, f64); 7] = [
 /// Where a lab's rows are.
 pub(crate) enum Place {
     Sqlite,
-    MariaDb(Arc<MariaDb>),
+    Server(Arc<DatabaseServer>),
 }
 
 impl Place {
-    pub(crate) async fn mariadb() -> Place {
-        Place::MariaDb(tokio::task::spawn_blocking(MariaDb::shared).await.expect("a server"))
+    pub(crate) async fn server() -> Place {
+        Place::Server(tokio::task::spawn_blocking(DatabaseServer::shared).await.expect("a server"))
     }
 }
 
-/// Makes two tests of one: on SQLite and on MariaDB.
+/// Makes two tests of one: on SQLite and on a server.
 macro_rules! in_each_place {
     ($($name:ident),+ $(,)?) => {
         mod on_sqlite {$(
@@ -59,10 +59,10 @@ macro_rules! in_each_place {
                 super::$name(crate::lab::Place::Sqlite).await;
             }
         )+}
-        mod on_mariadb {$(
+        mod on_a_server {$(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name(crate::lab::Place::mariadb().await).await;
+                super::$name(crate::lab::Place::server().await).await;
             }
         )+}
     };
@@ -91,7 +91,7 @@ pub(crate) struct Lab {
     pub(crate) directory: TempDir,
     pub(crate) address: DatabaseAddress,
     pub(crate) database: Database,
-    pub(crate) server: Option<Arc<MariaDb>>,
+    pub(crate) server: Option<Arc<DatabaseServer>>,
     pub(crate) sshd: Option<Sshd>,
     pub(crate) config: Config,
     pub(crate) plan: Plan,
@@ -105,7 +105,7 @@ impl Lab {
         let directory = tempfile::Builder::new().prefix("yardmaster-faults-").tempdir().expect("a folder");
         let (address, server) = match place {
             Place::Sqlite => (DatabaseAddress::Sqlite(directory.path().join("lab.db")), None),
-            Place::MariaDb(server) => (server.fresh_database().await, Some(server)),
+            Place::Server(server) => (server.fresh_database().await, Some(server)),
         };
         let database = Database::open(&address).await.expect("the database opens");
         migrate(&database).await.expect("it migrates");

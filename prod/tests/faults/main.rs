@@ -14,8 +14,8 @@
 
 #[path = "../support/cutter.rs"]
 mod cutter;
-#[path = "../support/mariadb.rs"]
-mod mariadb;
+#[path = "../support/database_server.rs"]
+mod database_server;
 #[path = "../support/sshd.rs"]
 mod sshd;
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::database_server::DatabaseServer;
 use super::lab::{Kind, Lab, Place, Plan, in_each_place};
-use super::mariadb::MariaDb;
 use super::service::Service;
 use super::work::{Fate, bare};
 
@@ -135,8 +135,8 @@ async fn mail_goes_to_those_who_want_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_hear_of_senseless_rows_and_outages() {
     let office = PostOffice::open();
-    let server = Arc::new(tokio::task::spawn_blocking(MariaDb::private).await.expect("a server"));
-    let mut lab = Lab::new(Place::MariaDb(Arc::clone(&server)), PLAN).await;
+    let server = Arc::new(tokio::task::spawn_blocking(DatabaseServer::private).await.expect("a server"));
+    let mut lab = Lab::new(Place::Server(Arc::clone(&server)), PLAN).await;
     mail_to(&mut lab, &office);
     lab.run("UPDATE afe_hosts SET status = 'Nonsense' WHERE hostname IN ('dut01', 'dut02')").await;
     let mut service = lab.serve();

@@ -10,9 +10,9 @@ use yardmaster::database::{Database, DatabaseAddress};
 use yardmaster_sim::replay::{JournalWriter, replay};
 use yardmaster_sim::script::{LoadedScript, Script, load};
 
+use super::database_server::DatabaseServer;
 use super::duel::play;
 use super::excused::{EXCUSED, is_possible, mistakes};
-use super::mariadb::MariaDb;
 
 /// More players than processors: they wait for processes most of the time.
 const PLAYERS: usize = 6;
@@ -24,7 +24,7 @@ const ALL_RECORDINGS: &str = "YARDMASTER_ALL_RECORDINGS";
 #[derive(Clone)]
 enum Place {
     Sqlite(Arc<TempDir>),
-    MariaDb(Arc<MariaDb>),
+    Server(Arc<DatabaseServer>),
 }
 
 impl Place {
@@ -33,21 +33,21 @@ impl Place {
     }
 
     /// On a server that does not wait for the disk: no test here lets it die.
-    fn mariadb() -> Place {
-        let server = MariaDb::shared();
+    fn server() -> Place {
+        let server = DatabaseServer::shared();
         let hurry = async {
             let sql = "SET GLOBAL innodb_flush_log_at_trx_commit = 0";
             server.administrator().await.execute(sql, Vec::new()).await.expect("root may do that");
         };
         runtime().block_on(hurry);
-        Place::MariaDb(server)
+        Place::Server(server)
     }
 
     /// A new database with all tables.
     async fn database(&self, number: usize) -> Database {
         let address = match self {
             Place::Sqlite(directory) => DatabaseAddress::Sqlite(directory.path().join(format!("lab{number}.db"))),
-            Place::MariaDb(server) => server.fresh_database().await,
+            Place::Server(server) => server.fresh_database().await,
         };
         let database = Database::open(&address).await.expect("the database opens");
         migrate(&database).await.expect("it migrates");
@@ -143,9 +143,9 @@ fn the_library_shows_the_same_on_sqlite() {
 }
 
 #[test]
-fn half_of_the_library_shows_the_same_on_mariadb() {
+fn half_of_the_library_shows_the_same_on_a_server() {
     let half = comparable().into_iter().step_by(2).collect();
-    play_all(&Place::mariadb(), half, 50);
+    play_all(&Place::server(), half, 50);
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn recordings_of_the_original_show_the_same_on_sqlite() {
 }
 
 #[test]
-fn recordings_of_the_original_show_the_same_on_mariadb() {
-    play_all(&Place::mariadb(), recordings(), 40);
+fn recordings_of_the_original_show_the_same_on_a_server() {
+    play_all(&Place::server(), recordings(), 40);
 }
 
 /// The journal of real schedulers, restarts included, is decided again in the simulator.

@@ -10,9 +10,9 @@ use yardmaster_engine::{CommitOutcome, HostStatus, Store};
 
 use crate::committing::{Dice, host_change, lab, status_of};
 use crate::cutter::{Cut, cut_at_commits};
+use crate::database_server::DatabaseServer;
 use crate::hearing::until_equal;
 use crate::lab::{ENTRY, JOB, Model, TASK, host, poll, store};
-use crate::mariadb::MariaDb;
 use crate::place::{Place, in_each_place};
 
 in_each_place!(
@@ -35,7 +35,7 @@ fn set(mode: &Mutex<Cut>, cut: Cut) {
 }
 
 async fn lost_reply(cut: Cut, landed: bool) {
-    let place = Place::mariadb().await;
+    let place = Place::server().await;
     let database = place.open().await;
     migrate(&database).await.expect("it migrates");
     let dut = host(&database, "dut").await;
@@ -78,7 +78,7 @@ async fn a_transaction_that_the_server_still_holds_is_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_landed_commit_that_is_settled_is_not_told() {
-    let place = Place::mariadb().await;
+    let place = Place::server().await;
     let (database, _, _) = store(&place).await;
     let dut = host(&database, "dut").await;
     let (mut store, mode) = store_through(&place.address).await;
@@ -97,7 +97,7 @@ async fn a_landed_commit_that_is_settled_is_not_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_others_hold_for_a_while_are_waited_for() {
-    let place = Place::mariadb().await;
+    let place = Place::server().await;
     let (database, mut store, term) = store(&place).await;
     let (one, two) = (host(&database, "one").await, host(&database, "two").await);
     store.load().await.expect("it loads");
@@ -123,7 +123,7 @@ async fn rows_that_others_hold_for_a_while_are_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_and_comes_back() {
-    let server = Arc::new(tokio::task::spawn_blocking(MariaDb::private).await.expect("a server"));
+    let server = Arc::new(tokio::task::spawn_blocking(DatabaseServer::private).await.expect("a server"));
     let address = server.fresh_database().await;
     let database = Database::open(&address).await.expect("it opens");
     migrate(&database).await.expect("it migrates");

@@ -1,9 +1,9 @@
-//! The engine's store on SQLite and on a real MariaDB: what it loads, hears and commits, and how it fails.
+//! The engine's store on SQLite and on a real server: what it loads, hears and commits, and how it fails.
 
 #[path = "../support/cutter.rs"]
 mod cutter;
-#[path = "../support/mariadb.rs"]
-mod mariadb;
+#[path = "../support/database_server.rs"]
+mod database_server;
 
 mod committing;
 mod faults;

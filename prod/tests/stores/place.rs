@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use yardmaster::database::{Database, DatabaseAddress, Value};
 
-use crate::mariadb::MariaDb;
+use crate::database_server::DatabaseServer;
 
 /// Where a database is, kept alive as long as a test needs it.
 pub(crate) struct Place {
     pub(crate) address: DatabaseAddress,
     _directory: Option<TempDir>,
-    pub(crate) server: Option<Arc<MariaDb>>,
+    pub(crate) server: Option<Arc<DatabaseServer>>,
 }
 
 impl Place {
@@ -23,8 +23,8 @@ impl Place {
     }
 
     /// A new database on the shared server.
-    pub(crate) async fn mariadb() -> Place {
-        let server = tokio::task::spawn_blocking(MariaDb::shared).await.expect("a server");
+    pub(crate) async fn server() -> Place {
+        let server = tokio::task::spawn_blocking(DatabaseServer::shared).await.expect("a server");
         let address = server.fresh_database().await;
         Place { address, _directory: None, server: Some(server) }
     }
@@ -40,7 +40,7 @@ pub(crate) async fn number(database: &Database, sql: &str, parameters: Vec<Value
     rows.first().map_or(0, |row| row.get(0).expect(sql))
 }
 
-/// Makes two tests of one contract: on SQLite and on MariaDB.
+/// Makes two tests of one contract: on SQLite and on a server.
 macro_rules! in_each_place {
     ($($(#[$attribute:meta])* $name:ident),+ $(,)?) => {
         mod on_sqlite {$(
@@ -50,11 +50,11 @@ macro_rules! in_each_place {
                 super::$name(crate::place::Place::sqlite()).await;
             }
         )+}
-        mod on_mariadb {$(
+        mod on_a_server {$(
             $(#[$attribute])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name(crate::place::Place::mariadb().await).await;
+                super::$name(crate::place::Place::server().await).await;
             }
         )+}
     };

@@ -179,7 +179,7 @@ async fn duplicates_are_told_apart(place: Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_right_to_make_triggers_the_rest_goes_on() {
-    let place = Place::mariadb().await;
+    let place = Place::server().await;
     let server = place.server.as_ref().expect("a server");
     let administrator = server.administrator().await;
     let address = server.fresh_database().await;
@@ -201,7 +201,7 @@ async fn without_the_right_to_make_triggers_the_rest_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_say_what_to_do() {
-    let place = Place::mariadb().await;
+    let place = Place::server().await;
     let server = place.server.as_ref().expect("a server");
     let error = Database::open(&server.address("nowhere")).await.expect_err("no such database");
     assert!(

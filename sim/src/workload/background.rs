@@ -77,6 +77,7 @@ impl Background {
                 draft.job.workload = self.workload.clone();
                 draft.job.class = self.class.clone();
                 draft.job.recorded = None;
+                draft.number = stream.bits();
                 drafts.push(draft);
             }
         }

@@ -9,10 +9,10 @@ use super::distribution::{Distribution, DistributionSpec};
 use super::draw::chance;
 use super::error::ScenarioError;
 use super::file::{ProcessSpec, ProcessesSpec};
-use super::jobs::TestRun;
+use super::jobs::{JobLuck, TestRun};
 use super::lab::Lab;
-use super::plan::{Behaviour, Ending, ProcessStart};
-use super::random::Concern;
+use super::plan::{Behaviour, Ending, HostPlan, ProcessStart};
+use super::random::{Concern, number_of};
 use super::source::Source;
 use super::trace::EXIT_1;
 use crate::recording::ProcessKind;
@@ -129,18 +129,21 @@ impl Habit {
 /// The behaviour of a workload scenario under one seed.
 pub(super) struct WorkloadBehaviour {
     habits: Arc<[Habits]>,
-    tests: Vec<TestRun>,
+    jobs: Vec<JobLuck>,
+    /// The numbers by which questions know the hosts.
+    hosts: Vec<u64>,
     startup: Concern,
     runtime: Concern,
     outcome: Concern,
 }
 
 impl WorkloadBehaviour {
-    /// `tests` says of each job of the plan what is known of it.
-    pub(super) fn new(habits: Arc<[Habits]>, tests: Vec<TestRun>, seed: u64) -> WorkloadBehaviour {
+    /// `jobs` says of each job of the plan what is known of it.
+    pub(super) fn new(habits: Arc<[Habits]>, jobs: Vec<JobLuck>, hosts: &[HostPlan], seed: u64) -> WorkloadBehaviour {
         WorkloadBehaviour {
             habits,
-            tests,
+            jobs,
+            hosts: hosts.iter().map(|host| number_of(&host.name)).collect(),
             startup: Concern::new(seed, "startup"),
             runtime: Concern::new(seed, "runtime"),
             outcome: Concern::new(seed, "outcome"),
@@ -159,14 +162,14 @@ impl Behaviour for WorkloadBehaviour {
         };
         // The question: which kind of process, for which job or else on which host, for the how-manieth time. The host
         // that a job came to is no part of it: a job's luck stays with the job wherever a scheduler puts it.
-        let subject = match (start.job, start.host) {
-            (Some(job), _) => u64::from(job) << 1,
-            (None, Some(host)) => u64::from(host) << 1 | 1,
-            (None, None) => u64::MAX,
+        let job = start.job.and_then(|job| self.jobs.get(job as usize));
+        let subject = match (job, start.host) {
+            (Some(job), _) => job.number,
+            (None, host) => host.and_then(|host| self.hosts.get(host as usize)).copied().unwrap_or(u64::MAX),
         };
         let question = [kind as u64, subject, u64::from(start.attempt)];
-        let known = match (start.kind, start.job) {
-            (ProcessKind::Test, Some(job)) => self.tests.get(job as usize).copied().unwrap_or_default(),
+        let known = match (start.kind, job) {
+            (ProcessKind::Test, Some(job)) => job.test,
             _ => TestRun::default(),
         };
         Ending {

@@ -467,6 +467,6 @@ impl JobType {
             exit_status: self.failure.map(|chance| if luck < chance { EXIT_1 } else { 0 }),
             tests_failed: self.tests_failed.as_ref().map_or(0, |count| count.quantile(failed).round() as u32),
         };
-        Draft { job, test }
+        Draft { job, test, number: stream.bits() }
     }
 }

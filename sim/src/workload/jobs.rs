@@ -27,6 +27,15 @@ pub(super) struct Draft {
     /// Its `parent` is an index into the same list of drafts.
     pub(super) job: JobPlan,
     pub(super) test: TestRun,
+    /// The number by which questions of luck know it: the same in every plan in which this job arrives.
+    pub(super) number: u64,
+}
+
+/// What is known of how a job's processes go, and by which number to ask for the rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JobLuck {
+    pub(super) number: u64,
+    pub(super) test: TestRun,
 }
 
 /// What jobs are like where nothing else says.
@@ -130,7 +139,7 @@ impl JobDefaults {
 }
 
 /// All jobs ascending by submission (those of one moment in the order in which they were drafted), parents re-counted.
-pub(super) fn in_order(mut drafts: Vec<Draft>) -> (Vec<JobPlan>, Vec<TestRun>) {
+pub(super) fn in_order(mut drafts: Vec<Draft>) -> (Vec<JobPlan>, Vec<JobLuck>) {
     let mut order: Vec<u32> = (0..).take(drafts.len()).collect();
     order.sort_by_key(|index| drafts[*index as usize].job.submit);
     let mut place = vec![0_u32; drafts.len()];
@@ -142,7 +151,7 @@ pub(super) fn in_order(mut drafts: Vec<Draft>) -> (Vec<JobPlan>, Vec<TestRun>) {
     }
     let mut drafts: Vec<_> = place.into_iter().zip(drafts).collect();
     drafts.sort_by_key(|(place, _)| *place);
-    drafts.into_iter().map(|(_, draft)| (draft.job, draft.test)).unzip()
+    drafts.into_iter().map(|(_, Draft { job, test, number })| (job, JobLuck { number, test })).unzip()
 }
 
 /// Shares equal texts: a trace repeats a few names ten thousands of times.

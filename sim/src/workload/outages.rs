@@ -10,7 +10,7 @@ use super::error::ScenarioError;
 use super::file::{AvailabilitySpec, EffectSpec, File, OutageSpec};
 use super::lab::Lab;
 use super::plan::{Outage, OutageEffect};
-use super::random::{Concern, Stream};
+use super::random::{Concern, Stream, number_of};
 use super::source::Source;
 use super::trace::{TraceData, TraceJob};
 use crate::host_list::host_list;
@@ -115,7 +115,8 @@ pub(super) struct OutagePlan {
 /// An `[[outage]]`, checked.
 #[derive(Debug)]
 struct ListedOutage {
-    hosts: Vec<u32>,
+    /// Each with the number by which questions know it.
+    hosts: Vec<(u32, u64)>,
     effect: OutageEffect,
     when: When,
     /// All its hosts are out at the same times.
@@ -184,6 +185,7 @@ impl ListedOutage {
     fn checked(source: &Source, index: usize, spec: &OutageSpec, lab: &Lab) -> Result<ListedOutage, ScenarioError> {
         let key = format!("outage[{index}]");
         let hosts = listed_hosts(source, &key, spec, lab)?;
+        let hosts = hosts.into_iter().map(|host| (host, number_of(&lab.hosts[host as usize].name))).collect();
         let effect = match spec.effect {
             None | Some(EffectSpec::Broken) => OutageEffect::Fails,
             Some(EffectSpec::Offline) => OutageEffect::Locked,
@@ -200,11 +202,11 @@ impl ListedOutage {
     fn add(&self, concern: &Concern, extent: [Time; 2], to: &mut Outages) -> Result<(), ()> {
         if !self.together {
             return self.hosts.iter().try_for_each(|host| {
-                self.add_series(concern.stream([(*host).into(), 0, 0]), extent, std::slice::from_ref(host), concern, to)
+                self.add_series(concern.stream([host.1, 0, 0]), extent, std::slice::from_ref(host), concern, to)
             });
         }
-        // Hosts are numbered from 0: this stream is nobody else's.
-        self.add_series(concern.stream([u64::MAX, 0, 0]), extent, &self.hosts, concern, to)
+        // A stream that is no host's.
+        self.add_series(concern.stream([0, 2, 0]), extent, &self.hosts, concern, to)
     }
 
     /// Adds a series of outages, each of which hits every one of these hosts by chance.
@@ -212,13 +214,13 @@ impl ListedOutage {
         &self,
         mut stream: Stream,
         [start, horizon]: [Time; 2],
-        hosts: &[u32],
+        hosts: &[(u32, u64)],
         concern: &Concern,
         to: &mut Outages,
     ) -> Result<(), ()> {
         let hit = |number: u64, from: Time, end: Time, to: &mut Outages| {
-            for host in hosts {
-                if self.share >= 1.0 || concern.stream([(*host).into(), 1, number]).chance(self.share) {
+            for (host, known_as) in hosts {
+                if self.share >= 1.0 || concern.stream([*known_as, 1, number]).chance(self.share) {
                     to.add(self.effect, *host, from, end);
                 }
             }

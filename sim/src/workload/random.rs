@@ -3,6 +3,8 @@
 //! A stream is ChaCha8 under a key made from the seed, the name of a concern and a few numbers (as: the job and the
 //! attempt). Nothing is ever drawn from a shared generator, so the answer to one question does not depend on which
 //! questions were asked before it, and two runs with one seed meet the same luck wherever they ask the same things.
+//! Things are known in questions by what they are (a host by its name), not by their place in a list: what is added to a
+//! lab changes nothing about the luck of what was there.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -30,6 +32,12 @@ impl Concern {
         }
         Stream(ChaCha8Rng::from_seed(*blake3::keyed_hash(&self.key, &bytes).as_bytes()))
     }
+}
+
+/// The number by which questions know the thing of this name.
+pub fn number_of(name: &str) -> u64 {
+    let hash = blake3::hash(name.as_bytes());
+    u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
 /// A stream of random numbers; the same on every machine.
@@ -74,6 +82,7 @@ mod tests {
         assert_eq!(bits(1, "runtime", [0, 0, 1]), [1512952588807014032, 10667576159698307553]);
         assert_eq!(bits(1, "failure", [0, 0, 0]), [8428366912864540202, 10933120814457870788]);
         assert_eq!(bits(u64::MAX, "runtime", [7, 8, 9]), [10894069998954937466, 5582123857030920117]);
+        assert_eq!(number_of("dut01"), 16678823402055304549);
     }
 
     #[test]

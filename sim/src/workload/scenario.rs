@@ -87,7 +87,7 @@ impl Scenario {
     /// # Errors
     /// The seed's jobs or outages come to more than a scenario may have, or to none at all.
     pub fn plan(&self, seed: u64) -> Result<Plan, ScenarioError> {
-        let (jobs, tests) = in_order(self.drafts(seed)?);
+        let (jobs, luck) = in_order(self.drafts(seed)?);
         if let Some(first) = jobs.first()
             && first.submit < self.start
         {
@@ -104,7 +104,7 @@ impl Scenario {
             hosts: self.hosts.clone(),
             drones: self.drones.clone(),
             jobs,
-            behaviour: Box::new(WorkloadBehaviour::new(self.habits.clone(), tests, seed)),
+            behaviour: Box::new(WorkloadBehaviour::new(self.habits.clone(), luck, &self.hosts, seed)),
             outages: self.outages.draw(&self.source, seed, [self.start, horizon])?.into_list([self.start, horizon]),
         })
     }

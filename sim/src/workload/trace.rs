@@ -232,7 +232,7 @@ impl Drafting<'_> {
             exit_status: job.success.map(|success| if success { 0 } else { EXIT_1 }),
             tests_failed: job.tests_failed,
         };
-        Draft { job: plan, test }
+        Draft { job: plan, test, number: job.line }
     }
 
     /// The hosts that a job asks for; `None` where they are left out. `checked` remembers requests that can be served.
