@@ -1,14 +1,15 @@
 //! Prints the README's table of figures: each beside what it is to reach. With arguments, only those sections: `busy`,
-//! `scale`, `placement`, `simulation`, `replication`, `year`. Memory is measured by `--bin memory`, since counting bytes costs time.
+//! `scale`, `placement`, `simulation`, `replication`, `plans`, `year`. Memory is measured by `--bin memory`, since counting bytes costs time.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
-use cpu_time::ThreadTime;
+use cpu_time::{ProcessTime, ThreadTime};
 use yardmaster_benches::{
-    BusyLab, LIFECYCLE_PROCESSES, LabSize, lifecycle_plan, month, month_window, placement_problem, run_bare_events,
+    BusyLab, LIFECYCLE_PROCESSES, LabSize, PlanSize, lifecycle_plan, month, month_window, placement_problem,
+    run_bare_events, run_plan,
 };
 use yardmaster_sim::{attribute, measure, output, simulate, workload};
 
@@ -27,6 +28,7 @@ const SECTIONS: &[(&str, Measure)] = &[
     ("placement", measure_placement),
     ("simulation", measure_simulations),
     ("replication", measure_replication),
+    ("plans", measure_plans),
     ("year", measure_year),
 ];
 
@@ -64,7 +66,7 @@ fn measure_scale(row: &mut Row<'_>) -> anyhow::Result<()> {
     let mut lab = BusyLab::new(LabSize { hosts: 100_000, queued: 1_000_000 });
     let large = median((0..300).map(|_| lab.tick(100)).collect());
     let ratio = large.as_secs_f64() / small.as_secs_f64();
-    row("the same, 100,000 hosts, 1,000,000 queued: p50", format!("{} ({ratio:.2} ×)", show(large)), "2 ×");
+    row("the same, 100,000 hosts, 1,000,000 queued: p50", format!("{} ({})", show(large), times(ratio)), "2 ×");
     for _ in 0..10 {
         lab.tick(0);
     }
@@ -115,6 +117,39 @@ fn measure_replication(row: &mut Row<'_>) -> anyhow::Result<()> {
     row(&figure, format!("{} ({})", show(drawn + measured), show(drawn)), "12 µs");
     row("the same, and to what its waits are owed: a job", show(drawn + attributed), "");
     Ok(())
+}
+
+fn measure_plans(row: &mut Row<'_>) -> anyhow::Result<()> {
+    let small = PlanSize { points: 4, replications: 8, days: 6 };
+    let base = cost_of_day(small);
+    for (what, size) in [
+        ("4 × the points", PlanSize { points: 16, ..small }),
+        ("4 × the replications", PlanSize { replications: 32, ..small }),
+        ("4 × the days", PlanSize { days: 30, ..small }),
+    ] {
+        let ratio = cost_of_day(size).as_secs_f64() / base.as_secs_f64();
+        row(&format!("a plan of {what}: the cost of a simulated day, to that of a small plan"), times(ratio), "1 ×");
+    }
+    let asked = PlanSize { points: 50, replications: 20, days: 28 };
+    let (start, cpu) = (SystemTime::now(), ProcessTime::now());
+    run_plan(asked);
+    let took = format!("{:.0} s ({:.0} s)", start.elapsed()?.as_secs_f64(), cpu.elapsed().as_secs_f64());
+    row("a plan of 50 points × 20 replications × a month of 10,500 jobs: on all processors (CPU)", took, "60 s on two");
+    Ok(())
+}
+
+/// CPU time by simulated day, the least of three.
+fn cost_of_day(size: PlanSize) -> Duration {
+    let cost = |_| {
+        let start = ProcessTime::now();
+        run_plan(size);
+        start.elapsed() / size.days_simulated()
+    };
+    (0..3).map(cost).min().unwrap_or_default()
+}
+
+fn times(ratio: f64) -> String {
+    format!("{ratio:.2} ×")
 }
 
 fn measure_year(row: &mut Row<'_>) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! A month of a lab, as a plan draws it once for every replication.
 
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use yardmaster_engine::Span;
@@ -68,13 +69,16 @@ hours_lasting = { exponential = { mean = 6 } }
 
 /// The month, drawn with this seed.
 pub fn month(seed: u64) -> Plan {
-    static FILE: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
-    let file = FILE.get_or_init(|| {
-        let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a temporary file");
-        std::fs::write(file.path(), SCENARIO).expect("room for a temporary file");
-        file
-    });
-    workload::load(file.path(), seed).unwrap_or_else(|error| panic!("{error}"))
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a temporary folder"));
+    workload::load(&month_file(folder.path()), seed).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Writes the month's scenario into this folder: its path.
+pub(crate) fn month_file(folder: &Path) -> PathBuf {
+    let file = folder.join("month.toml");
+    std::fs::write(&file, SCENARIO).expect("room for a temporary file");
+    file
 }
 
 /// All of the month but its first day, in which the lab fills.

@@ -1,6 +1,6 @@
-//! Prints how much memory the scheduler's working set takes, counted by the allocator.
+//! Prints how much memory the scheduler's working set takes, and a plan's replications, counted by the allocator.
 
-use yardmaster_benches::{BusyLab, LabSize};
+use yardmaster_benches::{BusyLab, LabSize, PlanSize, run_plan};
 
 #[global_allocator]
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
@@ -17,6 +17,17 @@ fn main() {
     let full = memory_of(|| BusyLab::new(LabSize { hosts: HOSTS, queued: QUEUED }));
     let entry = full.saturating_sub(busy) / QUEUED as usize;
     println!("a queued entry, with its job: {entry} bytes (to reach: 600 bytes)");
+    for replications in [64, 128, 256, 512] {
+        let peak = peak_of(PlanSize { points: 1, replications, days: 6 });
+        println!("a plan of {replications} replications: {:.1} MB at most", peak as f64 / 1e6);
+    }
+}
+
+fn peak_of(size: PlanSize) -> usize {
+    let before = ALLOCATOR.current_usage();
+    ALLOCATOR.reset_peak_usage();
+    run_plan(size);
+    ALLOCATOR.peak_usage() - before
 }
 
 fn memory_of(lab: impl FnOnce() -> BusyLab) -> usize {

@@ -30,8 +30,10 @@ impl Core {
             self.rows.to_adopt.insert(id);
         }
         if self.rows.entries[id].row.aborted {
-            // An aborted entry that others wait for: look at its job again.
             self.rows.to_abort.insert(id);
+        }
+        if old.is_pre_job() && !status.is_pre_job() {
+            self.look_at_aborts_of(job);
         }
         if self.notify_statuses.contains(&status) {
             self.notices.push(Notice::EntryStatus { entry: id, job, status });
@@ -39,6 +41,22 @@ impl Core {
         if status.is_complete() {
             self.complete_entry(id, status);
         }
+    }
+
+    /// As long as an aborted entry of a job gathers or parses, every tick asks whether those before their test can still
+    /// make a group (behaviour, sections 2 and 5). The answer may be another once one of them has left.
+    fn look_at_aborts_of(&mut self, job: JobId) {
+        let state = &self.rows.jobs[job];
+        // A single entry is a group.
+        if state.row.synch_count <= 1 {
+            return;
+        }
+        let is_ending = |entry: &EntryId| {
+            let row = &self.rows.entries[*entry].row;
+            row.aborted && matches!(row.status, EntryStatus::Gathering | EntryStatus::Parsing)
+        };
+        let ending: SmallVec<[EntryId; 4]> = state.entries.iter().copied().filter(is_ending).collect();
+        self.rows.to_abort.extend(ending);
     }
 
     /// Sets the *active* column: whether the entry occupies its host.
@@ -170,20 +188,27 @@ impl Core {
         for id in std::mem::take(&mut self.rows.ended_tasks) {
             self.rows.tasks.remove(id);
         }
+        let mut jobs = std::mem::take(&mut self.rows.ended_jobs);
         for id in std::mem::take(&mut self.rows.ended_entries) {
-            let Some(state) = self.rows.entries.remove(id) else { continue };
-            self.drop_job_if_ended(state.row.job);
+            jobs.extend(self.rows.entries.remove(id).map(|state| state.row.job));
+        }
+        for job in jobs {
+            if self.rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {
+                continue;
+            }
+            let parent = self.rows.jobs.remove(job).and_then(|state| state.row.parent);
+            if let Some(state) = parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
+                state.children.retain(|child| *child != job);
+            }
         }
     }
 
+    /// A job may have lost its last entry to somebody else. Its row goes with the tick: entries that ended in it still
+    /// speak of their job.
     pub(super) fn drop_job_if_ended(&mut self, job: JobId) {
-        if self.rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {
-            return;
-        }
-        self.close_hand_off(job);
-        let parent = self.rows.jobs.remove(job).and_then(|state| state.row.parent);
-        if let Some(state) = parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
-            state.children.retain(|child| *child != job);
+        if self.rows.jobs.get(job).is_some_and(|state| state.entries.is_empty()) {
+            self.close_hand_off(job);
+            self.rows.ended_jobs.push(job);
         }
     }
 
@@ -287,6 +312,8 @@ impl Core {
             self.ensure_label(*label);
             match self.rows.label_use(*label) {
                 LabelUse::Restricts => labels.push(*label),
+                // The meta-host is, as a rule, one of the job's labels as well, and counts once.
+                LabelUse::Provisionable if preferred.contains(label) => {}
                 LabelUse::Provisionable => preferred.push(*label),
                 LabelUse::SkipProvision | LabelUse::CleanupAction => {}
             }

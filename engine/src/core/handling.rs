@@ -89,7 +89,7 @@ impl Core {
         self.remove_agent(key);
     }
 
-    /// Starts an agent if there is room for it; says whether it has not been refused for lack of it.
+    /// Starts an agent that is no parser if there is room for it. `false`: it is refused for lack of it.
     fn start_agent_if_room(&mut self, key: AgentKey) -> bool {
         let Some(agent) = self.agents.get(key) else { return true };
         let (task, processes, driven) = (agent.task, agent.processes, agent.driven_hosts());
@@ -110,9 +110,7 @@ impl Core {
         }
         match task {
             AgentTask::Special(id) => self.start_special_task(key, id, drone),
-            AgentTask::Test(group) | AgentTask::HostlessTest(group) => {
-                self.start_test(key, group, drone);
-            }
+            AgentTask::Test(group) | AgentTask::HostlessTest(group) => self.start_test(key, group, drone),
             AgentTask::HandOff(group) => self.start_hand_off(key, group, drone),
             // It is admitted as if it could run anywhere, and runs where the test ran.
             AgentTask::Gather(group) => {

@@ -11,7 +11,7 @@ use super::working_set::{AccessSet, EntryState, HostState, JobState, LabelState,
 use super::{Core, Role};
 use crate::ids::{AclGroupId, DroneId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId};
 use crate::model::{Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, SpecialTask, Subdir, TaskKind, User};
-use crate::protocol::{EntryColumns, EntryUpdate, Notice, RowChange};
+use crate::protocol::{EntryColumns, EntryUpdate, Notice, PidfileName, RowChange};
 use crate::settings::{LabelUse, Settings};
 use crate::time::Span;
 
@@ -94,6 +94,9 @@ impl Core {
         };
         let state = &self.rows.hosts[id];
         let (row, index) = (state.row.clone(), state.index);
+        if old.shard != row.shard {
+            self.refresh_all_waiting();
+        }
         for label in old.labels.iter().filter(|label| !row.labels.contains(label)) {
             self.rows.labels[*label].hosts.set(index, false);
         }
@@ -230,8 +233,8 @@ impl Core {
                 self.rows.jobs[id].row = Job { next_group, ..row };
                 for entry in &entries {
                     self.limit_runtime(*entry);
-                    self.refresh_waiting(*entry);
                 }
+                self.refresh_job_waiting(id);
                 self.rows.job_limits.set(limit, id);
                 // It may have been bound to other drones.
                 self.agents.retry = true;
@@ -271,8 +274,12 @@ impl Core {
                 return;
             }
             let had = self.rows.entries.get(id).map(|state| (state.provisions, state.repairs.clone()));
+            let (job, has_ended) = (row.job, row.status.is_complete() && row.status != EntryStatus::Aborted);
             self.forget_entry(id);
             self.hear_new_entry(row);
+            if has_ended {
+                self.stop_if_necessary(job);
+            }
             if let (Some(state), Some(had)) = (self.rows.entries.get_mut(id), had) {
                 (state.provisions, state.repairs) = had;
             }
@@ -354,9 +361,12 @@ impl Core {
             }
             None => {
                 let key = self.rows.add_group(job, subdir, SmallVec::from_elem(id, 1));
-                let (path, weight) = (self.group_path(key), 1);
-                let pidfile = self.watch_process(path, crate::protocol::PidfileName::Execute, weight);
-                self.rows.group_mut(key).test = Some(pidfile);
+                // A host scheduler has no drones to ask.
+                if self.role != Role::HostScheduler {
+                    let path = self.group_path(key);
+                    let pidfile = self.watch_process(path, PidfileName::Execute, 1);
+                    self.rows.group_mut(key).test = Some(pidfile);
+                }
             }
         }
     }
@@ -435,11 +445,19 @@ impl Core {
         }
     }
 
+    /// What its entries are asked for, or who is responsible for them, may have changed.
     fn refresh_job_waiting(&mut self, job: JobId) {
         let entries = self.rows.jobs.get(job).map(|job| job.entries.clone()).unwrap_or_default();
         for entry in entries {
             self.stop_waiting(entry);
             self.refresh_waiting(entry);
+            let state = &self.rows.entries[entry];
+            if state.row.status.has_group() && state.agent.is_none() {
+                self.rows.to_adopt.insert(entry);
+            }
+            if state.row.aborted {
+                self.rows.to_abort.insert(entry);
+            }
         }
     }
 
@@ -505,7 +523,7 @@ impl Core {
         let host = self.rows.tasks[id].row.host;
         let agent = self.rows.hosts.get(host).and_then(|host| host.agent);
         if let Some(key) = agent
-            && self.agents.get(key).is_some_and(|agent| agent.task == super::agents::AgentTask::Special(id))
+            && self.agents.get(key).is_some_and(|agent| agent.task == AgentTask::Special(id))
         {
             self.remove_agent(key);
         }

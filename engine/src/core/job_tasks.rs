@@ -26,6 +26,10 @@ impl Core {
         let status = state.row.status;
         let hostless = state.row.is_hostless();
         let group = self.rows.group(key);
+        // One agent serves all entries of a path, one that comes late as well.
+        if let Some(agent) = group.entries.iter().find_map(|other| self.rows.entries[*other].agent) {
+            return self.join_agent(entry, agent);
+        }
         let (entries, count) = (group.entries.clone(), group.entries.len() as u32);
         let (task, processes) = match status {
             _ if self.is_handed_off(group.job) => {
@@ -36,16 +40,20 @@ impl Core {
             EntryStatus::Gathering => (AgentTask::Gather(key), count),
             _ => (AgentTask::Parse(key), 0),
         };
-        let hosts = match status {
-            EntryStatus::Parsing => SmallVec::new(),
-            _ => self.hosts_of(&entries),
-        };
+        let hosts = if status == EntryStatus::Parsing { SmallVec::new() } else { self.hosts_of(&entries) };
         let is_free = |host: &HostId| self.rows.hosts.get(*host).is_none_or(|host| host.agent.is_none());
         if let Some(busy) = hosts.iter().copied().find(|host| !is_free(host)) {
             self.rows.hosts[busy].blocked.push(entry);
             return;
         }
         self.add_agent(Agent { task, hosts, entries, processes, state: AgentState::Waiting });
+    }
+
+    fn join_agent(&mut self, entry: EntryId, key: AgentKey) {
+        if let Some(agent) = self.agents.get_mut(key) {
+            agent.entries.push(entry);
+            self.rows.entries[entry].agent = Some(key);
+        }
     }
 
     pub(super) fn hosts_of(&self, entries: &[EntryId]) -> SmallVec<[HostId; 1]> {
@@ -116,8 +124,8 @@ impl Core {
 
     // ---- Tests
 
-    /// Starts a group's test. Refuses, and asks for the job's abort, where entries or hosts are not ready for it.
-    pub(super) fn start_test(&mut self, agent: AgentKey, key: u32, drone: DroneId) -> bool {
+    /// Starts a group's test. Where entries or hosts are not ready for it, asks for the job's abort instead.
+    pub(super) fn start_test(&mut self, agent: AgentKey, key: u32, drone: DroneId) {
         let entries = self.rows.group(key).entries.clone();
         let refused = entries.iter().copied().find(|entry| !self.may_start(*entry));
         if let Some(entry) = refused {
@@ -125,7 +133,7 @@ impl Core {
             let host_status = row.host.and_then(|host| self.host(host)).map(|host| host.status);
             self.notices.push(Notice::StartRefused { entry, status: row.status, host_status });
             self.request_abort(self.rows.group(key).job);
-            return false;
+            return;
         }
         for entry in &entries {
             self.set_entry_status(*entry, EntryStatus::Running);
@@ -140,7 +148,6 @@ impl Core {
         if let Some(old) = self.rows.group_mut(key).test.replace(pidfile) {
             self.retire_process(old);
         }
-        true
     }
 
     fn may_start(&self, entry: EntryId) -> bool {

@@ -95,7 +95,10 @@ impl Core {
         now: Time,
         recover_hosts: bool,
     ) -> (Core, Vec<DroneBatch>) {
-        Core::recover_numbered(settings, role, rows, now, recover_hosts, Processes::default(), None)
+        let (mut core, commands) =
+            Core::recover_numbered(settings, role, rows, now, recover_hosts, Processes::default(), None);
+        core.run_first_upkeep();
+        (core, commands)
     }
 
     /// The same for a core that has to begin anew within its term, because its last tick's decision did not reach the
@@ -189,7 +192,6 @@ impl Core {
         }
         self.rows.next_task = self.rows.next_task.max(rows.next_task);
         self.rebuild_suite_holdings();
-        self.check_platforms();
     }
 
     pub(super) fn rebuild_suite_holdings(&mut self) {

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Core;
-use crate::ids::{EntryId, HostId, JobId};
+use super::{Core, Role};
+use crate::ids::{EntryId, HostId, JobId, LabelId};
 use crate::model::TaskKind;
 use crate::protocol::Notice;
 use crate::time::{Span, Time};
@@ -72,8 +72,14 @@ impl Core {
         let reverify = reverify.map(|period| self.on_grid(self.now, period, self.upkeep.reverifications));
         let shard = self.upkeep.shard_aborts.first().map(|(due, _)| *due + Span(1));
         let daily = self.on_grid(self.now, DAY, self.upkeep.days);
-        let daily = (self.rows.hosts.len() > 0 && self.role != super::Role::HostScheduler).then_some(daily);
-        [clean, reverify, shard, daily].into_iter().flatten().min()
+        let daily = (self.rows.hosts.len() > 0).then_some(daily);
+        let lab = [reverify, daily].into_iter().flatten().filter(|_| self.minds_the_lab());
+        [clean, shard].into_iter().flatten().chain(lab).min()
+    }
+
+    /// Whether the hosts' upkeep is this role's: a runner minds one job, a host scheduler who gets which host.
+    fn minds_the_lab(&self) -> bool {
+        matches!(self.role, Role::Whole | Role::Dispatcher)
     }
 
     /// Does the periodic work that is due.
@@ -84,6 +90,19 @@ impl Core {
             self.enforce_time_limits();
             self.changes.ineligible_swept.append(&mut self.upkeep.sweep);
         }
+        if self.minds_the_lab() {
+            self.mind_the_lab();
+        }
+        while let Some((due, job)) = self.upkeep.shard_aborts.first().copied()
+            && due < self.now
+        {
+            self.upkeep.shard_aborts.remove(&(due, job));
+            let entries = self.rows.jobs.get(job).map(|job| job.entries.clone()).unwrap_or_default();
+            self.rows.to_abort.extend(entries);
+        }
+    }
+
+    fn mind_the_lab(&mut self) {
         if let Some(period) = self.reverify_period() {
             let reverifications = self.periods(period);
             if reverifications > self.upkeep.reverifications {
@@ -96,12 +115,12 @@ impl Core {
             self.upkeep.days = days;
             self.check_platforms();
         }
-        while let Some((due, job)) = self.upkeep.shard_aborts.first().copied()
-            && due < self.now
-        {
-            self.upkeep.shard_aborts.remove(&(due, job));
-            let entries = self.rows.jobs.get(job).map(|job| job.entries.clone()).unwrap_or_default();
-            self.rows.to_abort.extend(entries);
+    }
+
+    /// The checks that a scheduler begins with.
+    pub(super) fn run_first_upkeep(&mut self) {
+        if self.minds_the_lab() {
+            self.check_platforms();
         }
     }
 
@@ -132,7 +151,8 @@ impl Core {
         }
     }
 
-    /// Queues a Verify for hosts that are out of service, so many at once, in turn.
+    /// Queues a Verify for hosts that are out of service: where there are more than may be verified at once, in turn; in the
+    /// order of their ids.
     fn reverify_broken_hosts(&mut self) {
         let limit = match self.settings.reverify_max_hosts_at_once {
             0 => usize::MAX,
@@ -146,17 +166,17 @@ impl Core {
             let row = &state.row;
             !row.locked && !row.invalid && row.protection.can_verify() && state.tasks.is_empty() && row.shard.is_none()
         };
-        let hosts: Vec<HostId> = after.into_iter().chain(before).filter(fit).take(limit).collect();
+        let mut hosts: Vec<HostId> = after.into_iter().chain(before).filter(fit).take(limit).collect();
+        self.upkeep.last_reverified = hosts.last().copied().or(last);
+        hosts.sort_unstable();
         for host in hosts {
-            self.upkeep.last_reverified = Some(host);
             self.add_task(TaskKind::Verify, host, None, self.system_user);
         }
     }
 
     /// Reports hosts that have not exactly one platform label.
-    pub(super) fn check_platforms(&mut self) {
-        let is_platform =
-            |label: &&crate::ids::LabelId| self.rows.labels.get(**label).is_some_and(|label| label.row.platform);
+    fn check_platforms(&mut self) {
+        let is_platform = |label: &&LabelId| self.rows.labels.get(**label).is_some_and(|label| label.row.platform);
         let mut notices = Vec::new();
         if !self.rows.labels.iter().any(|(_, label)| label.row.platform) {
             return;

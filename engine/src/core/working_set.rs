@@ -175,6 +175,8 @@ pub(super) struct WorkingSet {
     pub(super) changed_tasks: Vec<TaskId>,
     pub(super) deleted_tasks: Vec<TaskId>,
     pub(super) ended_entries: Vec<EntryId>,
+    /// Jobs of which somebody else took the last entry.
+    pub(super) ended_jobs: Vec<JobId>,
     pub(super) ended_tasks: Vec<TaskId>,
 }
 
