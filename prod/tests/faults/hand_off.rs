@@ -120,6 +120,18 @@ async fn jobs_end_as_any_others(place: Place) {
     lab.all_is_well(service).await;
 }
 
+/// Its runners reach the database from the drones, as they would on machines of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_are_handed_off_to_drones_over_ssh() {
+    let plan = Plan { kind: Kind::Ssh, ..PLAN };
+    let mut lab = Lab::handing_off(Place::server().await, plan, HandOffLevel::Starting).await;
+    lab.submit_mixed(10).await;
+    let mut service = lab.serve();
+    lab.rest(&mut service).await;
+    assert_eq!(lab.hand_offs().await, (10, 10), "every job was handed off, and every runner is done");
+    lab.all_is_well(service).await;
+}
+
 async fn a_runner_needs_no_scheduler(place: Place) {
     let mut lab = Lab::handing_off(place, PLAN, HandOffLevel::Starting).await;
     let service = lab.serve();
