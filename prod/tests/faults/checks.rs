@@ -58,9 +58,10 @@ impl Lab {
         found
     }
 
-    /// Waits until every job has ended and nothing is done to any host.
+    /// Waits until every job has ended and nothing is done to any host; a machine may be slow, but not for long without
+    /// any change.
     pub(crate) async fn rest(&self, service: &mut Service) {
-        let began = SystemTime::now();
+        let (mut began, mut before) = (SystemTime::now(), Vec::new());
         loop {
             let unrest = self.unrest().await;
             if unrest.is_empty() {
@@ -68,6 +69,9 @@ impl Lab {
             }
             service.must_live();
             assert!(began.elapsed().unwrap_or_default() < PATIENCE, "no rest: {unrest:?}");
+            if unrest != before {
+                (began, before) = (SystemTime::now(), unrest);
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
