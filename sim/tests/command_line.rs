@@ -87,16 +87,25 @@ fn bad(name: &str, text: &str, parts: &[&str]) {
 #[test]
 fn bad_input_ends_with_2_and_names_file_step_and_key() {
     bad("syntax.toml", "name = ", &["syntax.toml:1"]);
-    bad("key.toml", &GOOD.replace("hosts =", "hots ="), &["step[0]", "hots"]);
+    bad("key.toml", &GOOD.replace("hosts =", "hots ="), &["step 1: do 1: submit.hots"]);
     bad("word.toml", &GOOD.replace("Resetting", "Resting"), &["step 1 (a reset)", "Resting", "Resetting"]);
-    bad("host.toml", &GOOD.replace("hosts = [\"host1\"]", "hosts = [\"host9\"]"), &["step 1 (a reset)", "host9"]);
+    bad(
+        "host.toml",
+        &GOOD.replace("hosts = [\"host1\"]", "hosts = [\"host9\"]"),
+        &["step 1 (a reset): do 1: submit.hosts", "host9"],
+    );
     bad("entry.toml", &GOOD.replace("j#0", "j#1"), &["step 1 (a reset)", "expect.entries", "j#1"]);
+    bad(
+        "process.toml",
+        &GOOD.replace("entries = { \"j#0\" = \"Resetting\" }", "running = [\"reset hst1\"]"),
+        &["expect.running"],
+    );
     bad(
         "setting.toml",
         &GOOD.replace("[[host]]", "[settings]\nmax_repairs = 1\n[[host]]"),
         &["settings", "max_repairs"],
     );
-    bad("type.toml", &GOOD.replace("hosts = [\"host1\"]", "hosts = 7"), &["step[0]", "hosts"]);
+    bad("type.toml", &GOOD.replace("hosts = [\"host1\"]", "hosts = 7"), &["step 1: do 1: submit.hosts"]);
     bad("empty.toml", "name = \"x\"\n", &["without steps"]);
     bad("lines.jsonl", "{\"name\":\"a\",\"step\":[{}]}\n{\"name\":\"b\",\"stop\":[]}\n", &["lines.jsonl:2", "stop"]);
 }

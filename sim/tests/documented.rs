@@ -22,6 +22,7 @@ fn all_keys_and_actions_of_scenarios_are_documented() {
         r#"{"name":"x","label":[{"nonsense":1}]}"#,
         r#"{"name":"x","step":[{"nonsense":1}]}"#,
         r#"{"name":"x","step":[{"expect":{"nonsense":1}}]}"#,
+        r#"{"name":"x","step":[{"expect":{"why":{"j#0":"nonsense"}}}]}"#,
         r#"{"name":"x","step":[{"do":[{"nonsense":{}}]}]}"#,
         r#"{"name":"x","step":[{"do":[{"submit":{"nonsense":1}}]}]}"#,
         r#"{"name":"x","step":[{"do":[{"set_host":{"nonsense":1}}]}]}"#,

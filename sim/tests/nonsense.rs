@@ -7,7 +7,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use yardmaster_engine::{
-    Clock, DroneId, Engine, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId, LabelId,
+    Clock, Drone, DroneId, Engine, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId, LabelId,
     PidfileContents, Role, RowChange, Settings, Setup, SpecialTask, Subdir, TaskId, TaskKind, TickReport, Time, UserId,
 };
 use yardmaster_sim::clock::VirtualClock;
@@ -336,12 +336,83 @@ fn any_row() -> impl Strategy<Value = RowChange> {
     ]
 }
 
+/// A job that wants two or three hosts at once, with an entry for each: as it was submitted, or as a group under way.
+fn a_synchronous_job() -> impl Strategy<Value = Vec<RowChange>> {
+    let under_way = prop::option::weighted(0.3, prop::sample::select(EntryStatus::ALL.to_vec()));
+    let repair = prop::option::weighted(0.5, 0..2_u32);
+    (1..6_u32, 1..4_u32, 2..4_u32, under_way, repair, any::<bool>()).prop_map(
+        |(id, first, count, under_way, repair, locked)| {
+            let mut rows = vec![RowChange::Job(Job { synch_count: count, ..job(id, 1, 1) })];
+            let subdir = under_way.map_or(Subdir::Unset, |_| Subdir::Group(0));
+            rows.extend((0..count).map(|number| {
+                let status = under_way.unwrap_or(EntryStatus::Queued);
+                // Hosts 1 and 2 are there; a third entry takes any.
+                let host = (number < 2).then_some(number + 1);
+                let row = Entry { subdir: subdir.clone(), ..entry(first + number, id, host, status) };
+                RowChange::Entry(Entry { meta_host: host.is_none().then_some(LabelId(1)), ..row })
+            }));
+            if locked {
+                let host = Host { id: HostId(1), locked, ..frontend::new_host("host1") };
+                rows.push(RowChange::Host(host));
+            }
+            rows.extend(repair.map(|number| {
+                let waits = task(id, number + 1, Some(first + number), false);
+                RowChange::Task(SpecialTask { kind: TaskKind::Repair, ..waits })
+            }));
+            rows
+        },
+    )
+}
+
+/// Entries that vanish together, neighbours more often than not, as those of one job are.
+fn entries_gone() -> impl Strategy<Value = Vec<RowChange>> {
+    (1..6_u32, 1..4_u32)
+        .prop_map(|(first, count)| (first..first + count).map(|id| RowChange::EntryGone(EntryId(id))).collect())
+}
+
+/// Entries of one job in one execution subdirectory, each in a status of its own.
+fn a_group_at_odds() -> impl Strategy<Value = Vec<RowChange>> {
+    let status = || prop::sample::select(EntryStatus::ALL.to_vec());
+    (1..6_u32, 1..6_u32, prop::collection::vec((1..3_u32, status()), 1..4)).prop_map(|(id, first, entries)| {
+        let member = |(number, (host, status)): (u32, (u32, EntryStatus))| {
+            RowChange::Entry(Entry { subdir: Subdir::Group(0), ..entry(first + number, id, Some(host), status) })
+        };
+        let job = RowChange::Job(job(id, 1, 1));
+        std::iter::once(job).chain((0..).zip(entries).map(member)).collect()
+    })
+}
+
+/// The only drone has room, or none: what would start there waits.
+fn a_drone() -> impl Strategy<Value = Vec<RowChange>> {
+    any::<bool>().prop_map(|room| {
+        let max_processes = if room { 100 } else { 0 };
+        vec![RowChange::Drone(Drone {
+            id: DroneId(1),
+            name: "drone1".into(),
+            enabled: true,
+            max_processes,
+            users: Vec::new(),
+        })]
+    })
+}
+
+/// What somebody writes between two ticks: rows that have nothing to do with each other, or those of one deed.
+fn any_rows() -> impl Strategy<Value = Vec<RowChange>> {
+    prop_oneof![
+        4 => prop::collection::vec(any_row(), 1..5),
+        3 => a_synchronous_job(),
+        3 => entries_gone(),
+        2 => a_group_at_odds(),
+        1 => a_drone(),
+    ]
+}
+
 proptest! {
     #![proptest_config(config(300))]
 
     /// Whatever rows somebody writes into the database between two ticks: the engine goes on.
     #[test]
-    fn random_rows(batches in prop::collection::vec(prop::collection::vec(any_row(), 1..5), 1..8)) {
+    fn random_rows(batches in prop::collection::vec(any_rows(), 1..10)) {
         let mut player = lab();
         for rows in batches {
             for row in rows {
@@ -356,12 +427,12 @@ proptest! {
 
     /// The same, found in the database at the start.
     #[test]
-    fn random_rows_at_the_start(rows in prop::collection::vec(any_row(), 1..12)) {
+    fn random_rows_at_the_start(batches in prop::collection::vec(any_rows(), 1..5)) {
         let mut store = MemoryStore::default();
         let everyone = store.ensure_acl_group("everyone");
         store.add_user("autotest_system", &[everyone]);
         store.add_drone("drone1", 10, true, None, None);
-        for row in rows {
+        for row in batches.into_iter().flatten() {
             match row {
                 RowChange::Job(row) => store.jobs.put(row.id.0, row),
                 RowChange::Entry(row) => store.entries.put(row.id.0, row),

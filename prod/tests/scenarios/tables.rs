@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
 use yardmaster::database::{Database, Value, times};
 use yardmaster_engine::{Drone, Entry, Host, Job, Span, SpecialTask, Time};
+use yardmaster_sim::script::Keyval;
 use yardmaster_sim::store::{MemoryStore, Rows};
 
 /// When simulated time begins, on the real clock: databases keep whole seconds since 1970.
@@ -76,7 +76,7 @@ pub(crate) async fn copy(
     database: &Database,
     old: &MemoryStore,
     new: &MemoryStore,
-    keyvals: Option<&BTreeMap<String, Json>>,
+    keyvals: Option<&BTreeMap<String, Keyval>>,
 ) {
     let copy = Copy { database, new };
     copy.lab(old).await;
@@ -232,7 +232,7 @@ impl Copy<'_> {
         self.add_memberships(host, is_new_label, |group| !before.acls.contains(group)).await;
     }
 
-    async fn add_job(&self, job: &Job, keyvals: Option<&BTreeMap<String, Json>>) {
+    async fn add_job(&self, job: &Job, keyvals: Option<&BTreeMap<String, Keyval>>) {
         let owner = self.new.users.get(job.owner.0).map_or("", |user| &user.login);
         let created_on = self.database.dialect().datetime_of("?");
         let sql = format!(
@@ -263,9 +263,8 @@ impl Copy<'_> {
             self.run(sql, vec![job.id.0.into(), label.0.into()]).await;
         }
         for (key, value) in keyvals.into_iter().flatten() {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let sql = "INSERT INTO afe_job_keyvals (job_id, `key`, value) VALUES (?, ?, ?)";
-            self.run(sql, vec![job.id.0.into(), key.into(), value.into()]).await;
+            self.run(sql, vec![job.id.0.into(), key.into(), value.to_string().into()]).await;
         }
     }
 

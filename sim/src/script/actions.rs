@@ -1,14 +1,17 @@
 //! What the actions of a step do to the lab.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde_json::{Map, Value};
-use yardmaster_engine::{Clock, DroneId, Host, Job, Settings, Span};
+use yardmaster_engine::{Clock, DroneId, Host, HostId, Job, Settings, Span};
 
-use super::expect::expand;
 use super::format::{Action, Submit};
-use super::lab::{SYSTEM_USER, default_job, start_engine};
-use super::player::{Player, Problem, bad};
+use super::lab::{SYSTEM_USER, check_settings, default_job, start_engine};
+use super::player::Player;
+use super::problem::{At, Problem, bad};
+use super::reading::{key, with_suggestion};
+use super::values::Keyval;
 use crate::drones::{FakeDrones, UntilTold};
 use crate::frontend::{Target, sorted};
 use crate::store::CommitFault;
@@ -22,90 +25,104 @@ impl Player {
         let now = self.clock.now();
         match action {
             Action::Submit(submit) => self.submit(submit)?,
-            Action::Abort { job, entry } => match (job, entry) {
-                (Some(job), None) => {
-                    let job = self.job(job)?;
-                    self.engine_mut().store_mut().abort_job(job);
-                }
-                (None, Some(entry)) => {
-                    let entry = self.entry(entry)?;
-                    self.engine_mut().store_mut().abort_entry(entry);
-                }
-                _ => return bad("abort: give either job or entry"),
-            },
+            Action::Abort { job, entry } => self.abort(job.as_deref(), entry.as_deref())?,
             Action::RequestTask { host, task } => {
-                for host in self.hosts(host)? {
+                for host in self.hosts(host).at("request_task.host")? {
                     self.engine_mut().store_mut().request_task(host, *task, now);
                 }
             }
             Action::AbortTask { process } => self.abort_task(process)?,
             Action::Finish { process, exit, tests_failed } => {
-                let key = self.process(process)?;
+                let key = self.process(process).at("finish.process")?;
                 self.engine_mut().drones_mut().finish(key, *exit, *tests_failed);
             }
             Action::Lose { process } => {
-                let key = self.process(process)?;
+                let key = self.process(process).at("lose.process")?;
                 self.engine_mut().drones_mut().lose(key);
             }
             Action::CorruptPidfile { process } => {
-                let key = self.process(process)?;
+                let key = self.process(process).at("corrupt_pidfile.process")?;
                 self.engine_mut().drones_mut().corrupt(key);
             }
             Action::SetDrone { .. } => self.set_drone(action)?,
             Action::SetHost { .. } => self.set_host(action)?,
             Action::SetJob { job, priority } => {
-                let job = self.job(job)?;
+                let job = self.job(job).at("set_job.job")?;
                 let priority = *priority;
                 self.engine_mut().store_mut().edit_job(job, |row| row.priority = priority.unwrap_or(row.priority));
             }
             Action::SetEntry { entry, status } => {
-                let (entry, status) = (self.entry(entry)?, *status);
+                let (entry, status) = (self.entry(entry).at("set_entry.entry")?, *status);
                 self.engine_mut().store_mut().move_entry(entry, status, now);
             }
             Action::StartTest { entry } => {
-                let key = self.process(&format!("runner {entry}"))?;
+                let key = self.process(&format!("runner {entry}")).at("start_test.entry")?;
                 self.engine_mut().drones_mut().start_test_of(key);
             }
             Action::Set(changes) => self.set(changes)?,
             Action::Advance { seconds } => self.clock.advance_to(now + Span::from_seconds_f64(*seconds)),
             Action::Restart { recover_hosts } => self.restart(*recover_hosts)?,
-            Action::DroneDown { drone } => self.with_drone(drone, |drones, id| drones.set_silent(id, true))?,
-            Action::DroneUp { drone } => self.with_drone(drone, |drones, id| drones.set_silent(id, false))?,
-            Action::RebootDrone { drone } => self.with_drone(drone, FakeDrones::reboot)?,
-            Action::LoseReplies { drone, count } => {
-                self.with_drone(drone, |drones, id| drones.lose_replies(id, *count))?;
+            Action::DroneDown { drone } => {
+                self.with_drone("drone_down.drone", drone, |drones, id| drones.set_silent(id, true))?;
             }
-            Action::ShowPidfiles { drone } => self.with_drone(drone, |drones, id| {
+            Action::DroneUp { drone } => {
+                self.with_drone("drone_up.drone", drone, |drones, id| drones.set_silent(id, false))?;
+            }
+            Action::RebootDrone { drone } => self.with_drone("reboot_drone.drone", drone, FakeDrones::reboot)?,
+            Action::LoseReplies { drone, count } => {
+                self.with_drone("lose_replies.drone", drone, |drones, id| drones.lose_replies(id, *count))?;
+            }
+            Action::ShowPidfiles { drone } => self.with_drone("show_pidfiles.drone", drone, |drones, id| {
                 drones.set_late_pidfiles(id, false);
                 drones.show_pidfiles(id);
             })?,
-            Action::RefuseCommit { count, reply_lost, landed } => {
-                let fault = match (reply_lost | landed, landed) {
-                    (false, _) => CommitFault::Refused,
-                    (true, landed) => CommitFault::ReplyLost { landed: *landed },
-                };
-                let count = *count as usize;
-                self.engine_mut().store_mut().faults.extend(std::iter::repeat_n(fault, count));
-            }
+            Action::RefuseCommit { count, reply_lost, landed } => self.refuse_commit(*count, *reply_lost, *landed),
         }
         Ok(())
     }
 
-    fn with_drone(&mut self, name: &str, act: impl FnOnce(&mut FakeDrones<UntilTold>, DroneId)) -> Result<(), Problem> {
-        let drone = self.drone(name)?;
+    /// Does something to the drone that `key` of an action names.
+    fn with_drone(
+        &mut self,
+        key: &str,
+        name: &str,
+        act: impl FnOnce(&mut FakeDrones<UntilTold>, DroneId),
+    ) -> Result<(), Problem> {
+        let drone = self.drone(name).at(key)?;
         act(self.engine_mut().drones_mut(), drone);
         Ok(())
+    }
+
+    fn abort(&mut self, job: Option<&str>, entry: Option<&str>) -> Result<(), Problem> {
+        match (job, entry) {
+            (Some(job), None) => {
+                let job = self.job(job).at("abort.job")?;
+                self.engine_mut().store_mut().abort_job(job);
+            }
+            (None, Some(entry)) => {
+                let entry = self.entry(entry).at("abort.entry")?;
+                self.engine_mut().store_mut().abort_entry(entry);
+            }
+            (None, None) | (Some(_), Some(_)) => return bad("abort: give either job or entry"),
+        }
+        Ok(())
+    }
+
+    fn refuse_commit(&mut self, count: u32, reply_lost: bool, landed: bool) {
+        let fault = if reply_lost || landed { CommitFault::ReplyLost { landed } } else { CommitFault::Refused };
+        self.engine_mut().store_mut().faults.extend(std::iter::repeat_n(fault, count as usize));
     }
 
     fn submit(&mut self, submit: &Submit) -> Result<(), Problem> {
         let name = &submit.job;
         if self.jobs.contains_key(name) {
-            return bad(format!("submit: there is a job {name:?} already"));
+            return bad(format!("submit.job: there is a job {name:?} already"));
         }
         let targets = self.targets(submit)?;
-        let parent = submit.parent.as_deref().map(|parent| self.job(parent)).transpose()?;
-        let owner = self.user(submit.owner.as_deref().unwrap_or(SYSTEM_USER))?;
-        let drone_set = submit.drone_set.as_deref().map(|set| self.drone_set(set)).transpose()?;
+        let parent = submit.parent.as_deref().map(|parent| self.job(parent)).transpose().at("submit.parent")?;
+        let owner = self.user(submit.owner.as_deref().unwrap_or(SYSTEM_USER)).at("submit.owner")?;
+        let drone_set =
+            submit.drone_set.as_deref().map(|set| self.drone_set(set)).transpose().at("submit.drone_set")?;
         let now = self.clock.now();
         let store = self.engine_mut().store_mut();
         let labels = submit.labels.iter().chain(&submit.metahosts).map(|label| store.ensure_label(label));
@@ -114,7 +131,7 @@ impl Player {
         let job = Job {
             owner,
             priority: submit.priority.unwrap_or(fresh.priority),
-            synch_count: submit.synch_count.unwrap_or(fresh.synch_count),
+            synch_count: submit.synch_count.map_or(fresh.synch_count, NonZeroU32::get),
             run_verify: submit.run_verify.unwrap_or(fresh.run_verify),
             run_reset: submit.run_reset.unwrap_or(fresh.run_reset),
             reboot_before: submit.reboot_before.unwrap_or(fresh.reboot_before),
@@ -122,8 +139,8 @@ impl Player {
             labels,
             parent,
             suite_min_hosts: suite_minimum(&submit.keyvals)?,
-            timeout: submit.timeout_mins.map_or(fresh.timeout, Span::from_minutes),
-            max_runtime: submit.max_runtime_mins.map_or(fresh.max_runtime, Span::from_minutes),
+            timeout: submit.timeout_mins.map_or(fresh.timeout, minutes),
+            max_runtime: submit.max_runtime_mins.map_or(fresh.max_runtime, minutes),
             created_on: now,
             drone_set,
             ..fresh
@@ -139,24 +156,32 @@ impl Player {
 
     /// What the job asks for: hosts, then any hosts with a label, or none at all.
     fn targets(&mut self, submit: &Submit) -> Result<Vec<Target>, Problem> {
-        let mut targets = Vec::new();
-        for host in expand(&submit.hosts)? {
-            targets.extend(self.hosts(&host)?.into_iter().map(Target::Host));
+        let name = &submit.job;
+        let mut hosts: Vec<HostId> = Vec::new();
+        for list in &submit.hosts {
+            for host in self.hosts(list).at("submit.hosts")? {
+                if hosts.contains(&host) {
+                    return bad(format!("submit.hosts: job {name:?} names a host of {list:?} twice: give it once"));
+                }
+                hosts.push(host);
+            }
         }
+        let mut targets: Vec<Target> = hosts.into_iter().map(Target::Host).collect();
         let store = self.engine_mut().store_mut();
         targets.extend(submit.metahosts.iter().map(|label| Target::Any(store.ensure_label(label))));
-        let name = &submit.job;
         match (targets.is_empty(), submit.hostless) {
             (true, true) => targets.push(Target::None),
             (false, false) => {}
-            (true, false) => return bad(format!("submit: job {name:?} needs hosts, metahosts or hostless = true")),
-            (false, true) => return bad(format!("submit: job {name:?} is hostless and names hosts")),
+            (true, false) => {
+                return bad(format!("submit.hosts: job {name:?} needs hosts, metahosts or hostless = true"));
+            }
+            (false, true) => return bad(format!("submit.hostless: job {name:?} is hostless and names hosts")),
         }
         Ok(targets)
     }
 
     fn abort_task(&mut self, process: &str) -> Result<(), Problem> {
-        let key = self.process(process)?;
+        let key = self.process(process).at("abort_task.process")?;
         let running = self.engine_mut().drones_mut().running();
         let path = running.iter().find(|(other, _)| *other == key).map(|(_, process)| process.path.clone());
         match path {
@@ -164,15 +189,15 @@ impl Player {
                 self.engine_mut().store_mut().abort_task(task);
                 Ok(())
             }
-            _ => bad(format!("abort_task: {process:?} is no special task")),
+            _ => bad(format!("abort_task.process: {process:?} is no special task")),
         }
     }
 
     fn set_drone(&mut self, action: &Action) -> Result<(), Problem> {
         let Action::SetDrone { drone, max_processes, enabled, users, late_pidfiles } = action else { return Ok(()) };
-        let id = self.drone(drone)?;
-        let users: Option<Vec<_>> =
-            users.as_ref().map(|users| users.iter().map(|user| self.user(user)).collect()).transpose()?;
+        let id = self.drone(drone).at("set_drone.drone")?;
+        let users = users.as_ref().map(|users| users.iter().map(|user| self.user(user)).collect::<Result<Vec<_>, _>>());
+        let users = users.transpose().at("set_drone.users")?;
         self.engine_mut().store_mut().edit_drone(id, |row| {
             row.max_processes = max_processes.unwrap_or(row.max_processes);
             row.enabled = enabled.unwrap_or(row.enabled);
@@ -188,7 +213,7 @@ impl Player {
         let Action::SetHost { host, locked, protection, dirty, status, invalid, labels, acls } = action else {
             return Ok(());
         };
-        for id in self.hosts(host)? {
+        for id in self.hosts(host).at("set_host.host")? {
             let store = self.engine_mut().store_mut();
             let labels: Option<Vec<_>> =
                 labels.as_ref().map(|labels| labels.iter().map(|label| store.ensure_label(label)).collect());
@@ -217,8 +242,10 @@ impl Player {
         if let Value::Object(settings) = &mut settings {
             settings.extend(changes.clone());
         }
-        let settings: Settings =
-            serde_json::from_value(settings).map_err(|error| Problem::BadInput(format!("set: {error}")))?;
+        let settings: Settings = serde_path_to_error::deserialize(settings).map_err(|error| {
+            Problem::BadInput(format!("set.{}: {}", key(error.path()), with_suggestion(&error.inner().to_string())))
+        })?;
+        check_settings(&settings, self.engine().store()).map_err(|what| Problem::BadInput(format!("set.{what}")))?;
         self.settings = settings.clone();
         self.engine_mut().set_settings(settings);
         Ok(())
@@ -231,11 +258,13 @@ impl Player {
     }
 }
 
-fn suite_minimum(keyvals: &BTreeMap<String, Value>) -> Result<u32, Problem> {
-    let text = match keyvals.get("suite_min_duts") {
-        None => return Ok(0),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-    };
-    text.trim().parse().map_err(|error| Problem::BadInput(format!("keyvals.suite_min_duts: {text:?}: {error}")))
+fn minutes(count: u32) -> Span {
+    Span::from_minutes(count.into())
+}
+
+fn suite_minimum(keyvals: &BTreeMap<String, Keyval>) -> Result<u32, Problem> {
+    let Some(value) = keyvals.get("suite_min_duts") else { return Ok(0) };
+    let text = value.to_string();
+    let minimum = text.trim().parse();
+    minimum.map_err(|error| Problem::BadInput(format!("submit.keyvals.suite_min_duts: {text:?}: {error}")))
 }

@@ -1,8 +1,9 @@
 //! Comparison of what a step expects with what there is.
 
 use super::format::Expect;
-use super::player::Problem;
+use super::problem::{At, Problem};
 use super::view::View;
+use super::why::Why;
 
 /// Something expected that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl Expect {
         &self,
         view: &View,
         killed: &[String],
-        why: impl Fn(&str) -> Option<&'static str>,
+        why: impl Fn(&str) -> Option<Why>,
     ) -> Result<Vec<Difference>, Problem> {
         let mut found = Vec::new();
         let mut compare = |key: String, expected: &str, actual: &str| {
@@ -50,7 +51,7 @@ impl Expect {
             [("locked", &self.locked), ("leased", &self.leased), ("dirty", &self.dirty)].iter().enumerate()
         {
             let Some(list) = list else { continue };
-            let expected = expand(list)?;
+            let expected = expand(list).at(format_args!("expect.{key}"))?;
             if let Some(host) = expected.iter().find(|host| !view.hosts.contains_key(*host)) {
                 return Err(unknown(key, "host", host));
             }
@@ -73,7 +74,7 @@ impl Expect {
         }
         for (entry, reason) in &self.why {
             let actual = why(entry).ok_or_else(|| unknown("why", "entry", entry))?;
-            compare(format!("why.{entry}"), reason, actual);
+            compare(format!("why.{entry}"), reason.as_str(), actual.as_str());
         }
         Ok(found)
     }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use yardmaster_engine::{EntryStatus, HostStatus, Protection, RebootAfter, RebootBefore, Settings, TaskKind};
 
-use crate::workload::meant;
+use super::values::{self, Keyval};
+use super::why::Why;
 
 /// A scripted scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -145,7 +145,7 @@ pub struct Step {
     #[serde(default)]
     pub name: String,
     /// What happens first, in order.
-    #[serde(default, rename = "do")]
+    #[serde(default, rename = "do", deserialize_with = "values::actions")]
     pub actions: Vec<Action>,
     /// How many ticks then run; absent = until nothing changes any more.
     #[serde(default)]
@@ -187,16 +187,16 @@ submit! {
     #[serde(default)] hosts: Vec<String>,
     #[serde(default)] metahosts: Vec<String>,
     #[serde(default)] hostless: bool,
-    #[serde(default)] synch_count: Option<u32>,
+    #[serde(default)] synch_count: Option<NonZeroU32>,
     #[serde(default)] run_verify: Option<bool>,
     #[serde(default)] run_reset: Option<bool>,
     #[serde(default)] reboot_before: Option<RebootBefore>,
     #[serde(default)] reboot_after: Option<RebootAfter>,
     #[serde(default)] labels: Vec<String>,
     #[serde(default)] parent: Option<String>,
-    #[serde(default)] keyvals: BTreeMap<String, Value>,
-    #[serde(default)] timeout_mins: Option<i64>,
-    #[serde(default)] max_runtime_mins: Option<i64>,
+    #[serde(default)] keyvals: BTreeMap<String, Keyval>,
+    #[serde(default)] timeout_mins: Option<u32>,
+    #[serde(default)] max_runtime_mins: Option<u32>,
     #[serde(default)] drone_set: Option<String>,
 }
 
@@ -215,6 +215,11 @@ macro_rules! actions {
         }
 
         impl Action {
+            /// Its name, as scenarios write it.
+            pub(super) fn name(&self) -> &'static str {
+                self.parts().0
+            }
+
             /// Its name and its keys, as scenarios write them.
             fn parts(&self) -> (&'static str, Keys) {
                 match self {
@@ -231,7 +236,7 @@ actions! {
     /// A job or an entry is aborted.
     "abort" Abort { #[serde(default)] job: Option<String>, #[serde(default)] entry: Option<String> }
     /// A person asks for a special task.
-    "request_task" RequestTask { host: String, task: TaskKind }
+    "request_task" RequestTask { host: String, #[serde(deserialize_with = "values::requestable")] task: TaskKind }
     /// A person aborts a running special task.
     "abort_task" AbortTask { process: String }
     /// A process ends.
@@ -264,7 +269,7 @@ actions! {
     /// The runner of a job that was handed off starts its test.
     "start_test" StartTest { entry: String }
     /// The clock moves before the next tick.
-    "advance" Advance { seconds: f64 }
+    "advance" Advance { #[serde(deserialize_with = "values::seconds")] seconds: f64 }
     /// The scheduler stops and starts again.
     "restart" Restart { #[serde(default)] recover_hosts: bool }
     /// A drone stops answering; its processes go on.
@@ -369,111 +374,5 @@ pub struct Expect {
     /// Drones of running processes.
     pub drone_of: BTreeMap<String, String>,
     /// Why entries wait.
-    pub why: BTreeMap<String, String>,
-}
-
-/// A scenario with where it came from.
-#[derive(Debug, Clone)]
-pub struct LoadedScript {
-    /// `FILE`, or `FILE:LINE` in a file of several.
-    pub source: String,
-    /// What it says.
-    pub script: Script,
-}
-
-/// A file that holds no scenarios, or one that cannot be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {problem}")]
-pub struct FormatError {
-    /// File, line where known, and key.
-    pub place: String,
-    /// What is wrong.
-    pub problem: String,
-}
-
-/// Reads all scenarios of a file: TOML (one), JSON Lines, or gzipped JSON Lines.
-///
-/// # Errors
-/// Names the file, the line, the step and the key.
-pub fn load(path: &Path) -> Result<Vec<LoadedScript>, FormatError> {
-    let fail = |problem: String| FormatError { place: path.display().to_string(), problem };
-    let bytes = std::fs::read(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-    let text = if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut text = String::new();
-        let mut decoder = flate2::read::MultiGzDecoder::new(bytes.as_slice());
-        decoder.read_to_string(&mut text).map_err(|error| fail(format!("cannot be unpacked: {error}")))?;
-        text
-    } else {
-        String::from_utf8(bytes).map_err(|error| fail(format!("is not UTF-8: {error}")))?
-    };
-    let stem = path.with_extension(if path.extension().is_some_and(|extension| extension == "gz") { "" } else { "gz" });
-    let inner = if text.is_empty() { PathBuf::new() } else { stem };
-    let is_lines = path.extension().is_some_and(|extension| extension == "jsonl")
-        || inner.extension().is_some_and(|extension| extension == "jsonl");
-    if is_lines {
-        parse_lines(&path.display().to_string(), &text)
-    } else {
-        parse_toml(&path.display().to_string(), &text)
-    }
-}
-
-/// Reads a scenario from TOML.
-///
-/// # Errors
-/// As [`load`].
-pub fn parse_toml(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatError> {
-    let fail = |place: String, problem: String| FormatError { place, problem };
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| toml_error(file, text, "", &error))?;
-    let script = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let key = error.path().to_string();
-        toml_error(file, text, &key, error.inner())
-    })?;
-    check(&script).map_err(|problem| fail(file.to_owned(), problem))?;
-    Ok(vec![LoadedScript { source: file.to_owned(), script }])
-}
-
-fn toml_error(file: &str, text: &str, key: &str, error: &toml::de::Error) -> FormatError {
-    let line = error
-        .span()
-        .map(|span| text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1);
-    let line = line.map(|line| format!(":{line}")).unwrap_or_default();
-    let key = if key.is_empty() || key == "." { String::new() } else { format!(": {key}") };
-    FormatError { place: format!("{file}{line}{key}"), problem: with_suggestion(error.message()) }
-}
-
-/// The message, and where it is about a misspelt word, the word that was probably meant.
-fn with_suggestion(message: &str) -> String {
-    let suggestion = meant(message).map(|word| format!("; did you mean {word:?}?"));
-    format!("{message}{}", suggestion.unwrap_or_default())
-}
-
-/// Reads scenarios from JSON Lines, one a line.
-///
-/// # Errors
-/// As [`load`].
-pub fn parse_lines(file: &str, text: &str) -> Result<Vec<LoadedScript>, FormatError> {
-    let mut scripts = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let source = format!("{file}:{}", number + 1);
-        let mut deserializer = serde_json::Deserializer::from_str(line);
-        let script: Script = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| FormatError {
-            place: format!("{source}: {}", error.path()),
-            problem: with_suggestion(&error.inner().to_string()),
-        })?;
-        deserializer.end().map_err(|error| FormatError { place: source.clone(), problem: error.to_string() })?;
-        check(&script).map_err(|problem| FormatError { place: source.clone(), problem })?;
-        scripts.push(LoadedScript { source, script });
-    }
-    Ok(scripts)
-}
-
-/// What the types cannot say.
-fn check(script: &Script) -> Result<(), String> {
-    if !(script.tick_sec > 0.0 && script.tick_sec <= 86_400.0) {
-        return Err(format!("tick_sec: {} is not between 0 and 86400 seconds", script.tick_sec));
-    }
-    if script.step.is_empty() {
-        return Err("step: a scenario without steps checks nothing".to_owned());
-    }
-    Ok(())
+    pub why: BTreeMap<String, Why>,
 }

@@ -1,12 +1,15 @@
 //! Setting up a scripted lab, and starting a scheduler on it.
 
 use yardmaster_engine::{
-    Engine, Host, Job, JobId, Journal, RebootAfter, RebootBefore, Role, Settings, Setup, Span, SubnetId, Time, UserId,
+    Engine, EntryStatus, Host, Job, JobId, Journal, RebootAfter, RebootBefore, Role, Settings, Setup, Span, SubnetId,
+    Time, UserId,
 };
 
 use super::expect::expand;
 use super::format::Script;
-use super::player::{FakeEngine, Problem, bad};
+use super::player::FakeEngine;
+use super::problem::{At, Problem, bad};
+use super::reading::with_suggestion;
 use crate::clock::VirtualClock;
 use crate::drones::{FakeDrones, UntilTold};
 use crate::frontend::{new_host, sorted};
@@ -22,7 +25,22 @@ pub(super) const SYSTEM_USER: &str = "autotest_system";
 pub fn tables(script: &Script) -> Result<MemoryStore, Problem> {
     let mut store = MemoryStore::default();
     set_up_lab(&mut store, script)?;
+    check_settings(&script.settings, &store).map_err(|what| Problem::BadInput(format!("settings.{what}")))?;
     Ok(store)
+}
+
+/// What the types of settings cannot say; the text begins with the key.
+pub(super) fn check_settings(settings: &Settings, store: &MemoryStore) -> Result<(), String> {
+    for word in settings.notify_email_statuses.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let status: Result<EntryStatus, _> = word.parse();
+        status.map_err(|error| format!("notify_email_statuses: {}", with_suggestion(&error.to_string())))?;
+    }
+    match &settings.default_drone_set {
+        Some(set) if !store.drone_sets.iter().any(|known| *known.name == **set) => {
+            Err(format!("default_drone_set: no drone belongs to the set {set:?}"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn set_up_lab(store: &mut MemoryStore, script: &Script) -> Result<(), Problem> {
@@ -38,21 +56,24 @@ fn set_up_lab(store: &mut MemoryStore, script: &Script) -> Result<(), Problem> {
         store.add_user(SYSTEM_USER, &[everyone]);
     }
     for user in &script.user {
+        if store.user_id(&user.name).is_some() {
+            return bad(format!("user.name: user {:?} is there twice", user.name));
+        }
         let groups = user.acls.as_ref().map(|acls| acls.iter().map(|acl| store.ensure_acl_group(acl)).collect());
         store.add_user(&user.name, &groups.unwrap_or_else(|| vec![everyone]));
         if let Some(set) = &user.drone_set
             && !drone_sets.contains(&set)
         {
-            return bad(format!("user {:?}: no drone belongs to the set {set:?}", user.name));
+            return bad(format!("user.drone_set: user {:?}: no drone belongs to the set {set:?}", user.name));
         }
     }
     for host in &script.host {
         let labels: Vec<_> = host.labels.iter().map(|label| store.ensure_label(label)).collect();
         let groups = host.acls.as_ref().map(|acls| acls.iter().map(|acl| store.ensure_acl_group(acl)).collect());
         let groups = groups.unwrap_or_else(|| vec![everyone]);
-        for name in expand(std::slice::from_ref(&host.name))? {
+        for name in expand(std::slice::from_ref(&host.name)).at("host.name")? {
             if store.hosts.iter().any(|known| *known.name == *name) {
-                return bad(format!("host {name:?} is there twice"));
+                return bad(format!("host.name: host {name:?} is there twice"));
             }
             let fresh = new_host(name);
             let id = store.add_host(Host {
@@ -86,10 +107,13 @@ fn set_up_drones(store: &mut MemoryStore, script: &Script) -> Result<(), Problem
         store.add_drone("drone1", 100, true, None, None);
     }
     for drone in &script.drone {
+        if store.drones.iter().any(|known| *known.name == *drone.name) {
+            return bad(format!("drone.name: drone {:?} is there twice", drone.name));
+        }
         let mut users = None;
         for name in drone.users.iter().flatten() {
             let Some(user) = store.user_id(name) else {
-                return bad(format!("drone {:?}: there is no user {name:?}", drone.name));
+                return bad(format!("drone.users: drone {:?}: there is no user {name:?}", drone.name));
             };
             users.get_or_insert_with(Vec::new).push(user);
         }

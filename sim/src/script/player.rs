@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use yardmaster_engine::{
-    Clock, DroneId, DroneSetId, Engine, EngineError, EntryId, HostId, JobId, Journal, Settings, Span, TickReport, Time,
-    UserId, WaitReason, Work,
+    Clock, DroneId, DroneSetId, Engine, EngineError, EntryId, HostId, JobId, Journal, Settings, Span, TaskKind,
+    TickReport, Time, UserId, Work,
 };
 
 use super::expect::{Difference, expand};
-use super::format::{Script, Step};
+use super::format::{Expect, Script, Step};
 use super::lab::{poll_now, start_engine, tables};
+use super::problem::{At, Problem, bad};
 use super::view::{EntryNames, View, process_name};
+use super::why::Why;
 use crate::clock::VirtualClock;
 use crate::drones::{FakeDrones, ProcessKey, UntilTold};
 use crate::store::MemoryStore;
@@ -19,15 +21,6 @@ use crate::store::MemoryStore;
 const SETTLE_TICKS_MAX: u32 = 40;
 /// So many ticks without a change, and it has settled.
 const QUIET_TICKS: u32 = 3;
-
-/// Why a scenario did not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
-    /// The scheduler did something else than expected. The text has a line for each difference.
-    Failed(String),
-    /// The scenario itself makes no sense.
-    BadInput(String),
-}
 
 /// The engine on virtual time, with drones whose processes run until they are told to end.
 pub type FakeEngine = Engine<VirtualClock, FakeDrones<UntilTold>, MemoryStore>;
@@ -57,10 +50,6 @@ type Journals = Box<dyn Fn() -> Box<dyn Journal>>;
 pub fn play(script: &Script) -> Result<(), Problem> {
     let mut player = Player::new(script, false)?;
     script.step.iter().enumerate().try_for_each(|(number, step)| player.step(number, step))
-}
-
-pub(super) fn bad<T>(text: impl Into<String>) -> Result<T, Problem> {
-    Err(Problem::BadInput(text.into()))
 }
 
 impl Player {
@@ -134,22 +123,15 @@ impl Player {
         if let Some(trace) = &mut self.trace {
             trace.push(title.clone());
         }
-        self.step_inner(step).map_err(|problem| match problem {
-            Problem::Failed(text) => Problem::Failed(format!("{title}: {text}")),
-            Problem::BadInput(text) => Problem::BadInput(format!("{title}: {text}")),
-        })
+        self.step_inner(step).at(title)
     }
 
     fn step_inner(&mut self, step: &Step) -> Result<(), Problem> {
-        for action in &step.actions {
-            if self.trace.is_none() {
-                self.act(action)?;
-                continue;
-            }
-            let before = self.view();
-            self.act(action)?;
-            let changes = before.changes(&self.view());
-            if let Some(trace) = &mut self.trace {
+        for (number, action) in step.actions.iter().enumerate() {
+            let before = self.trace.is_some().then(|| self.view());
+            self.act(action).at(format_args!("do {}", number + 1))?;
+            let changes = before.map(|before| before.changes(&self.view()));
+            if let (Some(trace), Some(changes)) = (&mut self.trace, changes) {
                 trace.push(format!("  do {action}"));
                 trace.extend(changes.iter().map(|line| format!("              {line}")));
             }
@@ -169,6 +151,7 @@ impl Player {
     }
 
     fn compare(&mut self, step: &Step) -> Result<Vec<Difference>, Problem> {
+        self.check_names(&step.expect)?;
         let view = self.view();
         let engine = self.engine();
         let killed: Vec<String> =
@@ -177,9 +160,26 @@ impl Player {
         let why = |name: &str| {
             let id = *ids.get(name)?;
             let named = engine.store().entries.get(id.0).is_some_and(|entry| entry.host.is_some());
-            Some(reason_word(&engine.core().why(id), named))
+            Some(Why::of(&engine.core().why(id), named))
         };
         step.expect.differences(&view, &killed, why)
+    }
+
+    /// That all processes and drones that a step expects could be there, so that no misspelt one passes for one that is not.
+    fn check_names(&self, expect: &Expect) -> Result<(), Problem> {
+        for (key, names) in [("running", expect.running.as_ref()), ("killed", Some(&expect.killed))] {
+            for process in names.into_iter().flatten() {
+                self.check_process_name(process).at(format_args!("expect.{key}"))?;
+            }
+        }
+        for task in expect.tasks.iter().flatten() {
+            self.check_task_name(task).at("expect.tasks")?;
+        }
+        for (process, drone) in &expect.drone_of {
+            self.check_process_name(process).at("expect.drone_of")?;
+            self.drone(drone).at(format_args!("expect.drone_of.{process}"))?;
+        }
+        Ok(())
     }
 
     fn view(&self) -> View {
@@ -241,14 +241,13 @@ impl Player {
         self.entry_ids.get(name).copied().map_or_else(|| bad(format!("there is no entry {name:?} so far")), Ok)
     }
 
-    pub(super) fn hosts(&mut self, list: &str) -> Result<Vec<HostId>, Problem> {
-        let names = expand(&[list.to_owned()])?;
-        let store = self.engine_mut().store();
-        let find = |name: &String| {
-            let host = store.hosts.iter().find(|host| *host.name == **name).map(|host| host.id);
-            host.map_or_else(|| bad(format!("there is no host {name:?}")), Ok)
-        };
-        names.iter().map(find).collect()
+    pub(super) fn hosts(&self, list: &str) -> Result<Vec<HostId>, Problem> {
+        expand(&[list.to_owned()])?.iter().map(|name| self.host(name)).collect()
+    }
+
+    fn host(&self, name: &str) -> Result<HostId, Problem> {
+        let known = self.engine().store().hosts.iter().find(|host| *host.name == *name).map(|host| host.id);
+        known.map_or_else(|| bad(format!("there is no host {name:?}")), Ok)
     }
 
     pub(super) fn user(&self, name: &str) -> Result<UserId, Problem> {
@@ -258,16 +257,16 @@ impl Player {
 
     pub(super) fn drone_set(&self, name: &str) -> Result<DroneSetId, Problem> {
         let known = self.engine().store().drone_sets.iter().find(|known| *known.name == *name).map(|known| known.id);
-        known.map_or_else(|| bad(format!("submit: there is no drone set {name:?}")), Ok)
+        known.map_or_else(|| bad(format!("there is no drone set {name:?}")), Ok)
     }
 
-    pub(super) fn drone(&mut self, name: &str) -> Result<DroneId, Problem> {
-        let drone = self.engine_mut().store().drones.iter().find(|drone| &*drone.name == name).map(|drone| drone.id);
-        drone.map_or_else(|| bad(format!("there is no drone {name:?}")), Ok)
+    pub(super) fn drone(&self, name: &str) -> Result<DroneId, Problem> {
+        let known = self.engine().store().drones.iter().find(|drone| *drone.name == *name).map(|drone| drone.id);
+        known.map_or_else(|| bad(format!("there is no drone {name:?}")), Ok)
     }
 
     /// A process that runs.
-    pub(super) fn process(&mut self, name: &str) -> Result<ProcessKey, Problem> {
+    pub(super) fn process(&self, name: &str) -> Result<ProcessKey, Problem> {
         self.check_process_name(name)?;
         let engine = self.engine();
         let is_it = |work: &Work| process_name(engine.store(), &self.entries, work) == name;
@@ -275,32 +274,29 @@ impl Player {
         found.map_or_else(|| Err(Problem::Failed(format!("process {name:?} is not running"))), |(key, _)| Ok(key))
     }
 
-    fn check_process_name(&mut self, name: &str) -> Result<(), Problem> {
-        match name.split_once(' ') {
-            Some(("verify" | "cleanup" | "reset" | "repair" | "provision", host)) => self.hosts(host).map(|_| ()),
-            Some(("job" | "gather" | "parse" | "runner", entry)) => self.entry(entry).map(|_| ()),
-            _ => bad(format!("{name:?} names no process: expected KIND HOST or KIND JOB#N")),
+    fn check_process_name(&self, name: &str) -> Result<(), Problem> {
+        match (task_host(name), name.split_once(' ')) {
+            (Some(host), _) => self.host(host).map(drop),
+            (None, Some(("job" | "gather" | "parse" | "runner", entry))) => self.entry(entry).map(drop),
+            (None, _) => bad(format!(
+                "{name:?} names no process: expected verify, cleanup, reset, repair or provision and a host, \
+                 or job, gather, parse or runner and an entry"
+            )),
+        }
+    }
+
+    fn check_task_name(&self, name: &str) -> Result<(), Problem> {
+        match task_host(name) {
+            Some(host) => self.host(host).map(drop),
+            None => bad(format!(
+                "{name:?} names no special task: expected verify, cleanup, reset, repair or provision and a host"
+            )),
         }
     }
 }
 
-/// The words that scenarios use for the reasons to wait.
-fn reason_word(reason: &WaitReason, names_host: bool) -> &'static str {
-    match reason {
-        WaitReason::Nothing => "nothing",
-        WaitReason::Ended => "ended",
-        WaitReason::NoSuchHost => "no such host",
-        WaitReason::AccessDenied => "access denied",
-        WaitReason::Locked(_) => "locked",
-        WaitReason::AllBusy { .. } if names_host => "host in use",
-        WaitReason::AllBusy { .. } => "all hosts busy",
-        WaitReason::BehindOthers { .. } => "behind higher priority",
-        WaitReason::WaitsForTask(_) => "waiting for task",
-        WaitReason::DronesFull => "drones full",
-        WaitReason::WaitsForGroup { .. } => "waiting for group",
-        WaitReason::ParseLimit => "parse limit",
-        WaitReason::OnShard => "on shard",
-        WaitReason::DroneSilent => "drone silent",
-        WaitReason::NoDrone(_) => "no drone",
-    }
+/// The host of a special task that is called so.
+fn task_host(name: &str) -> Option<&str> {
+    let (kind, host) = name.split_once(' ')?;
+    TaskKind::ALL.iter().any(|known| known.lower() == kind).then_some(host)
 }

@@ -1,9 +1,9 @@
 //! A lab that lives through events. After every tick everything is checked that must hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
-use serde_json::Value;
-use yardmaster_sim::script::{Action, FakeEngine, Player, Problem, Submit};
+use yardmaster_sim::script::{Action, FakeEngine, Keyval, Player, Problem, Submit};
 
 use crate::checks::Watcher;
 use crate::world::{Deed, End, LABELS, Lab, Order, USERS, Where};
@@ -167,7 +167,7 @@ impl Story {
         let job = format!("j{}", self.jobs);
         self.jobs += 1;
         self.entries.extend((0..count).map(|number| format!("{job}#{number}")));
-        let minimum = (order.minimum > 0).then(|| ("suite_min_duts".to_owned(), Value::from(order.minimum)));
+        let minimum = (order.minimum > 0).then(|| ("suite_min_duts".to_owned(), Keyval::Number(order.minimum.into())));
         Action::Submit(Submit {
             job,
             owner: Some(USERS[usize::from(order.owner) % USERS.len()].to_owned()),
@@ -175,7 +175,7 @@ impl Story {
             hosts,
             metahosts,
             hostless,
-            synch_count: Some(order.synch_count.min(count as u32)),
+            synch_count: NonZeroU32::new(order.synch_count.min(count as u32)),
             run_verify: Some(order.run_verify),
             run_reset: Some(order.run_reset),
             reboot_before: Some(order.reboot_before),

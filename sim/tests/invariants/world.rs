@@ -108,7 +108,7 @@ pub(crate) struct Order {
     pub(crate) owner: u8,
     pub(crate) parent: Option<u8>,
     pub(crate) minimum: u32,
-    pub(crate) timeout_mins: i64,
+    pub(crate) timeout_mins: u32,
 }
 
 /// How a process ends.
@@ -175,7 +175,7 @@ fn order() -> impl Strategy<Value = Order> {
         prop::option::weighted(0.4, any::<u8>()),
         0..3_u32,
     );
-    let timeout = prop_oneof![9 => Just(1440_i64), 1 => Just(6)];
+    let timeout = prop_oneof![9 => Just(1440_u32), 1 => Just(6)];
     (shape, rest, timeout).prop_map(|(shape, rest, timeout_mins)| {
         let (place, synch_count, run_verify, run_reset, reboot_before, reboot_after) = shape;
         let (labels, priority, owner, parent, minimum) = rest;
