@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tables::{Table, autotest_tables, own_tables};
+use super::tables::{Column, ColumnType, Table, autotest_tables, own_tables};
 use super::{create, triggers};
 use crate::database::{Database, DatabaseError, Dialect, Transaction, Value};
 
@@ -12,6 +12,8 @@ const TABLES_VERSION: u32 = 1;
 pub(crate) const TRIGGERS_VERSION: u32 = 2;
 /// An expression: the name of the lock, which has at most 64 characters. MySQL 9.6 and later have no MD5 any more.
 const LOCK_NAME: &str = "CONCAT('yardmaster ', LEFT(SHA2(DATABASE(), 256), 32))";
+/// Moments in SQLite are UTC. Before, they were local times of whichever process wrote them.
+pub(super) const UTC_VERSION: u32 = 3;
 /// Others may hold the lock so long, in seconds.
 const LOCK_LIMIT: u32 = 60;
 /// How long a change of the schema waits for its table, in seconds: whoever else wants the table waits behind it.
@@ -123,6 +125,9 @@ async fn migrate_locked(session: &mut Transaction, report: &mut Report) -> Resul
         }
     }
     check_columns(session).await?;
+    if dialect == Dialect::Sqlite {
+        moments_to_utc(session).await?;
+    }
     if !had_autotest {
         seed(session).await?;
     }
@@ -325,6 +330,22 @@ async fn name_lab(session: &mut Transaction) -> Result<(), DatabaseError> {
         session.execute("INSERT INTO yardmaster_lab (name) VALUES (?)", vec![name.into()]).await?;
     }
     Ok(())
+}
+
+/// Takes the moments of an earlier version's file for local times of this process.
+async fn moments_to_utc(session: &mut Transaction) -> Result<(), DatabaseError> {
+    let rows = session.query("SELECT version FROM yardmaster_schema", Vec::new()).await?;
+    let applied: Vec<u32> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    if applied.contains(&TABLES_VERSION) && !applied.contains(&UTC_VERSION) {
+        for table in autotest_tables().iter().chain(own_tables()) {
+            let moments = table.columns.iter().filter(|column| matches!(column.kind, ColumnType::Moment(_)));
+            for Column { name, .. } in moments {
+                let sql = format!("UPDATE `{}` SET `{name}` = datetime(`{name}`, 'utc')", table.name);
+                session.execute(&sql, Vec::new()).await?;
+            }
+        }
+    }
+    record(session, UTC_VERSION).await
 }
 
 async fn record(session: &mut Transaction, version: u32) -> Result<(), DatabaseError> {
