@@ -5,7 +5,7 @@ use yardmaster_engine::{JobId, LiveRows, Subnets};
 use super::quarantine::{Quarantine, Quarantined};
 use super::read::Which;
 use super::read_lab::{self, Logins};
-use super::read_work::{self, Entries};
+use super::read_work::{self, Entries, Tasks};
 use crate::database::{Database, DatabaseError, Dialect, Transaction};
 
 /// Everything that lives, and what makes no sense.
@@ -72,7 +72,7 @@ async fn read_all(
     };
     let mut entries: Vec<_> = entries.into_iter().map(|row| row.entry).collect();
     entries.sort_unstable_by_key(|entry| entry.id);
-    let mut tasks = read_work::tasks(transaction, Which::All, quarantine).await?;
+    let mut tasks = read_work::tasks(transaction, Tasks::Live, quarantine).await?;
 
     let mut hosts = read_lab::hosts(transaction, Which::All, quarantine).await?;
     let known: std::collections::BTreeSet<u32> = hosts.iter().map(|host| host.id.0).collect();
