@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use yardmaster::database::Database;
+use yardmaster::drones::Briefings;
+use yardmaster::service::SqlBriefings;
 use yardmaster::store::{SqlStore, StoreOptions, snapshot};
 use yardmaster_engine::{
     DroneId, EntryId, EntryStatus, HostId, HostStatus, Ineligible, JobId, LabelId, Protection, RebootBefore, RowChange,
-    ShardId, Store, TaskId, TaskKind, Time,
+    ShardId, Store, TaskId, TaskKind, Time, Work, WorkKind,
 };
 
 use crate::lab::{Model, entry, host, job, label, poll, run, store, task, user};
@@ -268,6 +270,18 @@ async fn static_labels_replace_others(place: Place) {
         matches!(told.as_slice(), [RowChange::Host(host)] if host.labels.as_slice() == [LabelId(own), LabelId(fixed)]),
         "{told:?}"
     );
+    // A test is told the same.
+    let (only, replaced) = (host(&database, "only").await, host(&database, "replaced").await);
+    let sql = "INSERT INTO afe_static_hosts_labels (host_id, staticlabel_id) VALUES (?, 900)";
+    run(&database, sql, vec![only.into()]).await;
+    let sql = "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (?, ?)";
+    run(&database, sql, vec![replaced.into(), fixed.into()]).await;
+    let hosts = [dut, only, replaced].map(HostId).into_iter().collect();
+    let work = Work { kind: WorkKind::Test, job: None, entries: Default::default(), hosts };
+    let briefs = SqlBriefings::new(database).brief(&[&work]).await.expect("it is read");
+    let brief = briefs[0].as_ref().expect("a brief");
+    let labels: Vec<String> = brief.hosts.iter().map(|host| host.labels.join(" ")).collect();
+    assert_eq!(labels, ["fixed own", "fixed", ""]);
 }
 
 async fn an_entry_of_an_ended_job_brings_its_job(place: Place) {
