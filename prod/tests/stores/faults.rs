@@ -139,7 +139,7 @@ async fn a_term_is_kept_while_a_commit_waits_for_others() {
         (outcome, store)
     });
     let mut standby = SqlStore::new(place.open().await, options);
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while begun.elapsed() < Duration::from_secs(12) {
         standby.begin_term("a standby").await.expect_err("the first one lives");
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -215,7 +215,7 @@ async fn a_table_that_somebody_keeps_holds_nobody_up_for_long() {
         async move { (migrate(&database).await, database) }
     });
     while !migration.is_finished() {
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         crate::lab::job(&database, "autotest_system", None).await;
         assert!(begun.elapsed() < std::time::Duration::from_secs(5), "a stranger waited for {:?}", begun.elapsed());
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
