@@ -16,7 +16,7 @@ impl Dialect {
     pub fn seconds_of(self, column: &str) -> String {
         match self {
             Dialect::MySql => format!("CAST(UNIX_TIMESTAMP({column}) AS SIGNED)"),
-            Dialect::Sqlite => format!("CAST(strftime('%s', {column}, 'utc') AS INTEGER)"),
+            Dialect::Sqlite => format!("CAST(strftime('%s', {column}) AS INTEGER)"),
         }
     }
 
@@ -24,7 +24,7 @@ impl Dialect {
     pub fn datetime_of(self, seconds: &str) -> String {
         match self {
             Dialect::MySql => format!("FROM_UNIXTIME({seconds})"),
-            Dialect::Sqlite => format!("datetime({seconds}, 'unixepoch', 'localtime')"),
+            Dialect::Sqlite => format!("datetime({seconds}, 'unixepoch')"),
         }
     }
 
@@ -32,7 +32,7 @@ impl Dialect {
     pub fn now(self) -> &'static str {
         match self {
             Dialect::MySql => "NOW()",
-            Dialect::Sqlite => "datetime('now', 'localtime')",
+            Dialect::Sqlite => "datetime('now')",
         }
     }
 

@@ -244,6 +244,18 @@ impl Transaction {
         self.run(sql, parameters).await.map(|(_, done)| done)
     }
 
+    /// Changes the schema. MySQL does that in a transaction of its own, so that a table which was not free breaks nothing here.
+    ///
+    /// # Errors
+    /// As the server has it.
+    pub(crate) async fn alter(&mut self, sql: &str) -> Result<(), DatabaseError> {
+        let outcome = self.execute(sql, Vec::new()).await;
+        if outcome.as_ref().is_err_and(DatabaseError::is_busy) && self.dialect() == Dialect::MySql {
+            self.broken = None;
+        }
+        outcome.map(drop)
+    }
+
     /// Takes back the mark of [`Database::begin_as`]: the last thing before COMMIT.
     pub(crate) async fn unmark(&mut self) -> Result<(), DatabaseError> {
         if std::mem::take(&mut self.marked) {

@@ -69,8 +69,17 @@ pub(super) fn error(error: mysql_async::Error, statement: &str) -> DatabaseError
             DatabaseError::Refused { cause, advice: "check the user, the password file and the account's grants" }
         }
         1049 => DatabaseError::Refused { cause, advice: "create the database, or correct its name in the address" },
-        1142 | 1143 | 1227 | 1370 | 1419 => {
+        1142 | 1143 | 1227 | 1370 => {
             DatabaseError::Refused { cause, advice: "grant the account what docs/operations.md lists" }
+        }
+        1419 => {
+            let advice = "as the server's administrator, SET GLOBAL log_bin_trust_function_creators = 1, and try again";
+            DatabaseError::Refused { cause, advice }
+        }
+        1665 => {
+            let advice =
+                "let the server log rows (binlog_format = ROW or MIXED, also in its configuration), and connect anew";
+            DatabaseError::Refused { cause, advice }
         }
         1290 | 1792 | 1836 => {
             DatabaseError::Refused { cause, advice: "this server only reads: connect to the primary one" }

@@ -1,8 +1,9 @@
 //! The engine's moments and the database's seconds.
 //!
 //! Autotest's `datetime` columns are local times of the server without a zone, to the second. The server converts them
-//! (`UNIX_TIMESTAMP`, `FROM_UNIXTIME`, SQLite's `utc` and `localtime`); what comes and goes is seconds since the epoch. In
-//! the hour that a change to winter time repeats, a moment may so be read an hour off: Autotest has that too.
+//! (`UNIX_TIMESTAMP`, `FROM_UNIXTIME`); what comes and goes is seconds since the epoch. In the hour that a change to winter
+//! time repeats, a moment may so be read an hour off: Autotest has that too. SQLite has no server, and the processes that
+//! share a file may be set to different zones: there they are UTC.
 
 use yardmaster_engine::Time;
 

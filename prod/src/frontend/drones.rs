@@ -207,14 +207,16 @@ pub async fn change(database: &Database, name: &str, change: &DroneChange) -> Re
 }
 
 async fn change_in(transaction: &mut Transaction, drone: u32, change: &DroneChange) -> Result<(), FrontendError> {
-    if let Some(users) = &change.users {
-        lookup::need_all(transaction, Thing::User, users).await?;
+    let mut users = Vec::new();
+    for login in change.users.iter().flatten() {
+        users.push(lookup::login(transaction, login).await?);
     }
+    let users = change.users.is_some().then(|| users.join(","));
     let text = |value: &Option<String>| value.as_deref().map(Value::from);
     let columns = [
         ("enabled", change.enabled.map(Value::from)),
         ("max_processes", change.max_processes.map(Value::from)),
-        ("users", change.users.as_ref().map(|users| users.join(",").into())),
+        ("users", users.map(Value::from)),
         ("connection", change.connection.map(|connection| connection.as_str().into())),
         ("address", text(&change.address)),
         ("port", change.port.map(Value::from)),

@@ -156,12 +156,12 @@ pub async fn submit(database: &Database, request: &JobRequest) -> Result<Submitt
 /// Submits a job as part of a larger transaction.
 pub(super) async fn submit_in(transaction: &mut Transaction, request: &JobRequest) -> Result<Submitted, FrontendError> {
     request.check()?;
-    lookup::user(transaction, &request.owner).await?;
+    let owner = lookup::login(transaction, &request.owner).await?;
     let hosts = lookup::hosts(transaction, &request.hosts).await?;
     let labels: Vec<String> = request.meta_hosts.iter().map(|meta_host| meta_host.label.clone()).collect();
     let meta_labels = lookup::labels(transaction, &labels).await?;
     let dependencies: BTreeSet<_> = lookup::labels(transaction, &request.dependencies).await?.into_iter().collect();
-    let job = insert_job(transaction, request).await?;
+    let job = insert_job(transaction, request, owner).await?;
 
     let keyvals = request.keyvals.iter().map(|(key, value)| vec![job.0.into(), key.into(), value.into()]).collect();
     insert_rows(transaction, "afe_job_keyvals", &["job_id", "key", "value"], keyvals, false).await?;
@@ -184,14 +184,18 @@ pub(super) async fn submit_in(transaction: &mut Transaction, request: &JobReques
     Ok(Submitted { job, entries })
 }
 
-async fn insert_job(transaction: &mut Transaction, request: &JobRequest) -> Result<JobId, FrontendError> {
+async fn insert_job(
+    transaction: &mut Transaction,
+    request: &JobRequest,
+    owner: String,
+) -> Result<JobId, FrontendError> {
     if let Some(parent) = request.parent {
         lookup::need(transaction, super::Thing::Job, &parent.to_string()).await?;
     }
     let drone_set = lookup::drone_set(transaction, request.drone_set.as_deref()).await?;
     let hours = |minutes: u32| Value::from(minutes.div_ceil(60));
     let columns: [(&str, Value); 21] = [
-        ("owner", request.owner.as_str().into()),
+        ("owner", owner.into()),
         ("name", request.name.as_str().into()),
         ("priority", request.priority.0.into()),
         ("control_file", request.control_file.as_str().into()),

@@ -100,6 +100,15 @@ pub(super) async fn user(transaction: &mut Transaction, login: &str) -> Result<U
     need(transaction, Thing::User, login).await.map(UserId)
 }
 
+/// A login as its row spells it: MySQL finds a user whatever the case, and what is kept as text has to name the row.
+pub(super) async fn login(transaction: &mut Transaction, login: &str) -> Result<String, FrontendError> {
+    let sql = "SELECT login FROM afe_users WHERE login = ? ORDER BY id LIMIT 1";
+    match transaction.query(sql, vec![login.into()]).await?.first() {
+        Some(row) => Ok(row.get(0)?),
+        None => Err(unknown(transaction, Thing::User, login).await?),
+    }
+}
+
 /// Hosts by name, in the order of the names.
 pub(super) async fn hosts(transaction: &mut Transaction, names: &[String]) -> Result<Vec<HostId>, FrontendError> {
     Ok(need_all(transaction, Thing::Host, names).await?.into_iter().map(HostId).collect())

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use yardmaster_engine::{EntryId, HostId, JobId, Protection, Work};
+use yardmaster_engine::{EntryId, HostId, JobId, LabelId, Protection, Work};
 
 use crate::database::{CHUNK, Database, DatabaseError, Row, marks, padded, times};
 use crate::drones::{Abort, Brief, BriefingError, Briefings, ControlType, HostBrief, JobBrief};
+use crate::store::{Which, host_labels};
 
 /// Briefings out of Autotest's tables.
 #[derive(Debug, Clone)]
@@ -69,15 +70,24 @@ impl SqlBriefings {
             let host = HostBrief { id, name: row.get(1)?, platform: None, labels: Vec::new(), protection };
             hosts.insert(id, host);
         }
-        let sql = "SELECT hl.host_id, COALESCE(l.name, ''), COALESCE(l.platform, 0) FROM afe_hosts_labels hl \
-                   JOIN afe_labels l ON l.id = hl.label_id WHERE hl.host_id IN ({ids}) AND l.invalid = 0 ORDER BY l.name";
-        for row in self.by_ids(sql, ids).await? {
-            let Some(host) = hosts.get_mut(&HostId(row.get(0)?)) else { continue };
-            let name: String = row.get(1)?;
-            if row.get::<bool>(2)? {
-                host.platform = Some(name.clone());
+        // The labels by which the engine chose the hosts.
+        let mut transaction = self.database.begin_snapshot().await?;
+        let worn = host_labels(&mut transaction, Which::Ids(ids)).await?;
+        transaction.rollback().await?;
+        let labels: BTreeSet<u32> = worn.values().flatten().map(|label| label.0).collect();
+        let sql =
+            "SELECT id, COALESCE(name, ''), COALESCE(platform, 0) FROM afe_labels WHERE id IN ({ids}) AND invalid = 0";
+        let mut labels = self.by_ids(sql, &Vec::from_iter(labels)).await?;
+        labels.sort_by_key(|row| row.get::<String>(1).ok());
+        for row in labels {
+            let (id, name) = (LabelId(row.get(0)?), row.get::<String>(1)?);
+            for (_, host) in hosts.iter_mut().filter(|(host, _)| worn.get(&host.0).is_some_and(|all| all.contains(&id)))
+            {
+                if row.get::<bool>(2)? {
+                    host.platform = Some(name.clone());
+                }
+                host.labels.push(name.clone());
             }
-            host.labels.push(name);
         }
         Ok(hosts)
     }

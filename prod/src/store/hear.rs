@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use yardmaster_engine::{Drone, DroneSet, EntryId, Host, HostId, Job, JobId, Label, RowChange, User};
+use yardmaster_engine::{Drone, DroneSet, EntryId, Host, HostId, Job, JobId, Label, RowChange, SpecialTask, User};
 
 use super::quarantine::Quarantine;
 use super::read::Which;
 use super::read_lab::{self, hosts_of_labels};
-use super::read_work::{self, Entries, EntryRow};
+use super::read_work::{self, Entries, EntryRow, Tasks};
 use super::shadow::Shadow;
 use super::wanted::{Wanted, list};
 use crate::database::{DatabaseError, Transaction};
@@ -23,9 +23,10 @@ pub(super) struct Hearing<'a> {
     pub(super) told: &'a mut Vec<RowChange>,
 }
 
-/// What was read of jobs and entries, before it is told.
+/// What was read of entries and tasks, before it is told.
 struct Work {
     entries: Vec<EntryRow>,
+    tasks: Vec<SpecialTask>,
     /// To be told even if they are as the shadow has them: the engine had set them aside.
     again: BTreeSet<EntryId>,
 }
@@ -41,16 +42,17 @@ impl Hearing<'_> {
 
         let ids = list(&wanted.entries);
         let entries = read_work::entries(self.transaction, Entries::Ids(&ids), self.quarantine).await?;
-        let mut work = Work { entries, again: BTreeSet::new() };
-        let tasks = read_work::tasks(self.transaction, Which::Ids(&list(&wanted.tasks)), self.quarantine).await?;
+        let tasks = read_work::tasks(self.transaction, Tasks::Ids(&list(&wanted.tasks)), self.quarantine).await?;
+        let mut work = Work { entries, tasks, again: BTreeSet::new() };
         let named = work.entries.iter().filter(|row| row.is_live()).filter_map(|row| row.entry.host);
-        let named = named.chain(tasks.iter().filter(|task| !task.complete).map(|task| task.host));
+        let named = named.chain(work.tasks.iter().filter(|task| !task.complete).map(|task| task.host));
         let needed: BTreeSet<u32> =
             named.filter(|host| !self.shadow.hosts.contains_key(host)).map(|host| host.0).collect();
 
         self.hosts(&wanted, needed, &mut work).await?;
         self.jobs(&mut wanted, &mut work).await?;
-        self.entries(&wanted, work);
+        let Work { entries, tasks, again } = work;
+        self.entries(&wanted, entries, &again);
         self.tasks(&wanted, tasks);
         self.ineligible(&wanted).await
     }
@@ -152,7 +154,10 @@ impl Hearing<'_> {
         let fresh: Vec<u32> =
             rows.iter().map(|row| row.id).filter(|id| !self.shadow.hosts.contains_key(id)).map(|id| id.0).collect();
         let waiting = read_work::entries(self.transaction, Entries::LiveOnHosts(&fresh), self.quarantine).await?;
-        let named: BTreeSet<HostId> = waiting.iter().filter_map(|row| row.entry.host).collect();
+        let tasks = read_work::tasks(self.transaction, Tasks::LiveOnHosts(&fresh), self.quarantine).await?;
+        let named = waiting.iter().filter_map(|row| row.entry.host).chain(tasks.iter().map(|task| task.host));
+        let named: BTreeSet<HostId> = named.collect();
+        work.tasks.extend(tasks);
         for row in waiting {
             if work.again.insert(row.entry.id) && !wanted.entries.contains(&row.entry.id.0) {
                 work.entries.push(row);
@@ -198,12 +203,12 @@ impl Hearing<'_> {
         Ok(())
     }
 
-    fn entries(&mut self, wanted: &Wanted, mut work: Work) {
-        work.entries.sort_by_key(|row| row.entry.id);
-        work.entries.dedup_by_key(|row| row.entry.id);
+    fn entries(&mut self, wanted: &Wanted, mut rows: Vec<EntryRow>, again: &BTreeSet<EntryId>) {
+        rows.sort_by_key(|row| row.entry.id);
+        rows.dedup_by_key(|row| row.entry.id);
         let bad = self.quarantine.ids_of("afe_host_queue_entries");
-        let there: BTreeSet<u32> = work.entries.iter().map(|row| row.entry.id.0).chain(bad).collect();
-        for row in work.entries {
+        let there: BTreeSet<u32> = rows.iter().map(|row| row.entry.id.0).chain(bad).collect();
+        for row in rows {
             let (id, entry) = (row.entry.id, &row.entry);
             if !row.is_live() {
                 let known = self.shadow.remove_entry(id).is_some();
@@ -220,7 +225,7 @@ impl Hearing<'_> {
             {
                 continue;
             }
-            if self.shadow.entries.get(&id) != Some(entry) || work.again.contains(&id) {
+            if self.shadow.entries.get(&id) != Some(entry) || again.contains(&id) {
                 self.shadow.put_entry(row.entry.clone());
                 self.told.push(RowChange::Entry(row.entry));
             }
@@ -232,7 +237,9 @@ impl Hearing<'_> {
         }
     }
 
-    fn tasks(&mut self, wanted: &Wanted, rows: Vec<yardmaster_engine::SpecialTask>) {
+    fn tasks(&mut self, wanted: &Wanted, mut rows: Vec<SpecialTask>) {
+        rows.sort_by_key(|row| row.id);
+        rows.dedup_by_key(|row| row.id);
         let bad = self.quarantine.ids_of("afe_special_tasks");
         let there: BTreeSet<u32> = rows.iter().map(|row| row.id.0).chain(bad).collect();
         for row in rows {

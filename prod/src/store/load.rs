@@ -1,11 +1,11 @@
 //! Everything that lives, as it is at one moment.
 
-use yardmaster_engine::{JobId, LiveRows, Subnets};
+use yardmaster_engine::{HostId, Ineligible, JobId, LiveRows, Subnets};
 
 use super::quarantine::{Quarantine, Quarantined};
-use super::read::Which;
+use super::read::{Which, by_ids};
 use super::read_lab::{self, Logins};
-use super::read_work::{self, Entries};
+use super::read_work::{self, Entries, Tasks};
 use crate::database::{Database, DatabaseError, Dialect, Transaction};
 
 /// Everything that lives, and what makes no sense.
@@ -33,6 +33,25 @@ pub(super) async fn read(database: &Database, usual_room: u32) -> Result<(LiveRo
     let rows = read_all(&mut transaction, usual_room, true, &mut quarantine).await?;
     transaction.rollback().await?;
     Ok((rows, quarantine))
+}
+
+/// Hosts on which a live job has an entry that is not told: it has ended, was deleted or set aside. There can be no second
+/// entry of the job there, so that the database would refuse whoever gave the job this host.
+pub(super) async fn taken_hosts(database: &Database, rows: &LiveRows) -> Result<Vec<Ineligible>, DatabaseError> {
+    let jobs: Vec<u32> = rows.jobs.iter().map(|job| job.id.0).collect();
+    let sql = "SELECT id, job_id, host_id FROM afe_host_queue_entries WHERE host_id IS NOT NULL AND";
+    let mut transaction = database.begin_snapshot().await?;
+    let found = by_ids(&mut transaction, sql, "job_id", &jobs, "").await?;
+    transaction.rollback().await?;
+    let mut taken = Vec::new();
+    for row in found {
+        // Ids that cannot be are nobody's.
+        let (Ok(entry), Ok(job), Ok(host)) = (row.get::<u32>(0), row.get(1), row.get(2)) else { continue };
+        if rows.entries.binary_search_by_key(&entry, |told| told.id.0).is_err() {
+            taken.push(Ineligible { job: JobId(job), host: HostId(host) });
+        }
+    }
+    Ok(taken)
 }
 
 /// Reads everything that lives in a transaction, also where Yardmaster's own tables have never been made.
@@ -72,7 +91,7 @@ async fn read_all(
     };
     let mut entries: Vec<_> = entries.into_iter().map(|row| row.entry).collect();
     entries.sort_unstable_by_key(|entry| entry.id);
-    let mut tasks = read_work::tasks(transaction, Which::All, quarantine).await?;
+    let mut tasks = read_work::tasks(transaction, Tasks::Live, quarantine).await?;
 
     let mut hosts = read_lab::hosts(transaction, Which::All, quarantine).await?;
     let known: std::collections::BTreeSet<u32> = hosts.iter().map(|host| host.id.0).collect();

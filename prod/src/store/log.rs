@@ -85,16 +85,16 @@ fn name(row: &Row, wanted: &mut Wanted) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Forgets everything that is in the log: all of it is about to be read anyway.
-pub(super) async fn empty(database: &Database, consumer: Consumer, can_skip: &mut bool) -> Result<(), DatabaseError> {
-    loop {
-        let mut transaction = database.begin_as(consumer).await?;
-        let taken = take(&mut transaction, consumer, can_skip, &mut Wanted::default()).await?;
-        transaction.commit().await?;
-        if taken < TAKEN as usize {
-            return Ok(());
-        }
-    }
+/// Forgets some of what is in the log, since all of it is about to be read anyway; gives whether there may be more.
+pub(super) async fn forget_some(
+    database: &Database,
+    consumer: Consumer,
+    can_skip: &mut bool,
+) -> Result<bool, DatabaseError> {
+    let mut transaction = database.begin_as(consumer).await?;
+    let taken = take(&mut transaction, consumer, can_skip, &mut Wanted::default()).await?;
+    transaction.commit().await?;
+    Ok(taken == TAKEN as usize)
 }
 
 /// Whether triggers work for this account: one is tried, and taken back.

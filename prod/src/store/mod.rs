@@ -36,6 +36,6 @@ pub use load::{Snapshot, snapshot};
 pub(crate) use quarantine::Quarantine;
 pub use quarantine::Quarantined;
 pub(crate) use read::{Columns, Which, by_ids, pairs};
-pub(crate) use read_lab::{grouped, hosts, keep};
+pub(crate) use read_lab::{grouped, host_labels, hosts, keep};
 pub use sql_store::{SqlStore, StoreOptions};
 pub use term::{TermError, TermRole};

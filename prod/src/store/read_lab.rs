@@ -10,10 +10,19 @@ use yardmaster_engine::{
 
 use super::quarantine::Quarantine;
 use super::read::{Columns, Which, by_ids, pairs};
-use crate::database::{DatabaseError, Row, Transaction};
+use crate::database::{DatabaseError, Dialect, Row, Transaction};
 
 /// Logins and whose they are.
 pub(super) type Logins = BTreeMap<Arc<str>, UserId>;
+
+/// Whose login a text is. MySQL compares texts without regard to case, and so does everybody there who looks an owner up.
+pub(super) fn whose(text: &str, logins: &Logins, dialect: Dialect) -> Option<UserId> {
+    let same = |(login, _): &(&Arc<str>, &UserId)| match dialect {
+        Dialect::MySql => login.eq_ignore_ascii_case(text),
+        Dialect::Sqlite => false,
+    };
+    logins.get(text).or_else(|| logins.iter().find(same).map(|(_, user)| user)).copied()
+}
 
 /// Rows read one by one: good ones are kept, others set aside.
 pub(crate) fn keep<T>(
@@ -113,12 +122,12 @@ pub(super) async fn drones(
     let sql = "SELECT d.id, d.hostname, y.enabled, y.max_processes, y.users FROM afe_drones d \
                LEFT JOIN yardmaster_drones y ON y.drone_id = d.id";
     let rows = select(transaction, sql, which, "d.id", "1 = 1").await?;
-    let mut wrong = Vec::new();
+    let (mut wrong, dialect) = (Vec::new(), transaction.dialect());
     let drones = keep(&rows, "afe_drones", quarantine, |row, id| {
         let name = row.get::<String>(1, "hostname")?.into();
         let limits = || {
             let users: Option<String> = row.get(4, "users")?;
-            let users = allowed_users(users.as_deref().unwrap_or(""), logins)?;
+            let users = allowed_users(users.as_deref().unwrap_or(""), logins, dialect)?;
             let room = row.get::<Option<u32>>(3, "max_processes")?.unwrap_or(usual_room);
             Ok((row.flag(2, "enabled", true)?, room, users))
         };
@@ -150,11 +159,11 @@ pub(super) async fn plain_drones(
 }
 
 /// Nobody is left out by mistake: a drone whose only user is unknown would else be everybody's.
-fn allowed_users(text: &str, logins: &Logins) -> Result<Vec<UserId>, String> {
+fn allowed_users(text: &str, logins: &Logins, dialect: Dialect) -> Result<Vec<UserId>, String> {
     let words = text.split([',', ' ', '\n']).filter(|word| !word.is_empty());
     let mut users: Vec<UserId> = words
         .map(|login| {
-            logins.get(login).copied().ok_or_else(|| format!("users names {login:?}, who has no row in afe_users"))
+            whose(login, logins, dialect).ok_or_else(|| format!("users names {login:?}, who has no row in afe_users"))
         })
         .collect::<Result<_, _>>()?;
     users.sort_unstable();
@@ -205,7 +214,7 @@ pub(crate) async fn hosts(
 }
 
 /// A host's labels: those that no static label of the same name replaces, and its static ones under their usual ids.
-async fn host_labels(
+pub(crate) async fn host_labels(
     transaction: &mut Transaction,
     which: Which<'_>,
 ) -> Result<BTreeMap<u32, Vec<LabelId>>, DatabaseError> {

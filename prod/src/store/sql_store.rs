@@ -154,6 +154,13 @@ impl SqlStore {
         }
     }
 
+    /// Renews the term in the middle of what may last longer than it. Whether it still holds, the next commit finds out.
+    async fn keep_term(&mut self) {
+        if let Err(error) = self.renew_term().await {
+            tracing::debug!(%error, "the term was not renewed in between");
+        }
+    }
+
     /// Gives the term back, so that the next scheduler need not wait.
     ///
     /// # Errors
@@ -244,7 +251,9 @@ impl SqlStore {
         let consumer = self.options.role.consumer();
         self.triggers = log::triggers_work(&self.database, consumer).await?;
         if self.triggers {
-            log::empty(&self.database, consumer, &mut self.can_skip).await?;
+            while log::forget_some(&self.database, consumer, &mut self.can_skip).await? {
+                self.keep_term().await;
+            }
         }
         let (mut rows, quarantine) = load::read(&self.database, self.options.usual_room).await?;
         if let Some(subnets) = &mut self.subnets {
@@ -257,7 +266,9 @@ impl SqlStore {
         if let Some(running) = self.reconciliation.take() {
             running.abort();
         }
-        self.reconcile_at = Instant::now() + self.period();
+        // A transaction of somebody else that is older than this scheduler's registration logs nothing for it.
+        self.reconcile_at = Instant::now() + self.period().min(self.options.reconcile_without_triggers);
+        rows.ineligible.extend(load::taken_hosts(&self.database, &rows).await?);
         Ok(rows)
     }
 
@@ -423,6 +434,7 @@ impl Store for SqlStore {
                     tracing::debug!(%error, attempt, "the commit is tried again");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                    self.keep_term().await;
                     continue;
                 }
                 Attempt::Stopped(Stopped::Database(error)) => CommitOutcome::Refused(error.to_string()),

@@ -208,10 +208,15 @@ pub(super) async fn forget_silent(transaction: &mut Transaction, other: TermRole
 
 /// Nothing is logged for a role any more, and what was is thrown away.
 async fn forget(transaction: &mut Transaction, role: TermRole) -> Result<(), DatabaseError> {
-    let consumer = role.consumer().0;
-    transaction.execute("DELETE FROM yardmaster_consumers WHERE id = ?", vec![consumer.into()]).await?;
-    transaction.execute("DELETE FROM yardmaster_changes WHERE consumer = ?", vec![consumer.into()]).await?;
-    Ok(())
+    unregister(transaction, role).await?;
+    let sql = "DELETE FROM yardmaster_changes WHERE consumer = ?";
+    transaction.execute(sql, vec![role.consumer().0.into()]).await.map(drop)
+}
+
+/// Nothing is logged for a role any more.
+async fn unregister(transaction: &mut Transaction, role: TermRole) -> Result<(), DatabaseError> {
+    let sql = "DELETE FROM yardmaster_consumers WHERE id = ?";
+    transaction.execute(sql, vec![role.consumer().0.into()]).await.map(drop)
 }
 
 pub(super) async fn end_of(database: &Database, holder: &str) -> Result<(), TermError> {
@@ -235,10 +240,15 @@ pub(super) async fn renew(database: &Database, role: TermRole, held: &Held) -> R
 
 pub(super) async fn release(database: &Database, role: TermRole, held: &Held) -> Result<(), TermError> {
     let sql = "UPDATE yardmaster_terms SET held = 0 WHERE role = ? AND term = ?";
-    for (role, term) in held.terms(role) {
-        database.execute(sql, vec![role.as_str().into(), count(term.0)]).await?;
+    let mut transaction = database.begin().await?;
+    for (filled, term) in held.terms(role) {
+        let given_back = transaction.execute(sql, vec![filled.as_str().into(), count(term.0)]).await?.rows > 0;
+        // Nobody reads what would be logged until the next one of this role begins, and reads everything.
+        if given_back && filled == role {
+            unregister(&mut transaction, role).await?;
+        }
     }
-    Ok(())
+    Ok(transaction.commit().await?)
 }
 
 /// Looks whether the terms are as they were begun; what a failover has lost of them is written again. Gives the number of

@@ -34,6 +34,37 @@ fn without_a_configuration_there_is_an_embedded_database() {
     assert_eq!(machine.run("db status").status, 1);
 }
 
+/// Whoever submits may have set another time zone than the scheduler.
+#[test]
+fn moments_are_the_same_in_every_time_zone() {
+    let machine = Machine::with_lab();
+    let control = machine.file("control.py", "pass");
+    let submit = format!("job submit --name far --control {} --host dut01", control.display());
+    let far = machine.run_with(&submit, |command| {
+        command.env("TZ", "FAR-9");
+    });
+    assert_eq!(far.status, 0, "{}", far.err);
+    let file = machine.home.path().join(".local/state/yardmaster/yardmaster.db");
+    let database = rusqlite::Connection::open(&file).expect("it opens");
+    let age = "SELECT unixepoch() - unixepoch(created_on) FROM afe_jobs";
+    let age: i64 = database.query_row(age, [], |row| row.get(0)).expect("a job");
+    assert!((0..600).contains(&age), "submitted {age} s ago");
+    // A file of a version that kept local times is not taken for what it is not.
+    let before =
+        "UPDATE afe_jobs SET created_on = '2026-01-02 12:00:00'; DELETE FROM yardmaster_schema WHERE version = 3";
+    database.execute_batch(before).expect("written");
+    machine.fails("serve", 1, &["local times", "yardmaster db migrate"]);
+    for _ in 0..2 {
+        let converted = machine.run_with("db migrate", |command| {
+            command.env("TZ", "FAR-9");
+        });
+        assert_eq!(converted.status, 0, "{}", converted.err);
+        let created: String =
+            database.query_row("SELECT created_on FROM afe_jobs", [], |row| row.get(0)).expect("a job");
+        assert_eq!(created, "2026-01-02 03:00:00");
+    }
+}
+
 #[test]
 fn the_configuration_is_found_where_it_is_looked_for() {
     let machine = Machine::new();

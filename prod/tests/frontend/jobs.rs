@@ -3,16 +3,18 @@
 use crate::lab::{check_refused, count, lab, on_hosts, on_label, put, rows, words};
 use crate::place::{Place, in_each_place, number};
 use yardmaster::frontend::abort::{AbortRequest, abort};
+use yardmaster::frontend::drones::DroneRequest;
 use yardmaster::frontend::hosts::NewHosts;
 use yardmaster::frontend::jobs::{JobRequest, submit};
 use yardmaster::frontend::suites::{SuiteRequest, submit_suite};
-use yardmaster::frontend::{MetaHost, Priority, acls, hosts, view};
+use yardmaster::frontend::{MetaHost, Priority, acls, drones, hosts, view};
 use yardmaster_engine::{EntryId, EntryStatus, JobId, RebootAfter, RebootBefore, Span};
 
 in_each_place!(
     a_submitted_job_is_what_the_scheduler_loads,
     a_job_that_makes_no_sense_is_refused_and_leaves_nothing,
     names_that_do_not_exist_are_told_with_the_nearest,
+    a_login_is_kept_as_its_row_spells_it,
     a_thousand_entries_are_submitted_at_once,
     abort_marks_what_is_left_and_passes_it_on,
     a_suite_is_submitted_with_its_children
@@ -116,6 +118,24 @@ async fn names_that_do_not_exist_are_told_with_the_nearest(place: Place) {
     assert!(!message.contains("did you mean"), "{message}");
     check_refused(hosts::unlock(&database, &words(&["dut"])).await, &["no host \"dut\"", "host list"]);
     check_refused(acls::add_users(&database, "Everyon", &[]).await, &["ACL group \"Everyon\"", "mean \"Everyone\"?"]);
+}
+
+/// Servers find a user whatever the case; what is kept is the user's own spelling, which everybody finds.
+async fn a_login_is_kept_as_its_row_spells_it(place: Place) {
+    let database = lab(&place).await;
+    let shouted = JobRequest { owner: "ALICE".to_owned(), ..on_hosts(&["dut1"]) };
+    let drone = DroneRequest { users: words(&["Bob", "alice"]), ..DroneRequest::local("here") };
+    let finds = number(&database, "SELECT COUNT(*) FROM afe_users WHERE login = 'ALICE'", vec![]).await == 1;
+    if !finds {
+        check_refused(submit(&database, &shouted).await, &["no user \"ALICE\""]);
+        check_refused(drones::add(&database, &drone).await, &["no user \"Bob\""]);
+        return;
+    }
+    let job = put(&database, &shouted).await.job;
+    assert_eq!(view::job(&database, job).await.expect("read").expect("the job").job.owner, "alice");
+    drones::add(&database, &drone).await.expect("added");
+    assert_eq!(view::drones(&database).await.expect("read")[0].users, words(&["bob", "alice"]));
+    assert_eq!(rows(&database).await.drones[0].users.len(), 2);
 }
 
 async fn a_thousand_entries_are_submitted_at_once(place: Place) {

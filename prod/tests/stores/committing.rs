@@ -27,6 +27,7 @@ in_each_place!(
     a_host_that_was_locked_meanwhile_stays_dirty,
     only_one_gives_out_hosts,
     the_log_of_who_is_gone_is_thrown_away,
+    nothing_is_logged_while_no_scheduler_is_there,
 );
 
 /// A small generator of our own, so that a failure can be repeated.
@@ -157,6 +158,28 @@ async fn the_log_of_who_is_gone_is_thrown_away(place: Place) {
     host(&database, "another").await;
     assert_eq!(number(&database, logged, vec![]).await, 0);
     assert!(!poll(&mut store).await.is_empty(), "the one that is there hears of it");
+}
+
+/// Nobody would read it. One that another has taken over from leaves the other's log alone.
+async fn nothing_is_logged_while_no_scheduler_is_there(place: Place) {
+    let (database, mut first, _) = store(&place).await;
+    let logged = async || number(&database, "SELECT COUNT(*) FROM yardmaster_changes", vec![]).await;
+    first.release_term().await.expect("given back");
+    host(&database, "one").await;
+    assert_eq!(logged().await, 0);
+    let mut second = SqlStore::new(place.open().await, StoreOptions::default());
+    second.begin_term("the second").await.expect("a term");
+    assert_eq!(second.load().await.expect("it loads").hosts.len(), 1);
+    host(&database, "two").await;
+    assert_eq!((logged().await, poll(&mut second).await.len()), (1, 1));
+
+    run(&database, "UPDATE yardmaster_terms SET renewed_on = renewed_on - 31", vec![]).await;
+    let mut third = SqlStore::new(place.open().await, StoreOptions::default());
+    third.begin_term("the third").await.expect("a term");
+    third.load().await.expect("it loads");
+    second.release_term().await.expect("there is nothing to give back");
+    host(&database, "three").await;
+    assert_eq!(poll(&mut third).await.len(), 1);
 }
 
 fn any_entry(dice: &mut Dice, row: &Entry, hosts: &[HostId]) -> yardmaster_engine::EntryUpdate {

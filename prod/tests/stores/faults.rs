@@ -121,6 +121,34 @@ async fn rows_that_others_hold_for_a_while_are_waited_for() {
     assert_eq!(status_of(&database, two).await, "Running");
 }
 
+/// Each attempt to commit waits 5 s for the rows; by the end of the second one the term would be over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_term_is_kept_while_a_commit_waits_for_others() {
+    let place = Place::server().await;
+    let (database, mut first, _) = store(&place).await;
+    let dut = host(&database, "dut").await;
+    first.release_term().await.expect("given back");
+    let options = StoreOptions { term_limit: 7, ..StoreOptions::default() };
+    let mut store = SqlStore::new(place.open().await, options.clone());
+    let term = store.begin_term("the test").await.expect("a term");
+    store.load().await.expect("it loads");
+    let mut stranger = database.begin().await.expect("a transaction");
+    stranger.execute("UPDATE afe_hosts SET locked = 1 WHERE id = ?", vec![dut.into()]).await.expect("an update");
+    let commit = tokio::spawn(async move {
+        let outcome = store.commit(term, 1, &host_change(dut, HostStatus::Running)).await;
+        (outcome, store)
+    });
+    let mut standby = SqlStore::new(place.open().await, options);
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(12) {
+        standby.begin_term("a standby").await.expect_err("the first one lives");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stranger.commit().await.expect("it commits");
+    let (outcome, _store) = commit.await.expect("no panic");
+    assert_eq!(outcome, CommitOutcome::Committed);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_and_comes_back() {
     let server = Arc::new(tokio::task::spawn_blocking(DatabaseServer::private).await.expect("a server"));

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use yardmaster::database::Database;
+use yardmaster::drones::Briefings;
+use yardmaster::service::SqlBriefings;
 use yardmaster::store::{SqlStore, StoreOptions, snapshot};
 use yardmaster_engine::{
     DroneId, EntryId, EntryStatus, HostId, HostStatus, Ineligible, JobId, LabelId, Protection, RebootBefore, RowChange,
-    ShardId, Store, TaskId, TaskKind, Time,
+    ShardId, Store, TaskId, TaskKind, Time, Work, WorkKind,
 };
 
 use crate::lab::{Model, entry, host, job, label, poll, run, store, task, user};
@@ -20,6 +22,10 @@ in_each_place!(
     an_entry_of_an_ended_job_brings_its_job,
     nonsense_is_set_aside_until_it_is_mended,
     an_unknown_owner_is_set_aside_until_they_come,
+    an_owner_is_found_as_the_database_compares,
+    a_job_that_says_no_number_of_hosts_wants_one,
+    a_host_of_an_entry_that_is_not_told_is_barred_to_its_job,
+    what_waits_for_a_host_is_told_when_it_is_mended,
     without_triggers_changes_are_found_all_the_same,
     what_slips_through_is_found_by_the_comparison,
     handed_off_jobs_are_left_alone,
@@ -264,6 +270,18 @@ async fn static_labels_replace_others(place: Place) {
         matches!(told.as_slice(), [RowChange::Host(host)] if host.labels.as_slice() == [LabelId(own), LabelId(fixed)]),
         "{told:?}"
     );
+    // A test is told the same.
+    let (only, replaced) = (host(&database, "only").await, host(&database, "replaced").await);
+    let sql = "INSERT INTO afe_static_hosts_labels (host_id, staticlabel_id) VALUES (?, 900)";
+    run(&database, sql, vec![only.into()]).await;
+    let sql = "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (?, ?)";
+    run(&database, sql, vec![replaced.into(), fixed.into()]).await;
+    let hosts = [dut, only, replaced].map(HostId).into_iter().collect();
+    let work = Work { kind: WorkKind::Test, job: None, entries: Default::default(), hosts };
+    let briefs = SqlBriefings::new(database).brief(&[&work]).await.expect("it is read");
+    let brief = briefs[0].as_ref().expect("a brief");
+    let labels: Vec<String> = brief.hosts.iter().map(|host| host.labels.join(" ")).collect();
+    assert_eq!(labels, ["fixed own", "fixed", ""]);
 }
 
 async fn an_entry_of_an_ended_job_brings_its_job(place: Place) {
@@ -352,6 +370,82 @@ async fn an_unknown_owner_is_set_aside_until_they_come(place: Place) {
         "{told:?}"
     );
     assert_eq!(store.quarantined(), 0);
+}
+
+/// Servers find a login whatever its case, and Autotest's frontend lets such jobs in.
+async fn an_owner_is_found_as_the_database_compares(place: Place) {
+    let (database, mut store, _) = store(&place).await;
+    let work = job(&database, "Autotest_System", None).await;
+    entry(&database, work, None, None).await;
+    let drone = "INSERT INTO afe_drones (id, hostname) VALUES (1, 'drone1')";
+    run(&database, drone, vec![]).await;
+    run(&database, "INSERT INTO yardmaster_drones (drone_id, users) VALUES (1, 'AUTOTEST_system')", vec![]).await;
+    let finds = "SELECT COUNT(*) FROM afe_users WHERE login = 'Autotest_System'";
+    let finds = crate::place::number(&database, finds, vec![]).await == 1;
+    let told = poll(&mut store).await;
+    let drones = told.iter().filter_map(|change| match change {
+        RowChange::Drone(drone) => Some((drone.enabled, drone.users.len())),
+        _ => None,
+    });
+    assert_eq!(drones.collect::<Vec<_>>(), [if finds { (true, 1) } else { (false, 0) }], "{told:?}");
+    assert_eq!(told.iter().filter(|change| matches!(change, RowChange::Entry(_))).count(), usize::from(finds));
+    assert_eq!(store.quarantined(), if finds { 0 } else { 2 });
+}
+
+/// Autotest's default: so it submits suites.
+async fn a_job_that_says_no_number_of_hosts_wants_one(place: Place) {
+    let (database, mut store, _) = store(&place).await;
+    let suite = job(&database, "autotest_system", None).await;
+    run(&database, "UPDATE afe_jobs SET synch_count = 0 WHERE id = ?", vec![suite.into()]).await;
+    let hostless = entry(&database, suite, None, None).await;
+    let told = poll(&mut store).await;
+    assert!(
+        matches!(told.as_slice(), [RowChange::Job(job), RowChange::Entry(entry)]
+            if job.synch_count == 1 && entry.id == EntryId(hostless)),
+        "{told:?}"
+    );
+    assert_eq!(store.load().await.expect("it loads").jobs[0].synch_count, 1);
+    assert_eq!(store.quarantined(), 0);
+}
+
+/// The database has room for one entry of a job on a host: giving the host to another would be refused for ever.
+async fn a_host_of_an_entry_that_is_not_told_is_barred_to_its_job(place: Place) {
+    let (database, mut store, _) = store(&place).await;
+    let board = label(&database, "board:eve").await;
+    let work = job(&database, "autotest_system", None).await;
+    let mut barred = Vec::new();
+    for (name, change) in [
+        ("ended", "status = 'Completed', complete = 1"),
+        ("deleted", "deleted = 1"),
+        ("senseless", "status = 'Dancing'"),
+        ("told", "status = 'Queued'"),
+    ] {
+        let dut = host(&database, name).await;
+        let on = entry(&database, work, Some(dut), None).await;
+        run(&database, &format!("UPDATE afe_host_queue_entries SET {change} WHERE id = ?"), vec![on.into()]).await;
+        barred.push(Ineligible { job: JobId(work), host: HostId(dut) });
+    }
+    entry(&database, work, None, Some(board)).await;
+    barred.pop();
+    assert_eq!(store.load().await.expect("it loads").ineligible, barred);
+    assert_eq!(poll(&mut store).await, []);
+}
+
+async fn what_waits_for_a_host_is_told_when_it_is_mended(place: Place) {
+    let (database, mut store, _) = store(&place).await;
+    let dut = host(&database, "dut").await;
+    run(&database, "UPDATE afe_hosts SET status = 'Dancing'", vec![]).await;
+    let work = job(&database, "autotest_system", None).await;
+    let waits = entry(&database, work, Some(dut), None).await;
+    let verify = task(&database, dut).await;
+    let rows = store.load().await.expect("it loads");
+    assert_eq!((rows.hosts.len(), rows.entries.len(), rows.tasks.len()), (0, 0, 0));
+    let told = heard(&mut store, &database, "UPDATE afe_hosts SET status = 'Ready' WHERE id = ?", dut).await;
+    assert!(
+        matches!(told.as_slice(), [RowChange::Host(_), RowChange::Job(_), RowChange::Entry(entry), RowChange::Task(task)]
+            if entry.id == EntryId(waits) && task.id == TaskId(verify)),
+        "{told:?}"
+    );
 }
 
 /// Polls until nothing differs from what the database holds.

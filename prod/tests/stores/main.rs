@@ -12,3 +12,4 @@ mod hearing;
 mod lab;
 mod place;
 mod schema;
+mod servers;

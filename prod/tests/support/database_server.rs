@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -29,6 +30,8 @@ pub(crate) struct DatabaseServer {
     directory: TempDir,
     port: u16,
     product: Product,
+    /// What it is started with besides.
+    options: Vec<String>,
     process: Mutex<Option<Child>>,
     databases: AtomicU32,
 }
@@ -42,6 +45,8 @@ const LOG: &str = "server.log";
 const ROOT_BY_TCP: &str = "CREATE USER IF NOT EXISTS root@'127.0.0.1' IDENTIFIED BY '';\n\
                            GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
 const FIRST_STATEMENTS: &str = "first.sql";
+/// MySQL does not start without the directory for `LOAD DATA` that it was built with, unless there is to be none.
+const NO_FILES: &str = "--secure-file-priv=NULL";
 
 impl DatabaseServer {
     /// The server that the tests of this binary share.
@@ -56,10 +61,16 @@ impl DatabaseServer {
 
     /// A server for one test, to be killed.
     pub(crate) fn private() -> DatabaseServer {
+        DatabaseServer::prepared(|_| Vec::new())
+    }
+
+    /// A server for one test with options of its own; what they name can be put into its directory.
+    pub(crate) fn prepared(prepare: impl FnOnce(&Path) -> Vec<String>) -> DatabaseServer {
         let directory =
             tempfile::Builder::new().prefix("yardmaster-database-").tempdir().expect("a temporary directory");
         std::fs::create_dir(directory.path().join("tmp")).expect("a directory");
         std::fs::write(directory.path().join(FIRST_STATEMENTS), ROOT_BY_TCP).expect("a file");
+        let options = prepare(directory.path());
         if is_root() {
             let owned = Command::new("chown").args(["-R", "mysql:"]).arg(directory.path()).status();
             assert!(owned.is_ok_and(|status| status.success()), "chown to mysql");
@@ -67,8 +78,8 @@ impl DatabaseServer {
         // Another process may take the port before the server does; then the server does not start, and the test says so.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let process = Mutex::new(None);
-        let server =
-            DatabaseServer { directory, port, product: Product::wanted(), process, databases: AtomicU32::new(0) };
+        let (product, databases) = (Product::wanted(), AtomicU32::new(0));
+        let server = DatabaseServer { directory, port, product, options, process, databases };
         server.install();
         server.start();
         server
@@ -83,7 +94,7 @@ impl DatabaseServer {
             }
             Product::MySql(program) => {
                 let mut install = Command::new(program);
-                install.args(["--no-defaults", "--initialize-insecure"]);
+                install.args(["--no-defaults", "--initialize-insecure", NO_FILES]);
                 install
             }
         };
@@ -106,7 +117,9 @@ impl DatabaseServer {
             }
             Product::MySql(program) => {
                 let mut server = Command::new(program);
-                server.args(["--no-defaults", "--mysqlx=OFF"]).arg(self.option("init-file", FIRST_STATEMENTS));
+                server
+                    .args(["--no-defaults", "--mysqlx=OFF", NO_FILES])
+                    .arg(self.option("init-file", FIRST_STATEMENTS));
                 server
             }
         };
@@ -121,6 +134,7 @@ impl DatabaseServer {
             ])
             .arg(format!("--port={}", self.port))
             .args(["--bind-address=127.0.0.1", "--innodb-buffer-pool-size=256M", "--max-connections=300"])
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -134,11 +148,16 @@ impl DatabaseServer {
             }
             std::thread::sleep(PAUSE);
         }
-        panic!("{}", std::fs::read_to_string(self.directory.path().join(LOG)).unwrap_or_default());
+        panic!("{}", std::fs::read_to_string(self.file(LOG)).unwrap_or_default());
     }
 
     fn option(&self, name: &str, file: &str) -> String {
-        format!("--{name}={}", self.directory.path().join(file).display())
+        format!("--{name}={}", self.file(file).display())
+    }
+
+    /// A file in its directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Ends it as a power cut would.

@@ -84,7 +84,7 @@ fn sqlite_column(column: &Column) -> String {
     match column.default {
         None => {}
         Some("NULL") => text.push_str(" DEFAULT NULL"),
-        Some("current_timestamp()") => text.push_str(" DEFAULT (datetime('now', 'localtime'))"),
+        Some("current_timestamp()") => text.push_str(" DEFAULT (datetime('now'))"),
         Some(default) => text.push_str(&format!(" DEFAULT '{default}'")),
     }
     text

@@ -1,6 +1,8 @@
 //! Bringing a database to this program's version, and taking ours away again.
 
-use super::tables::{Table, autotest_tables, own_tables};
+use std::time::Duration;
+
+use super::tables::{Column, ColumnType, Table, autotest_tables, own_tables};
 use super::{create, triggers};
 use crate::database::{Database, DatabaseError, Dialect, Transaction, Value};
 
@@ -8,8 +10,17 @@ use crate::database::{Database, DatabaseError, Dialect, Transaction, Value};
 const TABLES_VERSION: u32 = 1;
 /// The triggers are there: changes are found by the log. Without, by polling.
 pub(crate) const TRIGGERS_VERSION: u32 = 2;
+/// An expression: the name of the lock, which has at most 64 characters. MySQL 9.6 and later have no MD5 any more.
+const LOCK_NAME: &str = "CONCAT('yardmaster ', LEFT(SHA2(DATABASE(), 256), 32))";
+/// Moments in SQLite are UTC. Before, they were local times of whichever process wrote them.
+pub(super) const UTC_VERSION: u32 = 3;
 /// Others may hold the lock so long, in seconds.
 const LOCK_LIMIT: u32 = 60;
+/// How long a change of the schema waits for its table, in seconds: whoever else wants the table waits behind it.
+const TABLE_LIMIT: u32 = 2;
+const TABLE_ATTEMPTS: u32 = 5;
+/// Those who waited behind it go first.
+const TABLE_PAUSE: Duration = Duration::from_secs(1);
 /// A scheduler that has renewed its term so lately is at work, in seconds.
 const FRESH: u32 = 30;
 
@@ -22,6 +33,15 @@ pub enum MigrationError {
     /// Another migration is under way.
     #[error("another migration of this database is under way: wait for it and try again")]
     Locked,
+    /// Somebody's transaction keeps a table.
+    #[error(
+        "table {table} is kept by a transaction that does not end: look for it in information_schema.INNODB_TRX, wait for it or \
+         KILL its connection, and try again: what is done stays done"
+    )]
+    TableKept {
+        /// Its name.
+        table: String,
+    },
     /// A table of Autotest's lacks columns.
     #[error(
         "the database's tables are older than Autotest's schema migration 129: {missing} is missing; upgrade it with Autotest's own database/migrate.py first"
@@ -99,12 +119,15 @@ async fn migrate_locked(session: &mut Transaction, report: &mut Report) -> Resul
     for (tables, charset) in [(autotest_tables(), "utf8"), (own_tables(), "utf8mb4 COLLATE=utf8mb4_bin")] {
         for table in tables.iter().filter(|table| !there.iter().any(|name| name == table.name)) {
             for statement in create::statements(table, dialect, charset) {
-                session.execute(&statement, Vec::new()).await?;
+                alter(session, table.name, &statement).await?;
             }
             report.tables.push(table.name.to_owned());
         }
     }
     check_columns(session).await?;
+    if dialect == Dialect::Sqlite {
+        moments_to_utc(session).await?;
+    }
     if !had_autotest {
         seed(session).await?;
     }
@@ -115,8 +138,10 @@ async fn migrate_locked(session: &mut Transaction, report: &mut Report) -> Resul
             report.triggers = made;
             record(session, TRIGGERS_VERSION).await?;
         }
-        Err(DatabaseError::Refused { cause, .. }) => report.polling = Some(cause),
-        Err(error) => return Err(error.into()),
+        Err(MigrationError::Database(DatabaseError::Refused { cause, advice })) => {
+            report.polling = Some(format!("{cause}: {advice}"));
+        }
+        Err(error) => return Err(error),
     }
     Ok(())
 }
@@ -174,31 +199,44 @@ async fn remove_locked(session: &mut Transaction, force: bool) -> Result<(), Mig
         }
     }
     for trigger in triggers::triggers(session.dialect()) {
-        session.execute(&format!("DROP TRIGGER IF EXISTS `{}`", trigger.name), Vec::new()).await?;
+        alter(session, trigger.table, &format!("DROP TRIGGER IF EXISTS `{}`", trigger.name)).await?;
     }
     for table in own_tables() {
-        session.execute(&format!("DROP TABLE IF EXISTS `{}`", table.name), Vec::new()).await?;
+        alter(session, table.name, &format!("DROP TABLE IF EXISTS `{}`", table.name)).await?;
     }
     Ok(())
+}
+
+/// A change of the schema, which tries again as long as others keep its table.
+async fn alter(session: &mut Transaction, table: &str, sql: &str) -> Result<(), MigrationError> {
+    for attempt in 1..=TABLE_ATTEMPTS {
+        match session.alter(sql).await {
+            Err(error) if error.is_busy() => tracing::debug!(%error, attempt, table, "the table is not free"),
+            outcome => return outcome.map_err(Into::into),
+        }
+        tokio::time::sleep(TABLE_PAUSE).await;
+    }
+    Err(MigrationError::TableKept { table: table.to_owned() })
 }
 
 /// One migration at a time. On MySQL, where DDL commits by itself, a named lock of the session; on SQLite the transaction.
 async fn lock(database: &Database) -> Result<Transaction, MigrationError> {
     let mut session = database.begin().await?;
     if session.dialect() == Dialect::MySql {
-        let name = "SELECT GET_LOCK(CONCAT('yardmaster ', MD5(DATABASE())), ?)";
-        let rows = session.query(name, vec![LOCK_LIMIT.into()]).await?;
+        let rows = session.query(&format!("SELECT GET_LOCK({LOCK_NAME}, ?)"), vec![LOCK_LIMIT.into()]).await?;
         let got: Option<i64> = rows.first().map_or(Ok(None), |row| row.get(0))?;
         if got != Some(1) {
             return Err(MigrationError::Locked);
         }
+        session.execute(&format!("SET SESSION lock_wait_timeout = {TABLE_LIMIT}"), Vec::new()).await?;
     }
     Ok(session)
 }
 
 async fn unlock(mut session: Transaction, outcome: Result<(), MigrationError>) -> Result<(), MigrationError> {
     if session.dialect() == Dialect::MySql {
-        session.query("DO RELEASE_LOCK(CONCAT('yardmaster ', MD5(DATABASE())))", Vec::new()).await?;
+        session.execute("SET SESSION lock_wait_timeout = DEFAULT", Vec::new()).await?;
+        session.query(&format!("DO RELEASE_LOCK({LOCK_NAME})"), Vec::new()).await?;
     }
     match outcome {
         Ok(()) => session.commit().await.map_err(Into::into),
@@ -294,6 +332,22 @@ async fn name_lab(session: &mut Transaction) -> Result<(), DatabaseError> {
     Ok(())
 }
 
+/// Takes the moments of an earlier version's file for local times of this process.
+async fn moments_to_utc(session: &mut Transaction) -> Result<(), DatabaseError> {
+    let rows = session.query("SELECT version FROM yardmaster_schema", Vec::new()).await?;
+    let applied: Vec<u32> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    if applied.contains(&TABLES_VERSION) && !applied.contains(&UTC_VERSION) {
+        for table in autotest_tables().iter().chain(own_tables()) {
+            let moments = table.columns.iter().filter(|column| matches!(column.kind, ColumnType::Moment(_)));
+            for Column { name, .. } in moments {
+                let sql = format!("UPDATE `{}` SET `{name}` = datetime(`{name}`, 'utc')", table.name);
+                session.execute(&sql, Vec::new()).await?;
+            }
+        }
+    }
+    record(session, UTC_VERSION).await
+}
+
 async fn record(session: &mut Transaction, version: u32) -> Result<(), DatabaseError> {
     let dialect = session.dialect();
     let sql =
@@ -301,12 +355,12 @@ async fn record(session: &mut Transaction, version: u32) -> Result<(), DatabaseE
     session.execute(&sql, vec![version.into()]).await.map(drop)
 }
 
-async fn create_triggers(session: &mut Transaction) -> Result<usize, DatabaseError> {
+async fn create_triggers(session: &mut Transaction) -> Result<usize, MigrationError> {
     let there = trigger_names(session).await?;
     let mut made = 0;
     for trigger in triggers::triggers(session.dialect()) {
         if !there.contains(&trigger.name) {
-            session.execute(&trigger.create, Vec::new()).await?;
+            alter(session, trigger.table, &trigger.create).await?;
             made += 1;
         }
     }

@@ -1,7 +1,7 @@
 //! Whether a database can be worked with.
 
-use super::migration::status;
-use crate::database::{Database, DatabaseError};
+use super::migration::{UTC_VERSION, status};
+use crate::database::{Database, DatabaseError, Dialect};
 
 /// Why a database cannot be worked with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,19 +12,27 @@ pub enum NotReady {
         /// Some of them.
         tables: String,
     },
+    /// A SQLite file of an earlier version.
+    #[error(
+        "the moments in this file are local times, as earlier versions kept them: convert them with `yardmaster db migrate`, \
+         in the time zone in which the scheduler has run"
+    )]
+    LocalTimes,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
-/// Makes sure that all tables are there.
+/// Makes sure that all tables are there and hold what this version expects.
 ///
 /// # Errors
-/// If some are not.
+/// If not.
 pub async fn require(database: &Database) -> Result<(), NotReady> {
-    let missing = status(database).await?.missing_tables;
+    let found = status(database).await?;
+    let is_utc = || found.applied.iter().any(|(version, _)| *version == UTC_VERSION);
+    let missing = &found.missing_tables;
     if missing.is_empty() {
-        return Ok(());
+        return if database.dialect() == Dialect::MySql || is_utc() { Ok(()) } else { Err(NotReady::LocalTimes) };
     }
     let more = if missing.len() > 3 { ", …" } else { "" };
     let some: Vec<&str> = missing.iter().take(3).map(String::as_str).collect();

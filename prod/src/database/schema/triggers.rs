@@ -188,9 +188,10 @@ enum Event {
     Delete,
 }
 
-/// A trigger's name and the statement that makes it.
+/// A trigger's name, its table and the statement that makes it.
 pub(super) struct Trigger {
     pub(super) name: String,
+    pub(super) table: &'static str,
     pub(super) create: String,
 }
 
@@ -214,7 +215,7 @@ fn trigger(watched: &Watched, event: Event, dialect: Dialect) -> Trigger {
         Dialect::MySql => format!("{head} BEGIN IF {condition} THEN {logged} END IF; END"),
         Dialect::Sqlite => format!("{head} WHEN {condition} BEGIN {logged} END"),
     };
-    Trigger { name, create }
+    Trigger { name, table: watched.table, create }
 }
 
 /// Whether there is anything to log.

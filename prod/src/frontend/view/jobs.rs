@@ -229,9 +229,11 @@ pub async fn job(database: &Database, id: JobId) -> Result<Option<JobDetail>, Da
 
 async fn entries(database: &Database, job: JobId) -> Result<Vec<EntryView>, DatabaseError> {
     let dialect = database.dialect();
+    // Results lie under the login as the user's row spells it, which a server finds whatever the case.
+    let owner = "COALESCE((SELECT MIN(o.login) FROM afe_users o WHERE o.login = j.owner), j.owner)";
     let sql = format!(
         "SELECT e.id, h.hostname, l.name, e.status, e.active, e.complete, e.aborted, u.login, e.execution_subdir, \
-         j.owner, {}, {} FROM afe_host_queue_entries e JOIN afe_jobs j ON j.id = e.job_id \
+         {owner}, {}, {} FROM afe_host_queue_entries e JOIN afe_jobs j ON j.id = e.job_id \
          LEFT JOIN afe_hosts h ON h.id = e.host_id LEFT JOIN afe_labels l ON l.id = e.meta_host \
          LEFT JOIN afe_aborted_host_queue_entries a ON a.queue_entry_id = e.id \
          LEFT JOIN afe_users u ON u.id = a.aborted_by_id WHERE e.job_id = ? ORDER BY e.id",
