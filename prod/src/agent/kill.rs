@@ -49,7 +49,6 @@ impl Asked {
 }
 
 /// Milliseconds since 1970.
-
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().try_into().unwrap_or(u64::MAX)
 }
