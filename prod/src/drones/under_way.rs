@@ -85,14 +85,11 @@ impl UnderWay {
 
     /// What is to be said of commands, some of which may be this batch's and sent again, as long as it is not over.
     pub(super) fn unanswered(&self, commands: Vec<Command>) -> Vec<ActReport> {
-        let certainty = |command: &Command| {
-            if self.commands.contains(command) { Certainty::Unknown } else { Certainty::NotDone }
+        let what_is_known = |command: Command| {
+            let certainty = if self.commands.contains(&command) { Certainty::Unknown } else { Certainty::NotDone };
+            (command, certainty)
         };
-        let commands: Vec<(Command, Certainty)> = commands
-            .into_iter()
-            .map(|command| (certainty(&command), command))
-            .map(|(c, command)| (command, c))
-            .collect();
+        let commands: Vec<(Command, Certainty)> = commands.into_iter().map(what_is_known).collect();
         reports(self.drone, &commands, "it is slow, and has yet to answer to earlier commands")
     }
 
