@@ -464,6 +464,8 @@ impl Core {
             self.drones.send(drone, Command::CopyOnDrone { from, to: to.clone() });
             self.write_note(drone, &to, queued);
             self.write_note(drone, &to, ResultNote::JobFinished(self.now));
+            // Fetched here, with the notes: the end of a Parsing fetches the results of a test, and there was none.
+            self.drones.send(drone, Command::CopyToRepository { path: to });
         }
         self.set_entry_status(id, EntryStatus::Parsing);
         let tasks = self.rows.entries[id].tasks.iter().copied();

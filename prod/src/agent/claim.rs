@@ -131,6 +131,20 @@ fn note_file(results: &Results, process: &ProcessIdentity) -> PathBuf {
     results.ours("running").join(format!("{}-{}.json", process.pid, process.started))
 }
 
+/// Sweeps the notes of processes of which nothing is alive any more. Gives back those that are not over yet.
+pub(super) fn sweep(results: &Results, ended: Vec<ProcessIdentity>) -> Vec<ProcessIdentity> {
+    let (alive, gone): (Vec<_>, Vec<_>) = ended.into_iter().partition(ProcessIdentity::lives);
+    if gone.is_empty() {
+        return alive;
+    }
+    let table = super::processes::all();
+    // What others of its session do after its end is left to the next start of an agent.
+    for process in gone.iter().filter(|process| process.session_in(&table).is_empty()) {
+        let _ = fs::remove_file(note_file(results, process));
+    }
+    alive
+}
+
 /// All processes that were started here and still run, with their claims. Notes of those that are over are swept.
 pub(super) fn running(results: &Results) -> Vec<(RunningNote, Claim)> {
     let Ok(entries) = fs::read_dir(results.ours("running")) else { return Vec::new() };

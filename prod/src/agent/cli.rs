@@ -92,7 +92,12 @@ fn open(argument: &ResultsArgument) -> Result<Results, anyhow::Error> {
 
 fn send(results: &ResultsArgument, path: &str) -> Result<(), anyhow::Error> {
     let place = open(results)?.place(path)?;
-    Ok(transfer::send(&place, io::stdout().lock())?)
+    let missing = transfer::send(&place, io::stdout().lock())?;
+    if let Some(first) = missing.first() {
+        // Not all of them: whoever reads this is no further than a pipe, and has a list among the results.
+        eprintln!("{} of the results could not be read, the first {first}", missing.len());
+    }
+    Ok(())
 }
 
 fn list(results: &ResultsArgument) -> Result<(), anyhow::Error> {

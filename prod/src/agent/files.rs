@@ -81,6 +81,17 @@ fn contains_after(file: &Path, length: u64, text: &str) -> Result<bool, AgentErr
     Ok(text.is_empty() || rest.windows(text.len()).any(|window| window == text))
 }
 
+/// Checks that a copy would not go into what is copied.
+///
+/// # Errors
+/// If it would.
+pub(super) fn check_copy(from: &Place, to: &Place) -> Result<(), AgentError> {
+    if to.directory.starts_with(&from.directory) {
+        return Err(AgentError::BadPath { path: to.relative.clone(), why: "it lies in what is to be copied" });
+    }
+    Ok(())
+}
+
 /// Copies results from one path to another, over what is there. Where there is nothing to copy, nothing is copied.
 ///
 /// # Errors
@@ -89,9 +100,7 @@ pub(super) fn copy(from: &Place, to: &Place) -> Result<(), AgentError> {
     if !from.directory.is_dir() {
         return Ok(());
     }
-    if to.directory.starts_with(&from.directory) {
-        return Err(AgentError::BadPath { path: to.relative.clone(), why: "it lies in what is to be copied" });
-    }
+    check_copy(from, to)?;
     let walk = WalkDir::new(&from.directory).into_iter();
     for entry in walk.filter_entry(|entry| !is_about_processes(&entry.file_name().to_string_lossy())) {
         let entry = entry.map_err(io::Error::from).during("read", &from.directory)?;
@@ -139,15 +148,11 @@ pub(super) struct Cleaned {
 ///
 /// # Errors
 /// If the results directory cannot be read.
-pub(super) fn clean(
-    results: &Results,
-    older_than: Duration,
-    watched: &BTreeSet<String>,
-) -> Result<Cleaned, AgentError> {
+pub(super) fn clean(results: &Results, older_than: Duration, needed: &BTreeSet<String>) -> Result<Cleaned, AgentError> {
     let mut keep: BTreeSet<PathBuf> =
         running(results).iter().map(|(note, _)| results.root().join(&note.path)).collect();
     keep.extend(transfer::pending(results)?.iter().map(|transfer| results.root().join(&transfer.path)));
-    keep.extend(watched.iter().map(|path| results.root().join(path)));
+    keep.extend(needed.iter().map(|path| results.root().join(path)));
     let Some(limit) = SystemTime::now().checked_sub(older_than) else { return Ok(Cleaned::default()) };
     let mut cleaned = Cleaned::default();
     for path in candidates(results.root())? {

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::time::Instant;
 
 use super::claim::{Claim, KillMark, running};
 use super::error::AgentError;
@@ -16,13 +17,38 @@ use super::processes::{self, ProcessRow};
 /// How often is looked at what has to be killed.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Kills that are under way, by results path and pidfile name: since when, in milliseconds since 1970.
+/// Kills that are under way, by results path and pidfile name.
 #[derive(Debug, Default)]
 pub(super) struct Killer {
-    under_way: Mutex<BTreeMap<(String, String), u64>>,
+    under_way: Mutex<BTreeMap<(String, String), Asked>>,
     more: Condvar,
 }
 
+/// When a process was asked to end.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// When this agent knew. No wall clock: it may be set while the process has its grace.
+    known: Instant,
+    /// How long that was after it was asked, by an earlier agent.
+    before: Duration,
+}
+
+impl Asked {
+    fn now() -> Asked {
+        Asked { known: Instant::now(), before: Duration::ZERO }
+    }
+
+    /// By whoever has made this mark.
+    fn at(mark: KillMark) -> Asked {
+        Asked { before: Duration::from_millis(now().saturating_sub(mark.at)), ..Asked::now() }
+    }
+
+    fn elapsed(self) -> Duration {
+        self.before.saturating_add(self.known.elapsed())
+    }
+}
+
+/// Milliseconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().try_into().unwrap_or(u64::MAX)
 }
@@ -92,7 +118,7 @@ impl Killer {
         for (note, _) in running(results) {
             let Ok(place) = results.place(&note.path) else { continue };
             if let Ok(Some(mark)) = KillMark::read(&place, &note.name) {
-                self.add(&place, &note.name, mark.at);
+                self.add(&place, &note.name, Asked::at(mark));
             }
         }
     }
@@ -104,12 +130,11 @@ impl Killer {
     pub(super) fn kill(&self, results: &Results, path: &str, name: &str) -> Result<(), AgentError> {
         let place = results.place(path)?;
         let name = pidfile_name(name)?;
-        let at = now();
-        let mark = KillMark::make(&place, name, at);
+        let mark = KillMark::make(&place, name, now());
         let target = target(&place, name, &processes::all())?;
         if !target.members.is_empty() {
             target.ask();
-            self.add(&place, name, mark.as_ref().map_or(at, |mark| mark.at));
+            self.add(&place, name, mark.as_ref().map_or_else(|_| Asked::now(), |mark| Asked::at(*mark)));
         }
         mark.map(|_| ())
     }
@@ -122,11 +147,11 @@ impl Killer {
             && !target.members.is_empty()
         {
             target.ask();
-            self.add(&place, name, now());
+            self.add(&place, name, Asked::now());
         }
     }
 
-    fn add(&self, place: &Place, name: &str, since: u64) {
+    fn add(&self, place: &Place, name: &str, since: Asked) {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.entry((place.relative.clone(), name.to_owned())).or_insert(since);
         self.more.notify_all();
@@ -134,7 +159,6 @@ impl Killer {
 
     /// Watches over kills that are under way, for ever.
     pub(super) fn watch_over(&self, results: &Results, grace: Duration) {
-        let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             while under_way.is_empty() {
@@ -144,7 +168,7 @@ impl Killer {
             drop(under_way);
             std::thread::sleep(PACE);
             let table = processes::all();
-            let is_over = |(key, since): &(_, u64)| is_over(results, &table, key, *since, grace);
+            let is_over = |(key, since): &(_, Asked)| is_over(results, &table, key, *since, grace);
             let over: Vec<_> = todo.into_iter().filter(is_over).collect();
             under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
             for (key, _) in over {
@@ -155,13 +179,19 @@ impl Killer {
 }
 
 /// Kills for good what has had its grace. Tells whether nothing is left to kill.
-fn is_over(results: &Results, table: &[ProcessRow], (path, name): &(String, String), since: u64, grace: u64) -> bool {
+fn is_over(
+    results: &Results,
+    table: &[ProcessRow],
+    (path, name): &(String, String),
+    since: Asked,
+    grace: Duration,
+) -> bool {
     let Ok(place) = results.place(path) else { return true };
     let Ok(target) = target(&place, name, table) else { return true };
     if target.members.is_empty() {
         return true;
     }
-    if now() >= since.saturating_add(grace) {
+    if since.elapsed() >= grace {
         target.force();
     }
     false

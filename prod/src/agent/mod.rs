@@ -1,8 +1,8 @@
 //! What runs on a drone, and the messages it understands.
 //!
 //! * `protocol` has the messages, `frames` how they go over a channel.
-//! * `serve` answers them, `watch` reads pidfiles, `kill` ends processes, `files` copies and appends, `transfer` hands
-//!   results to the repository.
+//! * `serve` answers them, `watch` reads pidfiles, `kill` ends processes, `files` copies and appends, `backlog` does so when
+//!   it takes long, `transfer` hands results to the repository.
 //! * `launch` starts a process, `claim` keeps it from being started twice, `fence` keeps older schedulers out, `supervise`
 //!   writes pidfiles for programs that do not.
 //! * `containers` cleans up containers now and then.
@@ -12,6 +12,7 @@
 //! The agent remembers nothing: whatever must outlive it lies in files in the results directory, and processes go on
 //! without it.
 
+mod backlog;
 mod claim;
 mod cli;
 mod containers;
@@ -34,6 +35,7 @@ pub use cli::main;
 pub use error::AgentError;
 pub use paths::{Place, Results};
 pub(crate) use processes::ProcessIdentity;
+pub(crate) use transfer::MISSING;
 
 /// The name of the agent's program. The main program is the agent, too, when it is started under this name.
 pub const PROGRAM: &str = "yardmaster-drone";

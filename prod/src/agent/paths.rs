@@ -61,7 +61,7 @@ impl Results {
         fs::create_dir_all(directory).during("make the results directory", directory)?;
         let root = directory.canonicalize().during("find", directory)?;
         let results = Results { root };
-        for part in ["running", "transfers"] {
+        for part in ["running", "transfers", "backlog"] {
             let ours = results.ours(part);
             fs::create_dir_all(&ours).during("make the directory", &ours)?;
         }

@@ -114,7 +114,8 @@ pub enum AgentCommand {
         /// The file.
         file: FileText,
     },
-    /// Copy results, but not pidfiles and claims.
+    /// Copy results, but not pidfiles and claims. It is noted down and done later, and so is what is said of the path that is
+    /// copied to until then.
     Copy {
         /// From here.
         from: String,
@@ -314,6 +315,9 @@ pub struct AgentNews {
     pub free_disk: u64,
     /// How many results wait to be fetched.
     pub transfers: u32,
+    /// What could not be done of what was put off, for people. Told once.
+    #[serde(default)]
+    pub complaints: Vec<String>,
 }
 
 /// What a pidfile and its process show.

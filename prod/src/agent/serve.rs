@@ -1,7 +1,8 @@
 //! `yardmaster-drone serve`: one connection of one scheduler.
 //!
 //! Requests are answered in several threads, so that a refresh does not wait for a large copy: this one reads requests and
-//! refreshes, one carries out commands in their order, one cleans up, one sees to it that what was to be killed dies.
+//! refreshes, one carries out commands in their order, one those that take long, one cleans up, one sees to it that what was to
+//! be killed dies.
 //!
 //! An agent whose program has been replaced ends as soon as it has nothing to do: the scheduler finds the channel closed and
 //! starts the new one. Processes go on.
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use yardmaster_engine::Fence;
 
+use super::backlog::Backlog;
 use super::claim::running;
 use super::containers;
 use super::error::AgentError;
@@ -43,6 +45,7 @@ struct Agent {
     fenced: bool,
     watches: Mutex<Watches>,
     killer: Killer,
+    backlog: Backlog,
     /// Launched processes, which are ours to wait for as long as we live.
     children: Mutex<Vec<Child>>,
     out: Mutex<io::Stdout>,
@@ -98,11 +101,13 @@ pub(super) fn run(directory: &Path, grace: Duration, fenced: bool) -> Result<(),
         Ok(results) => results,
         Err(error) => return refuse_all(&error),
     };
+    let backlog = Backlog::resume(&results);
     let agent = Arc::new(Agent {
         results,
         fenced,
         watches: Mutex::default(),
         killer: Killer::default(),
+        backlog,
         children: Mutex::default(),
         out: Mutex::new(out),
         under_way: AtomicUsize::new(0),
@@ -111,6 +116,8 @@ pub(super) fn run(directory: &Path, grace: Duration, fenced: bool) -> Result<(),
     agent.killer.resume(&agent.results);
     let for_killer = Arc::clone(&agent);
     std::thread::spawn(move || for_killer.killer.watch_over(&for_killer.results, grace));
+    let for_backlog = Arc::clone(&agent);
+    std::thread::spawn(move || for_backlog.backlog.work_off(&for_backlog.results));
     let workers = Workers { commands: worker(&agent), cleaning: worker(&agent) };
     let mut input = io::stdin().lock();
     let mut lab = None;
@@ -241,6 +248,7 @@ impl Agent {
             unclaimed,
             free_disk: self.free_disk(),
             transfers: transfer::count(&self.results),
+            complaints: self.backlog.take_complaints(),
         })
     }
 
@@ -270,9 +278,10 @@ impl Agent {
     }
 
     fn clean(&self, fence: Fence, older_than: u64) -> ReplyBody {
-        let watched = lock(&self.watches).paths();
+        let mut needed = lock(&self.watches).paths();
+        needed.append(&mut self.backlog.paths());
         let cleaned =
-            self.enter(fence).and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &watched));
+            self.enter(fence).and_then(|()| files::clean(&self.results, Duration::from_secs(older_than), &needed));
         cleaned.map_or_else(refused, |cleaned| ReplyBody::Cleaned { deleted: cleaned.deleted, failed: cleaned.failed })
     }
 
@@ -338,12 +347,10 @@ impl Agent {
             AgentCommand::Start(start) => return self.start(fence, *start),
             AgentCommand::Kill { path, name } => self.killer.kill(results, &path, &name)?,
             AgentCommand::Forget { number } => lock(&self.watches).forget(number),
-            AgentCommand::Append { path, text } => files::append(results, &results.place(&path)?, &text)?,
-            AgentCommand::WriteIfAbsent { path, file } => {
-                files::write_if_absent(results, &results.place(&path)?, &file)?
-            }
-            AgentCommand::Copy { from, to } => files::copy(&results.place(&from)?, &results.place(&to)?)?,
-            AgentCommand::QueueTransfer { path } => transfer::queue(results, &results.place(&path)?)?,
+            AgentCommand::Append { .. }
+            | AgentCommand::WriteIfAbsent { .. }
+            | AgentCommand::Copy { .. }
+            | AgentCommand::QueueTransfer { .. } => self.backlog.take(results, command)?,
         }
         Ok(Outcome::Done)
     }

@@ -9,10 +9,10 @@ use std::time::UNIX_EPOCH;
 
 use yardmaster_engine::{Fence, PidfileContents, PidfileName};
 
-use super::claim::{Claim, running};
+use super::claim::{Claim, running, sweep};
 use super::error::AgentError;
 use super::paths::{Place, Results, pidfile_name};
-use super::processes;
+use super::processes::{self, ProcessIdentity};
 use super::protocol::Seen;
 
 /// By what a file is known to be unchanged.
@@ -48,6 +48,8 @@ struct Watched {
 pub(super) struct Watches {
     fence: Fence,
     by_number: BTreeMap<u32, Watched>,
+    /// Processes that are over for their pidfiles and have yet to leave the process table, and with it the notes of what runs.
+    ended: Vec<ProcessIdentity>,
 }
 
 /// What a refresh found.
@@ -154,8 +156,12 @@ impl Watches {
                 refreshed.appeared.push((watched.path.clone(), watched.name.clone()));
             }
             watched.told = Some(seen.clone());
+            if watched.is_over() {
+                self.ended.extend(watched.claim.as_ref().map(|claim| claim.process.clone()));
+            }
             refreshed.news.push((*number, seen));
         }
+        self.ended = sweep(results, std::mem::take(&mut self.ended));
         refreshed
     }
 

@@ -11,7 +11,7 @@ use super::output::{Table, or_dash, readable_seconds};
 use crate::agent::protocol::AgentHello;
 use crate::database::{Database, schema};
 use crate::drones::{self as install, DroneAddress, DroneSettings, InstallError};
-use crate::frontend::drones::{self, Connection, DroneChange, DroneRequest};
+use crate::frontend::drones::{self, Connection, DroneChange, DroneRequest, OrDefault};
 use crate::frontend::view::{self, DroneView};
 use crate::frontend::{FrontendError, Thing};
 use crate::service::config::Config;
@@ -77,6 +77,8 @@ Exit status: 0 all have it, 1 one or more do not.")]
     #[command(after_help = "\
 Examples:
   yardmaster drone set drone1 --max-processes 200
+  yardmaster drone set drone1 --max-processes default --port default
+  yardmaster drone set drone1 --ssh --address 10.0.0.7
   yardmaster drone set drone1 --user alice --user bob
   yardmaster drone set drone1 --set-name '' --everybody")]
     Set {
@@ -85,6 +87,12 @@ Examples:
         /// Run everybody's jobs.
         #[arg(long, conflicts_with = "users")]
         everybody: bool,
+        /// It is this machine.
+        #[arg(long, conflicts_with = "ssh")]
+        local: bool,
+        /// It is reached over SSH.
+        #[arg(long)]
+        ssh: bool,
         #[command(flatten)]
         fields: Fields,
     },
@@ -122,18 +130,18 @@ pub(crate) struct AddArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Fields {
-    /// How many processes it may run [default: scheduler.max_processes_per_drone].
+    /// How many processes it may run, or `default` [default: scheduler.max_processes_per_drone].
     #[arg(long, value_name = "COUNT")]
-    max_processes: Option<u32>,
+    max_processes: Option<OrDefault<u32>>,
     /// A login whose jobs it runs; may be given several times [default: everybody's].
     #[arg(long = "user", value_name = "LOGIN")]
     users: Vec<String>,
     /// The address to connect to [default: its hostname].
     #[arg(long)]
     address: Option<String>,
-    /// The SSH port.
+    /// The SSH port [default: the usual one].
     #[arg(long)]
-    port: Option<u16>,
+    port: Option<OrDefault<u16>>,
     /// The account there [default: the one that the scheduler runs as].
     #[arg(long)]
     login: Option<String>,
@@ -170,14 +178,14 @@ impl DroneCommand {
                 let disabled = DroneChange { enabled: Some(false), note, ..DroneChange::default() };
                 change(context, &name, "disabled; what runs there goes on", &disabled)
             }
-            DroneCommand::Set { name, everybody, fields } => {
+            DroneCommand::Set { name, everybody, local, ssh, fields } => {
                 let users =
                     if everybody { Some(Vec::new()) } else { Some(fields.users).filter(|users| !users.is_empty()) };
                 let changed = DroneChange {
                     enabled: None,
                     max_processes: fields.max_processes,
                     users,
-                    connection: None,
+                    connection: local.then_some(Connection::Local).or(ssh.then_some(Connection::Ssh)),
                     address: fields.address,
                     port: fields.port,
                     login: fields.login,
@@ -208,11 +216,11 @@ impl AddArgs {
         let request = DroneRequest {
             name: self.name,
             enabled: !self.disabled,
-            max_processes: fields.max_processes,
+            max_processes: fields.max_processes.and_then(OrDefault::own),
             users: fields.users,
             connection: if self.local { Connection::Local } else { Connection::Ssh },
             address: fields.address,
-            port: fields.port,
+            port: fields.port.and_then(OrDefault::own),
             login: fields.login,
             results_dir: fields.results_dir,
             note: fields.note,

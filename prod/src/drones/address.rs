@@ -149,11 +149,13 @@ pub(super) fn quote(word: &str) -> String {
 }
 
 impl DroneAddress {
-    /// Whether its results lie in this directory of this machine, symlinks resolved.
-    pub(super) fn is_in(&self, directory: &Path) -> bool {
+    /// Whether its results lie in this directory of this machine. `None`: that cannot be seen, since one of the two is not
+    /// there at this moment.
+    pub(super) fn is_in(&self, directory: &Path) -> Option<bool> {
         match self.connection {
-            Connection::Local => self.results_dir.canonicalize().is_ok_and(|results| results == directory),
-            Connection::Ssh(_) | Connection::Nowhere(_) => false,
+            Connection::Local if self.results_dir == directory => Some(true),
+            Connection::Local => Some(self.results_dir.canonicalize().ok()? == directory.canonicalize().ok()?),
+            Connection::Ssh(_) | Connection::Nowhere(_) => Some(false),
         }
     }
 

@@ -1,30 +1,33 @@
 //! The engine's `DroneBackend`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
 use yardmaster_engine::{
     ActOutcome, ActReport, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, DroneReport, EntryId, Fence,
     ResultNote, Work,
 };
 
 use super::address::{DroneAddress, seconds};
-use super::book::{DroneState, SharedBook, open};
+use super::book::open;
 use super::briefings::{Abort, Brief, BriefingError, Briefings};
 use super::commands::Commands;
 use super::fleet::Fleet;
 use super::task::{Act, Order, Ticket};
 use super::translate::{Surroundings, translate};
-use crate::agent::protocol::{AgentCommand, Outcome, Seen};
+use super::under_way::UnderWay;
+use crate::agent::protocol::AgentCommand;
 
 /// Commands go to an agent in portions of at most so many, so that what a deadline leaves unsent is known to be undone …
 const PORTION: usize = 50;
 /// … and of about so many bytes.
 const PORTION_BYTES: usize = 4 << 20;
+/// A drone that was slow the last time is waited for no longer than this.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// All drones of a lab, for the engine.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Drones<B> {
     briefings: B,
     commands: Commands,
     fence: Fence,
+    /// What slow drones have been given, of which they have not told what became of it.
+    under_way: BTreeMap<DroneId, UnderWay>,
 }
 
 /// The facts for one call of `act`.
@@ -43,22 +48,10 @@ struct FactsOfCall {
     aborts: BTreeMap<EntryId, Abort>,
 }
 
-/// A batch on its way to its drone.
-struct UnderWay {
-    drone: DroneId,
-    name: String,
-    book: SharedBook,
-    commands: Vec<Command>,
-    /// For every command, how many agent commands it became.
-    parts: Vec<usize>,
-    ticket: Arc<Mutex<Ticket>>,
-    answer: oneshot::Receiver<Option<String>>,
-}
-
 impl<B: Briefings> Drones<B> {
     /// The drones of a fleet. Its roster is set there.
     pub fn new(fleet: Fleet, briefings: B, commands: Commands) -> Drones<B> {
-        Drones { fleet, briefings, commands, fence: Fence::default() }
+        Drones { fleet, briefings, commands, fence: Fence::default(), under_way: BTreeMap::new() }
     }
 
     /// The fleet, for its roster and its health.
@@ -110,7 +103,8 @@ impl<B: Briefings> Drones<B> {
         &self,
         batch: DroneBatch,
         facts: &mut FactsOfCall,
-        repository: Option<&PathBuf>,
+        repository: Option<&Path>,
+        deadline: Instant,
     ) -> Result<UnderWay, ActReport> {
         let DroneBatch { drone, commands } = batch;
         let members = self.fleet.members();
@@ -119,12 +113,8 @@ impl<B: Briefings> Drones<B> {
             facts.briefs.drain(..briefs);
             return Err(not_done(drone, "there is no such drone".to_owned(), commands));
         };
-        let around = Surroundings {
-            address: &member.address,
-            commands: &self.commands,
-            repository: repository.map(PathBuf::as_path),
-            aborts: &facts.aborts,
-        };
+        let around =
+            Surroundings { address: &member.address, commands: &self.commands, repository, aborts: &facts.aborts };
         let mut book = open(&member.book);
         let (mut all, mut parts) = (Vec::new(), Vec::new());
         for command in &commands {
@@ -140,19 +130,39 @@ impl<B: Briefings> Drones<B> {
         // Should its task be gone, the answer is dropped, which says so.
         let _ = member.orders.send(Order::Act(act));
         let (name, book) = (member.address.name.clone(), Arc::clone(&member.book));
-        Ok(UnderWay { drone, name, book, commands, parts, ticket, answer })
+        Ok(UnderWay { drone, name, book, commands, parts, ticket, answer, deadline, ended: None })
+    }
+
+    /// Takes in what has become of what slow drones were given. Gives the batches without what is done by now; those that
+    /// cannot be sent, because their drone is still busy, become reports.
+    async fn settle_earlier(&mut self, batches: Vec<DroneBatch>) -> (Vec<DroneBatch>, Vec<ActReport>) {
+        let mut done: BTreeMap<DroneId, Vec<Command>> = BTreeMap::new();
+        for (drone, mut earlier) in std::mem::take(&mut self.under_way) {
+            if earlier.is_over(Instant::now()).await {
+                done.insert(drone, earlier.settle().done);
+            } else {
+                self.under_way.insert(drone, earlier);
+            }
+        }
+        let (mut left, mut reports) = (Vec::new(), Vec::new());
+        for mut batch in batches {
+            if let Some(earlier) = self.under_way.get(&batch.drone) {
+                reports.extend(earlier.unanswered(batch.commands));
+                continue;
+            }
+            for command in done.get(&batch.drone).into_iter().flatten() {
+                // The engine was told that it may not be done, and has sent it again.
+                if let Some(place) = batch.commands.iter().position(|again| again == command) {
+                    batch.commands.remove(place);
+                }
+            }
+            left.push(batch);
+        }
+        (left, reports)
     }
 }
 
-/// What is known of a command that was not confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Certainty {
-    NotDone,
-    /// It had been sent.
-    Unknown,
-}
-
-fn not_done(drone: DroneId, why: String, undelivered: Vec<Command>) -> ActReport {
+pub(super) fn not_done(drone: DroneId, why: String, undelivered: Vec<Command>) -> ActReport {
     ActReport { drone, outcome: ActOutcome::NotDone(why), undelivered }
 }
 
@@ -188,127 +198,35 @@ fn portions(commands: Vec<AgentCommand>) -> VecDeque<Vec<AgentCommand>> {
     portions
 }
 
-impl UnderWay {
-    /// Waits until the deadline, and then says what is not certain to have been done: in the order of the commands, a report
-    /// for each run of them of which the same is known.
-    async fn finish(mut self, deadline: Instant) -> Vec<ActReport> {
-        let answer = timeout_at(deadline, &mut self.answer).await;
-        let reason = match answer {
-            Ok(Ok(reason)) => reason,
-            Ok(Err(_)) => Some("the drone was let go".to_owned()),
-            Err(_) => Some("no answer in time".to_owned()),
-        };
-        let (sent, outcomes) = {
-            let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
-            ticket.withdrawn = true;
-            (ticket.sent, std::mem::take(&mut ticket.outcomes))
-        };
-        let (undelivered, complaint) = self.settle(outcomes, sent);
-        if undelivered.is_empty() {
-            open(&self.book).knows_watches();
-        }
-        let why = reason.or(complaint).unwrap_or_else(|| "it was not done".to_owned());
-        let report = |run: &[(Command, Certainty)]| ActReport {
-            drone: self.drone,
-            outcome: match run.first().map(|(_, certainty)| *certainty) {
-                Some(Certainty::Unknown) => ActOutcome::Unknown(why.clone()),
-                Some(Certainty::NotDone) | None => ActOutcome::NotDone(why.clone()),
-            },
-            undelivered: run.iter().map(|(command, _)| command.clone()).collect(),
-        };
-        undelivered.chunk_by(|(_, one), (_, next)| one == next).map(report).collect()
-    }
-
-    /// Takes in what was answered of the first `sent` parts. Gives the commands that must be sent again, and why, if the agent
-    /// told.
-    fn settle(&mut self, outcomes: Vec<Outcome>, sent: usize) -> (Vec<(Command, Certainty)>, Option<String>) {
-        let mut outcomes = outcomes.into_iter();
-        let mut undelivered = Vec::new();
-        let mut complaint = None;
-        let mut before = 0;
-        let commands = std::mem::take(&mut self.commands);
-        for (command, parts) in commands.into_iter().zip(std::mem::take(&mut self.parts)) {
-            let answered: Vec<Outcome> = outcomes.by_ref().take(parts).collect();
-            let mut again = answered.len() < parts;
-            let is_unknown = again && before + answered.len() < sent;
-            let certainty = if is_unknown { Certainty::Unknown } else { Certainty::NotDone };
-            before += parts;
-            for outcome in answered {
-                match outcome {
-                    Outcome::Done => {}
-                    Outcome::Killed => self.tell(&command, Seen::Vanished),
-                    Outcome::Failed { why, lasting } => {
-                        if open(&self.book).note_error(why.clone()) {
-                            warn!(drone = %self.name, why, lasting, ?command, "the drone could not carry out a command");
-                        }
-                        let gives_up = self.gives_up(&command, &why, lasting);
-                        again |= !gives_up;
-                        complaint = Some(why);
-                    }
-                }
-            }
-            if again {
-                undelivered.push((command, certainty));
-            } else if let Command::Forget { pidfile } = command {
-                open(&self.book).forgotten(pidfile);
-            }
-        }
-        (undelivered, complaint)
-    }
-
-    fn tell(&self, command: &Command, seen: Seen) {
-        if let Command::Start { pidfile, .. } = command {
-            open(&self.book).tell(*pidfile, seen);
-        }
-    }
-
-    /// What becomes of a command that an agent could not carry out; `false`: it is tried again.
-    ///
-    /// A start that will never succeed is told as a corrupt pidfile: the engine hears the reason, fails the task at once, and
-    /// sends a kill, which keeps a start from elsewhere out. Kills, forgets and transfers are tried until they succeed, unless
-    /// they never can. Notes and copies that fail are told in the log and given up: the job goes on without them.
-    fn gives_up(&self, command: &Command, why: &str, lasting: bool) -> bool {
-        match command {
-            Command::Start { .. } => {
-                if lasting {
-                    self.tell(command, Seen::Corrupt(format!("no process was started: {why}")));
-                }
-                lasting
-            }
-            Command::Kill { .. }
-            | Command::Watch { .. }
-            | Command::Forget { .. }
-            | Command::CopyToRepository { .. } => lasting,
-            Command::Write { .. } | Command::CopyOnDrone { .. } => true,
-        }
-    }
-}
-
 impl<B: Briefings> DroneBackend for Drones<B> {
     async fn refresh(&mut self) -> Vec<DroneReport> {
-        let deadline = Instant::now() + seconds(self.fleet.common.settings().refresh_deadline_sec);
+        let now = Instant::now();
+        let patience = seconds(self.fleet.common.settings().refresh_deadline_sec);
         let ask = |(id, member): (&DroneId, &super::fleet::Member)| {
             let (tell, answer) = oneshot::channel();
-            open(&member.book).join(self.fence);
+            let is_slow = {
+                let mut book = open(&member.book);
+                book.join(self.fence);
+                book.is_slow
+            };
             let _ = member.orders.send(Order::Refresh(tell));
-            (*id, Arc::clone(&member.book), answer)
+            (*id, Arc::clone(&member.book), answer, now + if is_slow { MOMENT.min(patience) } else { patience })
         };
         let asked: Vec<_> = self.fleet.members().iter().map(ask).collect();
         let mut reports = Vec::with_capacity(asked.len());
         // They answer at the same time; the slowest is waited for, and none beyond the deadline.
-        for (drone, book, mut answer) in asked {
+        for (drone, book, mut answer, deadline) in asked {
             let answered = timeout_at(deadline, &mut answer).await;
             let mut book = open(&book);
             let answer = match answered {
-                Ok(Ok(Ok(()))) => {
-                    let (pidfiles, unclaimed) = book.take_news();
-                    DroneAnswer::News { pidfiles, unclaimed }
-                }
+                Ok(Ok(Ok(()))) => book.news(),
                 Ok(Ok(Err(reason))) => DroneAnswer::Silent { reason },
                 Ok(Err(_)) => DroneAnswer::Silent { reason: "the drone was let go".to_owned() },
+                // It is slow, and known to be: its news come when they come, and until then there are none.
+                Err(_) if deadline < now + patience && book.is_up_to_date() => book.news(),
                 Err(_) => {
-                    if book.health.state == DroneState::Up {
-                        book.set_state(DroneState::Late);
+                    if deadline == now + patience {
+                        book.was_late();
                     }
                     DroneAnswer::Silent { reason: "no answer in time".to_owned() }
                 }
@@ -323,6 +241,9 @@ impl<B: Briefings> DroneBackend for Drones<B> {
             let why = format!("term {fence} is over; term {} commands", self.fence);
             return batches.into_iter().map(|batch| not_done(batch.drone, why.clone(), batch.commands)).collect();
         }
+        if fence != self.fence {
+            std::mem::take(&mut self.under_way).into_values().for_each(UnderWay::withdraw);
+        }
         self.fence = fence;
         for (id, member) in self.fleet.members().iter() {
             let mut book = open(&member.book);
@@ -331,25 +252,34 @@ impl<B: Briefings> DroneBackend for Drones<B> {
                 book.knows_watches();
             }
         }
+        let (batches, mut reports) = self.settle_earlier(batches).await;
         let mut facts = match self.facts(&batches).await {
             Ok(facts) => facts,
             Err(error) => {
                 let report = |batch: DroneBatch| not_done(batch.drone, error.to_string(), batch.commands);
-                return batches.into_iter().map(report).collect();
+                reports.extend(batches.into_iter().map(report));
+                return reports;
             }
         };
-        let repository = self.fleet.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
-        let deadline = Instant::now() + seconds(self.fleet.common.settings().act_deadline_sec);
-        let mut reports = Vec::new();
-        let mut under_way = Vec::new();
+        let settings = self.fleet.common.settings();
+        let now = Instant::now();
+        let deadline = now + seconds(settings.act_deadline_sec);
+        let mut sent = Vec::new();
         for batch in batches.into_iter().filter(|batch| !batch.commands.is_empty()) {
-            match self.dispatch(batch, &mut facts, repository.as_ref()) {
-                Ok(started) => under_way.push(started),
+            match self.dispatch(batch, &mut facts, settings.repository.as_deref(), deadline) {
+                Ok(started) => sent.push(started),
                 Err(report) => reports.push(report),
             }
         }
-        for started in under_way {
-            reports.extend(started.finish(deadline).await);
+        for mut started in sent {
+            let patience = if started.is_slow() { now + MOMENT } else { deadline };
+            if started.is_over(patience).await {
+                reports.extend(started.settle().reports);
+            } else {
+                let commands = started.commands.clone();
+                reports.extend(started.unanswered(commands));
+                self.under_way.insert(started.drone, started);
+            }
         }
         reports.sort_by_key(|report| report.drone);
         reports

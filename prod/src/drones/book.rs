@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use yardmaster_engine::{Fence, PidfileContents, PidfileEvent, PidfileId, Time};
+use yardmaster_engine::{DroneAnswer, Fence, PidfileContents, PidfileEvent, PidfileId, Time};
 
 use crate::agent::protocol::{AgentHello, AgentNews, Seen};
+
+/// A drone that answers within this is not slow.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// How the connection to a drone is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +74,13 @@ pub(super) struct Numbered {
     told: Option<Seen>,
 }
 
+/// What a refresh asks for, and its answer speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) fence: Fence,
+    watches: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Book {
@@ -82,6 +92,13 @@ pub(super) struct Book {
     /// must know first what is watched.
     unclaimed_unknown: bool,
     pub(super) ask_unclaimed: bool,
+    /// How often the engine has asked to watch pidfiles that it did not have started: an answer from before such a moment does
+    /// not say that nothing is there.
+    watches: u64,
+    /// Whether the agent at the other end has answered since then.
+    has_answered: bool,
+    /// Whether it took long, the last time that it answered or should have.
+    pub(super) is_slow: bool,
     pub(super) health: DroneHealth,
 }
 
@@ -110,6 +127,9 @@ impl Book {
             unclaimed,
             unclaimed_unknown: false,
             ask_unclaimed: false,
+            watches: 0,
+            has_answered: false,
+            is_slow: false,
             health,
         }))
     }
@@ -125,6 +145,7 @@ impl Book {
         self.news.clear();
         self.unclaimed.clear();
         (self.unclaimed_unknown, self.ask_unclaimed) = (!was_asked, false);
+        self.has_answered = false;
     }
 
     /// The drone has joined the lab in the course of a term. What runs there is nobody's orphan: recovery is over.
@@ -163,8 +184,44 @@ impl Book {
         }
     }
 
+    /// Something is to be looked for that was not started just now.
+    pub(super) fn look_for(&mut self, number: PidfileId, path: String, name: String) {
+        self.want(number, path, name);
+        self.watches += 1;
+        self.has_answered = false;
+    }
+
+    /// What a refresh would ask for now.
+    pub(super) fn question(&self) -> Question {
+        Question { fence: self.fence, watches: self.watches }
+    }
+
+    /// Whether all that the engine wants to know has been answered at least once, by an agent that is still there: what is
+    /// new comes when it comes, and until then there is nothing new.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.has_answered && self.health.state == DroneState::Up
+    }
+
+    /// A refresh was answered after so long. A tenth of what is waited for is much.
+    pub(super) fn answered(&mut self, question: Question, took: Duration, deadline: Duration) {
+        self.set_state(DroneState::Up);
+        self.health.latency = Some(took);
+        self.is_slow = took > SLOW.max(deadline / 10);
+        // What comes too late every time would seem to answer and to fall silent in turns.
+        self.has_answered = took < deadline && (self.has_answered || question == self.question());
+    }
+
+    /// Nothing came until the deadline.
+    pub(super) fn was_late(&mut self) {
+        self.is_slow = true;
+        if self.health.state == DroneState::Up {
+            self.set_state(DroneState::Late);
+        }
+    }
+
     /// A new connection watches nothing.
     pub(super) fn new_agent(&mut self) {
+        self.has_answered = false;
         self.numbers.values_mut().for_each(|numbered| numbered.known = false);
     }
 
@@ -214,8 +271,8 @@ impl Book {
     }
 
     /// The news since the last time, and the processes that nobody claims.
-    pub(super) fn take_news(&mut self) -> (Vec<(PidfileId, PidfileEvent)>, Vec<String>) {
-        (std::mem::take(&mut self.news), std::mem::take(&mut self.unclaimed))
+    pub(super) fn news(&mut self) -> DroneAnswer {
+        DroneAnswer::News { pidfiles: std::mem::take(&mut self.news), unclaimed: std::mem::take(&mut self.unclaimed) }
     }
 
     pub(super) fn set_state(&mut self, state: DroneState) {

@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::AbortHandle;
+use tracing::warn;
 use yardmaster_engine::DroneId;
 
 use super::address::{DroneAddress, DroneSettings};
+use super::arrival;
 use super::book::{Book, DroneHealth, SharedBook, open};
 use super::commands::Template;
 use super::task::{Order, Task};
@@ -20,7 +22,7 @@ use super::task::{Order, Task};
 pub(super) struct Common {
     pub(super) lab: String,
     force: RwLock<InForce>,
-    sockets: tempfile::TempDir,
+    sockets: Mutex<tempfile::TempDir>,
 }
 
 /// What may change while drones are spoken to.
@@ -51,8 +53,26 @@ impl Common {
 
     /// Where the SSH connection to a drone listens for further channels.
     pub(super) fn socket(&self, drone: DroneId) -> PathBuf {
-        self.sockets.path().join(drone.to_string())
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).path().join(drone.to_string())
     }
+
+    /// The same for a connection that is yet to be made: directories of temporary files are swept now and then, and this
+    /// one is made anew if it was.
+    pub(super) fn new_socket(&self, drone: DroneId) -> PathBuf {
+        {
+            let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+            if !sockets.path().is_dir()
+                && let Ok(anew) = socket_directory()
+            {
+                *sockets = anew;
+            }
+        }
+        self.socket(drone)
+    }
+}
+
+fn socket_directory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("yardmaster-").tempdir()
 }
 
 /// A drone that is spoken to.
@@ -94,7 +114,7 @@ impl Fleet {
     /// If there is no place for the sockets of SSH connections.
     pub fn new(lab: &str, settings: DroneSettings) -> std::io::Result<Fleet> {
         let force = RwLock::new(InForce::new(settings));
-        let sockets = tempfile::Builder::new().prefix("yardmaster-").tempdir()?;
+        let sockets = Mutex::new(socket_directory()?);
         let common = Arc::new(Common { lab: lab.to_owned(), force, sockets });
         Ok(Fleet { common, members: Arc::default() })
     }
@@ -131,6 +151,20 @@ impl Fleet {
         self.members().values().map(|member| (member.address.clone(), open(&member.book).health.clone())).collect()
     }
 
+    /// Deletes what a scheduler that was killed has left half-unpacked in the repository. To be called before any drone is
+    /// spoken to, and by whoever alone fetches results.
+    pub fn sweep_repository(&self) {
+        let left = self.common.settings().repository.as_deref().map(arrival::left_behind).unwrap_or_default();
+        // There may be much of it, and nothing waits for it.
+        tokio::task::spawn_blocking(move || {
+            for path in left {
+                if let Err(cause) = std::fs::remove_dir_all(&path) {
+                    warn!(path = %path.display(), %cause, "what is left of a broken fetch cannot be deleted");
+                }
+            }
+        });
+    }
+
     /// Deletes results on a drone in which nothing has changed for so long, of paths where nothing is alive.
     ///
     /// # Errors
@@ -163,10 +197,10 @@ impl Fleet {
         failures
     }
 
-    /// Whether a drone's results directory is the repository itself, so that its results are the only ones.
+    /// Whether a drone's results directory is, or may be, the repository itself, so that its results are the only ones.
     pub fn keeps_repository(&self, drone: &DroneAddress) -> bool {
-        let repository = self.common.settings().repository.as_ref().and_then(|path| path.canonicalize().ok());
-        repository.is_none_or(|repository| drone.is_in(&repository))
+        let settings = self.common.settings();
+        settings.repository.as_ref().is_none_or(|repository| drone.is_in(repository) != Some(false))
     }
 
     pub(super) fn members(&self) -> MutexGuard<'_, BTreeMap<DroneId, Member>> {

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use yardmaster_engine::{Fence, PidfileId};
 
 use super::address::{DroneAddress, Multiplex, seconds};
-use super::book::{DroneState, SharedBook, open};
+use super::book::{DroneState, Question, SharedBook, open};
 use super::channel::{Channel, remove_stale};
 use super::fleet::{Cleaned, Common};
 use super::transfers::Transfers;
@@ -61,7 +61,7 @@ struct Waiting {
 
 #[derive(Debug)]
 enum Kind {
-    Refresh(Fence, Vec<oneshot::Sender<Result<(), String>>>),
+    Refresh(Question, Vec<oneshot::Sender<Result<(), String>>>),
     /// With the numbers that each command of the portion makes the agent watch.
     Act(Act, Vec<Option<PidfileId>>),
     /// Watches of which the agent may not know.
@@ -165,7 +165,7 @@ impl Task {
 
     /// Connects. Orders that come meanwhile wait if nothing bad is known of the drone yet.
     async fn connect(&mut self, down: Option<&str>) -> Connected {
-        let socket = self.common.socket(self.address.id);
+        let socket = self.common.new_socket(self.address.id);
         remove_stale(&socket);
         let multiplex = Multiplex::Master(&socket);
         let settings = self.common.settings();
@@ -350,13 +350,13 @@ impl Talk<'_> {
             drop(answer.send(Err(reason)));
             return;
         }
-        let (fence, unclaimed) = {
+        let (question, unclaimed) = {
             let book = open(&self.task.book);
-            (book.fence, book.ask_unclaimed)
+            (book.question(), book.ask_unclaimed)
         };
-        // One that was sent under an older fence will not tell what is asked now.
+        // One that was sent under an older fence, or before it was known what to watch, will not tell what is asked now.
         let asked = self.waiting.values_mut().find_map(|waiting| match &mut waiting.kind {
-            Kind::Refresh(sent, answers) if *sent == fence => Some(answers),
+            Kind::Refresh(sent, answers) if *sent == question => Some(answers),
             Kind::Refresh(..)
             | Kind::Act(..)
             | Kind::Watch(_)
@@ -375,7 +375,8 @@ impl Talk<'_> {
             self.held.push(answer);
             return;
         }
-        self.send(RequestBody::Refresh { fence, unclaimed }, Kind::Refresh(fence, vec![answer]));
+        let body = RequestBody::Refresh { fence: question.fence, unclaimed };
+        self.send(body, Kind::Refresh(question, vec![answer]));
     }
 
     /// Sends the next portion, if somebody still waits for it.
@@ -434,15 +435,18 @@ impl Talk<'_> {
     fn hear(&mut self, reply: Reply) {
         let Some(Waiting { since, kind }) = self.waiting.remove(&reply.id) else { return };
         match (kind, reply.body) {
-            (Kind::Refresh(_, answers), ReplyBody::News(news)) => {
+            (Kind::Refresh(question, answers), ReplyBody::News(news)) => {
                 if self.transfers.wants_more(news.transfers) {
                     self.send(RequestBody::Transfers, Kind::Transfers);
                 }
+                for why in &news.complaints {
+                    warn!(drone = %self.task.address.name, why, "the drone could not carry out a command");
+                }
+                let deadline = seconds(self.task.common.settings().refresh_deadline_sec);
                 let mut book = open(&self.task.book);
-                book.set_state(DroneState::Up);
-                book.health.latency = Some(since.elapsed());
-                let is_of_before = news.fence != book.fence;
-                book.ask_unclaimed &= is_of_before;
+                book.answered(question, since.elapsed(), deadline);
+                book.ask_unclaimed &= news.fence != book.fence;
+                let is_of_before = question != book.question();
                 book.hear(news);
                 drop(book);
                 if is_of_before {

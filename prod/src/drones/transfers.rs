@@ -14,15 +14,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
-use walkdir::WalkDir;
 
 use super::address::{DroneAddress, Multiplex, seconds};
+use super::arrival::{put_in_place, unpack_beside};
 use super::fleet::Common;
-use crate::agent::Results;
 use crate::agent::protocol::PendingTransfer;
 
-/// A fetch that failed is not tried again before this.
-const PAUSE: Duration = Duration::from_secs(5);
+/// A fetch that failed is tried again after the first of these, then after twice as long each time, up to the second.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
 /// How often is looked whether a fetch gets on.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -34,8 +33,15 @@ pub(super) struct Transfers {
     /// How many more may be fetched from this drone at once: one that hangs must not keep the others waiting.
     turns: Arc<Semaphore>,
     under_way: BTreeSet<String>,
-    failed: BTreeMap<String, Instant>,
+    failed: BTreeMap<String, Failed>,
     fetches: JoinSet<(PendingTransfer, Result<(), String>)>,
+}
+
+/// When a fetch that failed is tried again, and how long that was put off.
+#[derive(Debug)]
+struct Failed {
+    again: Instant,
+    pause: Duration,
 }
 
 impl Transfers {
@@ -49,15 +55,22 @@ impl Transfers {
 
     /// Whether it is worth asking what there is to fetch, when so many results wait.
     pub(super) fn wants_more(&mut self, waiting: u32) -> bool {
-        self.failed.retain(|_, at| at.elapsed() < PAUSE);
-        let known = self.under_way.len() + self.failed.len();
+        let put_off = self.failed.keys().filter(|path| self.is_put_off(path)).count();
+        let known = self.under_way.len() + put_off;
         self.common.settings().repository.is_some() && waiting as usize > known
+    }
+
+    fn is_put_off(&self, path: &str) -> bool {
+        // What has failed is still under way when it is tried again.
+        !self.under_way.contains(path) && self.failed.get(path).is_some_and(|failed| Instant::now() < failed.again)
     }
 
     /// Begins to fetch what is not being fetched yet, and did not fail just now.
     pub(super) fn fetch(&mut self, pending: Vec<PendingTransfer>) {
+        let wanted: BTreeSet<&String> = pending.iter().map(|transfer| &transfer.path).collect();
+        self.failed.retain(|path, _| wanted.contains(path));
         for transfer in pending {
-            if !self.failed.contains_key(&transfer.path) && self.under_way.insert(transfer.path.clone()) {
+            if !self.is_put_off(&transfer.path) && self.under_way.insert(transfer.path.clone()) {
                 let (address, common, turns) =
                     (self.address.clone(), Arc::clone(&self.common), Arc::clone(&self.turns));
                 self.fetches.spawn(async move {
@@ -79,16 +92,24 @@ impl Transfers {
                     match fetched {
                         Ok(()) => {
                             info!(drone = %self.address.name, path = %transfer.path, "results are in the repository");
+                            self.failed.remove(&transfer.path);
                             return transfer;
                         }
                         Err(reason) => {
                             warn!(drone = %self.address.name, path = %transfer.path, reason, "results could not be fetched");
-                            self.failed.insert(transfer.path, Instant::now());
+                            self.put_off(transfer.path);
                         }
                     }
                 }
             }
         }
+    }
+}
+
+impl Transfers {
+    fn put_off(&mut self, path: String) {
+        let pause = self.failed.get(&path).map_or(PAUSE.0, |failed| (failed.pause * 2).min(PAUSE.1));
+        self.failed.insert(path, Failed { again: Instant::now() + pause, pause });
     }
 }
 
@@ -136,7 +157,12 @@ async fn receive(
     let unpacked = unpacked.await.map_err(|error| error.to_string())?;
     let status = child.wait().await.map_err(|error| error.to_string())?;
     match unpacked {
-        Ok(unpacked) if status.success() => Ok(unpacked),
+        Ok(unpacked) if status.success() => {
+            if !said.trim().is_empty() {
+                warn!(drone = %address.name, path, said = said.trim(), "results are not all there");
+            }
+            Ok(unpacked)
+        }
         Ok(_) => Err(format!("sending ended with {status}: {}", said.trim())),
         Err(error) => Err(format!("{error}: {}", said.trim())),
     }
@@ -176,45 +202,4 @@ impl<R: io::Read> io::Read for Watched<R> {
         self.came.fetch_add(1, Ordering::Relaxed);
         Ok(count)
     }
-}
-
-/// Unpacks into a directory beside the results, which is removed unless it is used.
-fn unpack_beside(repository: &Path, stream: impl io::Read) -> io::Result<tempfile::TempDir> {
-    let incoming = repository.join(".yardmaster").join("incoming");
-    fs::create_dir_all(&incoming)?;
-    let directory = tempfile::tempdir_in(&incoming)?;
-    let mut archive = tar::Archive::new(stream);
-    archive.set_preserve_permissions(true);
-    archive.set_overwrite(true);
-    archive.unpack(directory.path())?;
-    Ok(directory)
-}
-
-/// Moves results to where they belong: at once if there are none, else file by file over those that are there.
-fn put_in_place(repository: &Path, path: &str, unpacked: &Path) -> Result<(), String> {
-    let place = Results::open(repository).and_then(|results| results.place(path)).map_err(|error| error.to_string())?;
-    let target = place.directory;
-    let merge = || -> io::Result<()> {
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        // Its own temporary directory is closed to others; results are not.
-        let open = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
-        fs::set_permissions(unpacked, open)?;
-        if !target.exists() {
-            return fs::rename(unpacked, &target);
-        }
-        for entry in WalkDir::new(unpacked).min_depth(1) {
-            let entry = entry?;
-            let Ok(relative) = entry.path().strip_prefix(unpacked) else { continue };
-            let to = target.join(relative);
-            if entry.file_type().is_dir() {
-                fs::create_dir_all(&to)?;
-            } else {
-                fs::rename(entry.path(), &to)?;
-            }
-        }
-        Ok(())
-    };
-    merge().map_err(|error| format!("cannot put results to {}: {error}", target.display()))
 }

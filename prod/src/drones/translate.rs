@@ -24,7 +24,7 @@ const LOST_PROCESS: &str = "The test driver disappeared without an exit status: 
 pub(super) struct Surroundings<'a> {
     pub(super) address: &'a DroneAddress,
     pub(super) commands: &'a Commands,
-    /// The results repository, symlinks resolved.
+    /// The results repository, if there is to be one. It may be out of reach for the moment.
     pub(super) repository: Option<&'a Path>,
     pub(super) aborts: &'a BTreeMap<EntryId, Abort>,
 }
@@ -39,7 +39,7 @@ pub(super) fn translate(
     match command {
         Command::Watch { pidfile, path, name } => {
             let (number, path, name) = (pidfile.0, path.to_string(), name.as_str().to_owned());
-            book.want(*pidfile, path.clone(), name.clone());
+            book.look_for(*pidfile, path.clone(), name.clone());
             vec![AgentCommand::Watch { number, path, name }]
         }
         Command::Start { pidfile, path, name, work, processes: _ } => {
@@ -179,13 +179,12 @@ impl Surroundings<'_> {
         ]
     }
 
-    /// Nothing, if there is no repository, or the results lie in it.
+    /// Nothing, if there is no repository, or the results are known to lie in it. Where that cannot be seen they are noted
+    /// down on the drone all the same: what is not would never be fetched.
     fn to_repository(&self, path: &ExecutionPath) -> Vec<AgentCommand> {
-        let Some(repository) = self.repository else { return Vec::new() };
-        if self.address.is_in(repository) {
-            Vec::new()
-        } else {
-            vec![AgentCommand::QueueTransfer { path: path.to_string() }]
+        match self.repository.map(|repository| self.address.is_in(repository)) {
+            None | Some(Some(true)) => Vec::new(),
+            Some(Some(false) | None) => vec![AgentCommand::QueueTransfer { path: path.to_string() }],
         }
     }
 }

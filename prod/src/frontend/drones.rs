@@ -1,6 +1,6 @@
 //! Drones: Autotest's table has their names, `yardmaster_drones` how they are reached and what they may run.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -123,24 +123,54 @@ impl DroneRequest {
     }
 }
 
+/// A setting of a drone, or that it has none of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrDefault<T> {
+    /// What holds for drones that say nothing of it.
+    Default,
+    /// Its own.
+    Own(T),
+}
+
+impl<T: FromStr<Err: Display>> FromStr for OrDefault<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "default" => Ok(OrDefault::Default),
+            _ => text.parse().map(OrDefault::Own).map_err(|error| format!("{error}: expected a number or `default`")),
+        }
+    }
+}
+
+impl<T> OrDefault<T> {
+    /// Its own, if it has one.
+    pub fn own(self) -> Option<T> {
+        match self {
+            OrDefault::Default => None,
+            OrDefault::Own(value) => Some(value),
+        }
+    }
+}
+
 /// What is to be different about a drone; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DroneChange {
     /// Whether new processes may be started there. What runs goes on.
     pub enabled: Option<bool>,
     /// How many processes it may run.
-    pub max_processes: Option<u32>,
+    pub max_processes: Option<OrDefault<u32>>,
     /// The logins whose jobs it runs; empty = everybody's.
     pub users: Option<Vec<String>>,
     /// How it is reached.
     pub connection: Option<Connection>,
-    /// The address to connect to.
+    /// The address to connect to; empty = its hostname.
     pub address: Option<String>,
     /// The SSH port.
-    pub port: Option<u16>,
-    /// The account there.
+    pub port: Option<OrDefault<u16>>,
+    /// The account there; empty = this one's.
     pub login: Option<String>,
-    /// Its results directory.
+    /// Its results directory; empty = as the configuration says.
     pub results_dir: Option<String>,
     /// Anything that others should know.
     pub note: Option<String>,
@@ -167,11 +197,11 @@ pub async fn add(database: &Database, request: &DroneRequest) -> Result<DroneId,
         insert_record(transaction, id).await?;
         let change = DroneChange {
             enabled: Some(request.enabled),
-            max_processes: request.max_processes,
+            max_processes: request.max_processes.map(OrDefault::Own),
             users: Some(request.users.clone()),
             connection: Some(request.connection),
             address: request.address.clone(),
-            port: request.port,
+            port: request.port.map(OrDefault::Own),
             login: request.login.clone(),
             results_dir: request.results_dir.clone(),
             note: request.note.clone(),
@@ -215,11 +245,11 @@ async fn change_in(transaction: &mut Transaction, drone: u32, change: &DroneChan
     let text = |value: &Option<String>| value.as_deref().map(Value::from);
     let columns = [
         ("enabled", change.enabled.map(Value::from)),
-        ("max_processes", change.max_processes.map(Value::from)),
+        ("max_processes", change.max_processes.map(|count| count.own().into())),
         ("users", users.map(Value::from)),
         ("connection", change.connection.map(|connection| connection.as_str().into())),
         ("address", text(&change.address)),
-        ("port", change.port.map(Value::from)),
+        ("port", change.port.map(|port| port.own().into())),
         ("login", text(&change.login)),
         ("results_dir", text(&change.results_dir)),
         ("note", text(&change.note)),

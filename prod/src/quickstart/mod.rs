@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{self as signal, SignalKind};
+use tokio::time::Instant;
 
 use self::progress::{Screen, Standing};
 use self::summary::Summary;
@@ -24,7 +26,7 @@ use crate::service::config::{Config, LogFormat};
 
 /// The screen is renewed so often.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
-/// A lab that has not ended its jobs by then has a fault.
+/// A lab in which nothing has changed for so long has a fault.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 /// What the service gets to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -53,26 +55,18 @@ impl Quickstart {
         schema::migrate(&database).await?;
         lab::set_up(&database, self.hosts, &config.results_directory()).await?;
         eprintln!("{} hosts and {} jobs in {}", self.hosts, self.jobs, folder.display());
+        // Listened to before there is anything that a signal should end.
+        let mut signals = StopSignals::new()?;
         let mut service = Service::start(&file, &folder)?;
-        let started = tokio::time::Instant::now();
-        let ids = lab::submit(&database, self.jobs, self.hosts).await?;
-        let mut screen = Screen::new(ids.len() as u64);
-        loop {
-            let standing = Standing::read(&database, &config.results_directory()).await?;
-            let done = standing.jobs_ended >= ids.len() as u64 && hosts_are_idle(&database).await?;
-            screen.show(standing);
-            if done {
-                break;
-            }
-            service.check(&folder)?;
-            if started.elapsed() > GIVE_UP_AFTER {
-                bail!("the jobs have not ended after {GIVE_UP_AFTER:?}: see {}", folder.join("serve.log").display());
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        screen.finish();
+        let started = Instant::now();
+        let outcome = tokio::select! {
+            outcome = self.see_through(&database, &config, &mut service) => outcome,
+            () = signals.any() => Err(anyhow!("stopped by a signal: the lab stays in {}", folder.display())),
+        };
         let took = started.elapsed();
-        service.stop().await?;
+        // Whatever happened: nobody else would stop it.
+        let stopped = service.stop().await;
+        outcome.and(stopped)?;
         let summary = Summary::read(&database, &config.results_directory(), took).await?;
         if json {
             println!("{}", serde_json::to_string_pretty(&summary)?);
@@ -81,6 +75,29 @@ impl Quickstart {
             println!("{}", invitation(&file, &config.results_directory()));
         }
         Ok(())
+    }
+
+    /// Submits the jobs, and shows how they go until all have ended.
+    async fn see_through(&self, database: &Database, config: &Config, service: &mut Service) -> anyhow::Result<()> {
+        let ids = lab::submit(database, self.jobs, self.hosts).await?;
+        let mut screen = Screen::new(ids.len() as u64);
+        let mut advanced = Instant::now();
+        loop {
+            let standing = Standing::read(database, &config.results_directory()).await?;
+            let done = standing.jobs_ended >= ids.len() as u64 && hosts_are_idle(database).await?;
+            if screen.show(standing) {
+                advanced = Instant::now();
+            }
+            if done {
+                screen.finish();
+                return Ok(());
+            }
+            service.check()?;
+            if advanced.elapsed() > GIVE_UP_AFTER {
+                bail!("nothing has changed for {GIVE_UP_AFTER:?}: see {}", service.log.display());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn folder(&self) -> anyhow::Result<PathBuf> {
@@ -125,9 +142,37 @@ fn read_configuration(file: &Path) -> anyhow::Result<Config> {
     Ok(crate::service::config::load(&sources)?.config)
 }
 
+/// The signals that end the demonstration.
+struct StopSignals {
+    interrupt: signal::Signal,
+    terminate: signal::Signal,
+    hangup: signal::Signal,
+}
+
+impl StopSignals {
+    fn new() -> anyhow::Result<StopSignals> {
+        let listen = |kind| signal::signal(kind).context("cannot listen to signals");
+        Ok(StopSignals {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when one of them has come.
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
 /// The service, as a child of this process.
 struct Service {
     child: Child,
+    log: PathBuf,
 }
 
 impl Service {
@@ -143,15 +188,15 @@ impl Service {
             .stderr(out)
             .spawn()
             .context("the service cannot be started")?;
-        Ok(Service { child })
+        Ok(Service { child, log })
     }
 
     /// Fails if it has ended.
-    fn check(&mut self, folder: &Path) -> anyhow::Result<()> {
+    fn check(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => {
-                let log = fs::read_to_string(folder.join("serve.log")).unwrap_or_default();
+                let log = fs::read_to_string(&self.log).unwrap_or_default();
                 let last: Vec<&str> = log.lines().rev().take(5).collect();
                 bail!("the service has ended ({status}):\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"))
             }
@@ -159,6 +204,9 @@ impl Service {
     }
 
     async fn stop(mut self) -> anyhow::Result<()> {
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the service has no pid")?;
         kill_process(pid, Signal::TERM)?;
         let wait = async {

@@ -107,9 +107,10 @@ impl Screen {
         Screen { bars, last: Standing::default(), jobs }
     }
 
-    pub(super) fn show(&mut self, standing: Standing) {
+    /// Tells whether anything has changed.
+    pub(super) fn show(&mut self, standing: Standing) -> bool {
         if standing == self.last {
-            return;
+            return false;
         }
         match &self.bars {
             Some(bars) => {
@@ -128,6 +129,7 @@ impl Screen {
             ),
         }
         self.last = standing;
+        true
     }
 
     pub(super) fn finish(self) {

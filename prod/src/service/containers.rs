@@ -16,16 +16,14 @@ const ASK_EVERY: Duration = Duration::from_secs(30);
 /// Asks drones to clean as long as it lives.
 #[derive(Debug)]
 pub(super) struct ContainerCleaning {
-    task: Option<AbortHandle>,
+    task: AbortHandle,
 }
 
 impl ContainerCleaning {
-    /// Begins, if the configuration enables it.
-    pub(super) fn begin(config: &Config, fleet: &Fleet) -> ContainerCleaning {
-        let every = Duration::try_from_secs_f64(config.drones.clean_containers_hours * 3600.0).unwrap_or_default();
-        if every.is_zero() {
-            return ContainerCleaning { task: None };
-        }
+    /// Begins; `None` where the configuration does not enable it.
+    pub(super) fn begin(config: &Config, fleet: &Fleet) -> Option<ContainerCleaning> {
+        let every = Duration::try_from_secs_f64(config.drones.clean_containers_hours * 3600.0).ok();
+        let every = every.filter(|every| !every.is_zero())?;
         let (fleet, template) = (fleet.clone(), config.commands.clean_containers.clone());
         let task = tokio::spawn(async move {
             loop {
@@ -36,14 +34,12 @@ impl ContainerCleaning {
                 sleep(ASK_EVERY.min(every)).await;
             }
         });
-        ContainerCleaning { task: Some(task.abort_handle()) }
+        Some(ContainerCleaning { task: task.abort_handle() })
     }
 }
 
 impl Drop for ContainerCleaning {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        self.task.abort();
     }
 }

@@ -1,6 +1,7 @@
 //! Figures for Prometheus: how ticks go, what is at work, what the drones do. Served over HTTP at `/metrics` where
 //! `service.metrics_address` says so.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 use yardmaster_engine::{Core, Notice, Span, TickReport, TickTimes, Time};
 
-use crate::drones::{DroneState, Fleet};
+use crate::drones::{DroneHealth, DroneState, Fleet};
 
 /// Entries are counted so often: it takes a pass over all of them.
 const COUNT_ENTRIES_EVERY: Span = Span::from_seconds(10);
@@ -33,9 +34,30 @@ pub(super) struct Metrics {
     counts: Family<Labels, Counter>,
     agents: Gauge,
     entries: Family<Labels, Gauge>,
-    processes: Family<Labels, Gauge>,
-    answering: Family<Labels, Gauge>,
+    processes: OfDrones,
+    answering: OfDrones,
     counted_at: Option<Time>,
+}
+
+/// A figure of each drone. One that is gone has none any more.
+#[derive(Default)]
+struct OfDrones {
+    figures: Family<Labels, Gauge>,
+    drones: BTreeSet<String>,
+}
+
+impl OfDrones {
+    fn set_all(&mut self, figures: impl Iterator<Item = (String, i64)>) {
+        let mut gone = std::mem::take(&mut self.drones);
+        for (drone, figure) in figures {
+            self.figures.get_or_create(&label("drone", &drone)).set(figure);
+            gone.remove(&drone);
+            self.drones.insert(drone);
+        }
+        for drone in gone {
+            self.figures.remove(&label("drone", drone));
+        }
+    }
 }
 
 fn tick_histogram() -> Histogram {
@@ -51,14 +73,14 @@ impl Metrics {
         let mut registry = Registry::with_prefix("yardmaster");
         let parts = Family::new_with_constructor(tick_histogram as fn() -> Histogram);
         let (ticks, counts, agents) = (Family::default(), Family::default(), Gauge::default());
-        let (entries, processes, answering) = (Family::default(), Family::default(), Family::default());
+        let (entries, processes, answering) = (Family::default(), OfDrones::default(), OfDrones::default());
         registry.register("tick_seconds", "How long the parts of a tick take", parts.clone());
         registry.register("ticks", "Ticks by how they ended", ticks.clone());
         registry.register("events", "What ticks did, and what they came across", counts.clone());
         registry.register("agents", "Tasks that the scheduler is busy with", agents.clone());
         registry.register("entries", "Live host queue entries by status", entries.clone());
-        registry.register("drone_processes", "Processes that count against a drone's limit", processes.clone());
-        registry.register("drone_answers", "Whether a drone answers", answering.clone());
+        registry.register("drone_processes", "Processes that count against a drone's limit", processes.figures.clone());
+        registry.register("drone_answers", "Whether a drone answers", answering.figures.clone());
         let registry = Arc::new(registry);
         Metrics { registry, parts, ticks, counts, agents, entries, processes, answering, counted_at: None }
     }
@@ -113,18 +135,15 @@ impl Metrics {
                 self.counts.get_or_create(&label("event", error)).inc();
             });
         }
-        for (drone, active) in core.processes_by_drone() {
-            self.processes.get_or_create(&label("drone", &drone.name)).set(active.into());
-        }
+        self.processes
+            .set_all(core.processes_by_drone().map(|(drone, active)| (drone.name.to_string(), active.into())));
         if self.counted_at.is_none_or(|counted| counted + COUNT_ENTRIES_EVERY <= now) {
             self.counted_at = Some(now);
             for (status, count) in core.entries_by_status() {
                 self.entries.get_or_create(&label("status", status)).set(count as i64);
             }
-            for (drone, health) in fleet.health() {
-                let answers = matches!(health.state, DroneState::Up);
-                self.answering.get_or_create(&label("drone", drone.name)).set(answers.into());
-            }
+            let answers = |health: DroneHealth| i64::from(health.state == DroneState::Up);
+            self.answering.set_all(fleet.health().into_iter().map(|(drone, health)| (drone.name, answers(health))));
         }
     }
 }

@@ -4,38 +4,61 @@ use tracing::{error, info, warn};
 
 use super::cleaning::Cleaning;
 use super::config::{Change, load};
+use super::containers::ContainerCleaning;
 use super::logging;
 use super::mail::Mailer;
 use super::serve::{Scheduler, Service};
 
 impl Service {
-    /// Reads the settings again. Mistakes leave those in force as they are.
+    /// Reads the settings again, and has the scheduler go by them.
     pub(super) fn reload(&mut self, engine: &mut Scheduler) {
+        let Some(changes) = self.read_again() else { return };
+        let waiting = changes.iter().filter(|change| change.waits).count();
+        info!(changed = changes.len(), waiting, "settings read again");
+        let new = &self.config;
+        engine.set_settings(new.scheduler.clone());
+        engine.store_mut().set_usual_room(new.scheduler.max_processes_per_drone);
+        engine.drones_mut().set_commands(new.commands.clone());
+        let fleet = engine.drones().fleet();
+        fleet.set_settings(new.drone_settings());
+        let is_changed = |paths: &[&str]| changes.iter().any(|change| paths.contains(&change.key.path().as_str()));
+        if is_changed(&["drones.clean_after_days"]) {
+            self.cleaning = Cleaning::start(fleet.clone(), new.drones.clean_after_days);
+        }
+        if is_changed(&["drones.clean_containers_hours", "commands.clean_containers"]) {
+            self.containers = ContainerCleaning::begin(new, fleet);
+        }
+    }
+
+    /// Reads the settings again and tells what is new. `None`: mistakes leave those in force as they are.
+    pub(super) fn read_again(&mut self) -> Option<Vec<Change>> {
         let read = match load(&self.sources) {
             Ok(loaded) => loaded.config,
-            Err(cause) => return error!("the settings stay as they are: {cause:#}"),
+            Err(cause) => {
+                error!("the settings stay as they are: {cause:#}");
+                return None;
+            }
         };
         let changes = self.config.changes(&read);
         let new = read.for_a_scheduler_of(&self.config);
         if let Err(cause) = std::fs::create_dir_all(new.results_repository()) {
             let repository = new.results_repository().display().to_string();
-            return error!(repository, %cause, "the settings stay as they are: the results repository cannot be made");
+            error!(repository, %cause, "the settings stay as they are: the results repository cannot be made");
+            return None;
         }
         if let Err(cause) = self.replace_mailer(&new) {
-            return error!("the settings stay as they are: {cause:#}");
+            error!("the settings stay as they are: {cause:#}");
+            return None;
         }
-        engine.set_settings(new.scheduler.clone());
-        engine.store_mut().set_usual_room(new.scheduler.max_processes_per_drone);
-        engine.drones_mut().set_commands(new.commands.clone());
-        engine.drones().fleet().set_settings(new.drone_settings());
         if let Err(cause) = logging::set_filter(&new.log.filter) {
             warn!(cause, "the log goes on as before");
         }
-        if self.cleaning.is_some() || new.drones.clean_after_days != self.config.drones.clean_after_days {
-            self.cleaning = Cleaning::start(engine.drones().fleet().clone(), new.drones.clean_after_days);
+        if let Some(subnets) = &self.subnets {
+            subnets.set_config(new.clone());
         }
         self.config = new;
         tell(&changes);
+        Some(changes)
     }
 
     /// Letters are written by the new settings from now on; those that wait get a moment to go by the old ones.
@@ -61,6 +84,4 @@ fn tell(changes: &[Change]) {
             info!(key, "changed: it counts from now on");
         }
     }
-    let waiting = changes.iter().filter(|change| change.waits).count();
-    info!(changed = changes.len(), waiting, "settings read again");
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
-use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Span, Subnets, Term, TickReport, Time};
+use yardmaster_engine::{Clock, Engine, EngineError, Journal, Role, Setup, Term, TickReport};
 use yardmaster_sim::replay::JournalWriter;
 
 use super::announce::{announce, describe};
@@ -22,7 +21,7 @@ use super::holder;
 use super::mail::{Mailer, News};
 use super::metrics::Metrics;
 use super::roster::Roster;
-use super::subnets::watch_subnets;
+use super::subnets::SubnetWatch;
 use super::trouble::Trouble;
 use super::{SystemClock, logging};
 use crate::database::{Database, DatabaseAddress, schema};
@@ -97,8 +96,10 @@ pub(super) struct Service {
     /// Where an address for them is set.
     metrics: Option<Metrics>,
     journal: Option<JournalWriter<File>>,
-    /// Where there are restricted subnets.
-    subnets: Option<watch::Receiver<Subnets>>,
+    /// Orphaned containers are cleaned as long as there is this.
+    pub(super) containers: Option<ContainerCleaning>,
+    /// Not for a host scheduler of its own.
+    pub(super) subnets: Option<SubnetWatch>,
 }
 
 impl Service {
@@ -116,14 +117,14 @@ impl Service {
             cleaning: None,
             metrics: None,
             journal,
+            containers: None,
             subnets: None,
         })
     }
 
     async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<Ending> {
-        let begun = SystemClock.now();
-        if !self.config.drones.restricted_subnets.is_empty() && !self.options.host_scheduler {
-            let watched = watch_subnets(self.database.clone(), self.config.clone());
+        if !self.options.host_scheduler {
+            let watched = SubnetWatch::begin(self.database.clone(), self.config.clone());
             self.subnets = tokio::select! {
                 subnets = watched => Some(subnets),
                 () = signals.stop() => return Ok(Ending::Asked("a signal")),
@@ -141,8 +142,9 @@ impl Service {
         let Some((mut engine, mut roster)) = started else { return Ok(Ending::Superseded) };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         info!("scheduling");
-        let _containers = ContainerCleaning::begin(&self.config, engine.drones().fleet());
-        let ending = self.schedule(&mut engine, roster.as_mut(), signals, begun).await;
+        self.containers = ContainerCleaning::begin(&self.config, engine.drones().fleet());
+        let ending = self.schedule(&mut engine, roster.as_mut(), signals).await;
+        self.containers = None;
         if let Err(cause) = engine.store_mut().release_term().await {
             warn!(%cause, "the term could not be given back: the next scheduler has to wait for its end");
         }
@@ -154,10 +156,10 @@ impl Service {
         engine: &mut Scheduler,
         mut roster: Option<&mut Roster>,
         signals: &mut Signals,
-        begun: Time,
     ) -> anyhow::Result<Ending> {
         let clock = SystemClock;
-        let mut renewed = Instant::now();
+        let begun = Instant::now();
+        let mut renewed = begun;
         // A host scheduler of its own has no drones to tell of.
         let mut board = roster.is_some().then(|| Board::start(self.database.clone()));
         if roster.is_some() {
@@ -224,31 +226,36 @@ impl Service {
         engine: &mut Scheduler,
         signals: &mut Signals,
         wake: Instant,
-        begun: Time,
+        begun: Instant,
     ) -> Option<&'static str> {
-        let lifetime = Span::from_seconds_f64(self.config.service.lifetime_hours * 3600.0);
-        if lifetime > Span::ZERO && begun + lifetime <= SystemClock.now() {
+        let lifetime = Duration::try_from_secs_f64(self.config.service.lifetime_hours * 3600.0).unwrap_or_default();
+        if !lifetime.is_zero() && begun.elapsed() >= lifetime {
             return Some("its lifetime is over");
         }
         loop {
             tokio::select! {
-                () = tokio::time::sleep_until(wake) => return None,
+                // After a tick that took long it is time for the next one already: a signal comes first even so.
+                biased;
                 heard = signals.heard() => match heard {
                     Heard::Stop => return Some("a signal"),
                     Heard::Reload => self.reload(engine),
-                }
+                },
+                () = tokio::time::sleep_until(wake) => return None,
             }
         }
     }
 
     /// Begins a term and recovers; a database that fails meanwhile is waited for. `None`: another scheduler was quicker.
-    async fn start(&self) -> anyhow::Result<Option<(Scheduler, Option<Roster>)>> {
+    async fn start(&mut self) -> anyhow::Result<Option<(Scheduler, Option<Roster>)>> {
         let role = role_of(&self.config, &self.options);
         let mut pause = RETRY.0;
         loop {
             let (mut store, term) = self.begin_term(role).await?;
+            // A standby may have waited for days.
+            self.read_again();
+            store.set_usual_room(self.config.scheduler.max_processes_per_drone);
             if let Some(subnets) = &self.subnets {
-                store.listen_for_subnets(subnets.clone());
+                store.listen_for_subnets(subnets.found());
             }
             let setup = Setup {
                 settings: self.config.scheduler.clone(),
@@ -316,6 +323,7 @@ impl Service {
         let lab = schema::lab(&self.database).await?;
         let fleet = Fleet::new(&lab, self.config.drone_settings())?;
         if let Some(roster) = roster {
+            fleet.sweep_repository();
             roster.read(&fleet).await?;
         }
         Ok(Drones::new(fleet, SqlBriefings::new(self.database.clone()), self.config.commands.clone()))
@@ -391,13 +399,14 @@ impl Signals {
 
     async fn heard(&mut self) -> Heard {
         tokio::select! {
+            biased;
             _ = self.interrupt.recv() => Heard::Stop,
             _ = self.terminate.recv() => Heard::Stop,
             _ = self.reload.recv() => Heard::Reload,
         }
     }
 
-    /// Returns when the service is asked to stop. Settings need no second reading before the first tick.
+    /// Returns when the service is asked to stop. Settings are read again anyway once its term has begun.
     async fn stop(&mut self) {
         while let Heard::Reload = self.heard().await {}
     }

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use ipnet::IpNet;
 use tokio::net::lookup_host;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use yardmaster_engine::{DroneId, HostId, SubnetId, Subnets};
@@ -150,39 +150,81 @@ impl Places {
     }
 }
 
-/// Keeps finding out where everything is, as long as anybody listens. Returns when most is known.
-pub(super) async fn watch_subnets(database: Database, config: Config) -> watch::Receiver<Subnets> {
-    let mut whereabouts = Whereabouts::new(&config.drones.restricted_subnets);
-    let (tell, subnets) = watch::channel(Subnets::default());
-    let (known, mut first) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        let mut known = Some(known);
-        while !tell.is_closed() {
-            match Places::of_lab(&database, &config).await {
-                Ok(places) => {
-                    let found = whereabouts.find(&places).await;
-                    let told = tell.send_if_modified(|told| {
-                        let differs = *told != found;
-                        *told = found;
-                        differs
-                    });
-                    if told {
-                        let (hosts, drones) = (tell.borrow().hosts.len(), tell.borrow().drones.len());
-                        info!(hosts, drones, "in restricted subnets");
-                    }
-                    if let Some(known) = known.take() {
-                        let _ = known.send(());
-                    }
-                }
-                Err(cause) => warn!(%cause, "it cannot be found out which hosts are in restricted subnets"),
-            }
-            tokio::time::sleep(EVERY).await;
+/// A task that keeps finding out where everything is.
+#[derive(Debug)]
+pub(super) struct SubnetWatch {
+    config: watch::Sender<Config>,
+    found: watch::Receiver<Subnets>,
+}
+
+impl SubnetWatch {
+    /// Begins. Returns when most is known.
+    pub(super) async fn begin(database: Database, config: Config) -> SubnetWatch {
+        let (tell, found) = watch::channel(Subnets::default());
+        let (config, settings) = watch::channel(config);
+        let (known, mut first) = oneshot::channel();
+        tokio::spawn(find_for_ever(database, settings, tell, known));
+        if timeout(FIRST_PATIENCE, &mut first).await.is_err() {
+            warn!(
+                "many addresses are not known yet: until they are, their hosts count as outside of the restricted subnets"
+            );
         }
-    });
-    if timeout(FIRST_PATIENCE, &mut first).await.is_err() {
-        warn!(
-            "many addresses are not known yet: until they are, their hosts count as outside of the restricted subnets"
-        );
+        SubnetWatch { config, found }
     }
-    subnets
+
+    /// What has been found, now and later.
+    pub(super) fn found(&self) -> watch::Receiver<Subnets> {
+        self.found.clone()
+    }
+
+    /// Other settings, from now on.
+    pub(super) fn set_config(&self, config: Config) {
+        self.config.send_replace(config);
+    }
+}
+
+/// Until nobody has other settings for it any more. `known` is told when it has looked once.
+async fn find_for_ever(
+    database: Database,
+    mut settings: watch::Receiver<Config>,
+    tell: watch::Sender<Subnets>,
+    known: oneshot::Sender<()>,
+) {
+    let mut known = Some(known);
+    let mut whereabouts = Whereabouts::new(&[]);
+    loop {
+        let config = settings.borrow_and_update().clone();
+        whereabouts.restricted.clone_from(&config.drones.restricted_subnets);
+        match places(&database, &config).await {
+            Ok(places) => {
+                let found = whereabouts.find(&places).await;
+                let told = tell.send_if_modified(|told| {
+                    let differs = *told != found;
+                    *told = found;
+                    differs
+                });
+                if told {
+                    let (hosts, drones) = (tell.borrow().hosts.len(), tell.borrow().drones.len());
+                    info!(hosts, drones, "in restricted subnets");
+                }
+                if let Some(known) = known.take() {
+                    let _ = known.send(());
+                }
+            }
+            Err(cause) => warn!(%cause, "it cannot be found out which hosts are in restricted subnets"),
+        }
+        // Time to look again, unless there are other settings before.
+        if let Ok(Err(_)) = timeout(EVERY, settings.changed()).await {
+            return;
+        }
+    }
+}
+
+/// The places that matter: without restricted subnets none does.
+async fn places(database: &Database, config: &Config) -> Result<Places, DatabaseError> {
+    if config.drones.restricted_subnets.is_empty() {
+        Ok(Places::default())
+    } else {
+        Places::of_lab(database, config).await
+    }
 }

@@ -21,6 +21,15 @@ fn drones_are_kept() {
     machine.ok("drone set here --everybody --max-processes 9");
     let drone = machine.json("drone show here");
     assert_eq!((&drone["enabled"], &drone["users"], &drone["max_processes"]), (&json!(true), &json!([]), &json!(9)));
+    // A drone that was added as another kind than it is, and settings that are given back.
+    machine.ok("drone set here --ssh --port 2222 --max-processes default");
+    let drone = machine.json("drone show here");
+    let columns = |drone: &serde_json::Value| ["connection", "port", "max_processes"].map(|key| drone[key].clone());
+    assert_eq!(columns(&drone), [json!("ssh"), json!(2222), json!(null)]);
+    machine.ok("drone set here --local --port default");
+    assert_eq!(columns(&machine.json("drone show here")), [json!("local"), json!(null), json!(null)]);
+    assert_eq!(machine.run("drone set here --max-processes many").status, 2);
+    assert_eq!(machine.run("drone set here --local --ssh").status, 2);
     machine.ok("user set alice --drone-set fast");
     assert_eq!(machine.json("user list")[0]["drone_set"], json!("fast"));
     machine.ok("user set alice --no-drone-set");

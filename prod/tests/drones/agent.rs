@@ -369,6 +369,66 @@ fn text_is_appended_once_also_after_a_crash_half_way() {
     assert_eq!(text(), "a=1\na=1\nb=2\nc=3\n");
 }
 
+/// Copies may take as long as they like; here, until another agent lets go of the lock.
+#[test]
+fn a_long_copy_holds_up_nothing_but_what_follows_it() {
+    let directory = directory();
+    let results = directory.path();
+    fs::create_dir_all(results.join("hosts/h/1-reset")).expect("a directory");
+    fs::write(results.join("hosts/h/1-reset/keyval"), "a=1\n").expect("written");
+    let mut agent = Agent::start(results, &[]);
+    let lock = fs::File::create(results.join(".yardmaster/backlog.lock")).expect("a lock");
+    lock.lock().expect("locked");
+    let append = |path: &str, text: &str| {
+        let text = AppendText { file: "keyval".to_owned(), text: text.to_owned(), once: None };
+        AgentCommand::Append { path: path.to_owned(), text }
+    };
+    let copy = AgentCommand::Copy { from: "hosts/h/1-reset".to_owned(), to: "1-me/h".to_owned() };
+    let queue = AgentCommand::QueueTransfer { path: "1-me/h".to_owned() };
+    let commands =
+        vec![copy, append("1-me/h", "b=2\n"), queue, append("2-me/h", "c=3\n"), order(1, "3-me/h", &["true"], true)];
+    assert_eq!(agent.act(commands), vec![Outcome::Done; 5]);
+    agent.until(1, &Seen::Ended { exit_status: 0, tests_failed: 0 });
+    assert_eq!(fs::read_to_string(results.join("2-me/h/keyval")).expect("the file"), "c=3\n");
+    assert!(!results.join("1-me/h").exists());
+    assert_eq!(agent.refresh().transfers, 0);
+    // What waits is not forgotten with the agent, and comes in its order.
+    drop(agent);
+    let mut next = Agent::start(results, &[]);
+    assert_eq!(next.one(append("1-me/h", "d=4\n")), Outcome::Done);
+    assert!(!results.join("1-me/h").exists());
+    drop(lock);
+    let began = SystemTime::now();
+    while next.refresh().transfers == 0
+        || fs::read_dir(results.join(".yardmaster/backlog")).expect("a directory").count() > 0
+    {
+        assert!(began.elapsed().unwrap_or_default() < Duration::from_secs(30));
+    }
+    assert_eq!(fs::read_to_string(results.join("1-me/h/keyval")).expect("the file"), "a=1\nb=2\nd=4\n");
+}
+
+/// Notes of what runs do not pile up while an agent lives.
+#[test]
+fn the_note_of_a_process_goes_with_it() {
+    let directory = directory();
+    let mut agent = Agent::start(directory.path(), &[]);
+    let notes = || fs::read_dir(directory.path().join(".yardmaster/running")).expect("a directory").count();
+    let sleep = ["sleep", "1000"];
+    agent.act(vec![order(1, "1-me/h", &["true"], true), order(2, "2-me/h", &sleep, true)]);
+    agent.until(1, &Seen::Ended { exit_status: 0, tests_failed: 0 });
+    agent.until(2, &Seen::Running);
+    let began = SystemTime::now();
+    while notes() > 1 {
+        assert!(began.elapsed().unwrap_or_default() < Duration::from_secs(30), "{} notes", notes());
+        agent.refresh();
+    }
+    assert_eq!(agent.one(kill("2-me/h")), Outcome::Done);
+    while notes() > 0 {
+        assert!(began.elapsed().unwrap_or_default() < Duration::from_secs(30), "{} notes", notes());
+        agent.refresh();
+    }
+}
+
 #[test]
 fn terms_rise_for_all_agents_at_once() {
     let directory = directory();

@@ -1,14 +1,17 @@
 //! Whatever breaks: nothing is started twice or lost, and nobody waits for the drone that broke.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
-use yardmaster::drones::DroneState;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use yardmaster::drones::{Connection, DroneState, SshAddress};
 use yardmaster_engine::{ActOutcome, DroneBackend, DroneBatch, DroneId, Fence, PidfileEvent, Term};
 
-use super::lab::{Kind, Lab, PATIENCE, RUNNING, TERMINATED, ended, kill, run, start, start_as, watch};
+use super::lab::{Backend, Kind, Lab, PATIENCE, RUNNING, TERMINATED, ended, kill, run, start, start_as, watch};
 
 /// Pauses of uneven length, the same in every run.
 fn pauses() -> impl Iterator<Item = Duration> {
@@ -152,6 +155,110 @@ fn a_stopped_local_agent_is_silent_and_delays_nobody() {
 #[test]
 fn a_stopped_distant_agent_is_silent_and_delays_nobody() {
     a_stopped_agent(Kind::Ssh);
+}
+
+/// Has the last drone of a lab be reached on another way, on which what it says takes as long as the milliseconds say.
+async fn slow_way(lab: &mut Lab, delay: Arc<AtomicU64>) {
+    let server = lab.sshd.as_ref().expect("a server").port();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let delay = Arc::clone(&delay);
+            tokio::spawn(async move {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                    (client.into_split(), server.into_split());
+                let there = async { tokio::io::copy(&mut from_client, &mut to_server).await.map(drop) };
+                let back = async {
+                    let mut bytes = vec![0; 65536];
+                    while let length @ 1.. = from_server.read(&mut bytes).await? {
+                        tokio::time::sleep(Duration::from_millis(delay.load(Ordering::Relaxed))).await;
+                        to_client.write_all(&bytes[..length]).await?;
+                    }
+                    Ok::<(), std::io::Error>(())
+                };
+                // Whoever ends first ends the other.
+                tokio::select! { _ = there => {}, _ = back => {} }
+            });
+        }
+    });
+    // It is the same key there.
+    let known = lab.settings.ssh.known_hosts.as_ref().expect("a file");
+    let keys = fs::read_to_string(known).expect("the keys");
+    let also = keys.replace(&server.to_string(), &port.to_string());
+    fs::write(known, format!("{keys}\n{also}")).expect("written");
+    let last = lab.addresses.last_mut().expect("a drone");
+    last.connection = Connection::Ssh(SshAddress { host: "127.0.0.1".to_owned(), port: Some(port), login: None });
+}
+
+#[test]
+fn a_slow_drone_delays_nobody_and_still_does_its_work() {
+    run(async {
+        let mut lab = Lab::new(Kind::Ssh, 2);
+        lab.settings.refresh_deadline_sec = 5.0;
+        let delay = Arc::new(AtomicU64::new(0));
+        slow_way(&mut lab, Arc::clone(&delay)).await;
+        let mut backend = lab.backend();
+        for drone in 1..=2 {
+            backend.act_surely(1, drone, vec![start(drone), start(10 + drone)]).await;
+            backend.until_last(drone, drone, &RUNNING).await;
+            backend.until_last(drone, 10 + drone, &RUNNING).await;
+        }
+        delay.store(1500, Ordering::Relaxed);
+        // It takes one answer to be found slow.
+        assert!(backend.refresh().await.is_empty());
+        let began = SystemTime::now();
+        let mut commands = vec![kill(12), start(20)];
+        let mut rounds = 0;
+        lab.finish(2, 2, "0");
+        while backend.of(2, 2).last() != Some(&ended(0, 0)) || !commands.is_empty() {
+            rounds += 1;
+            let elapsed = began.elapsed().unwrap_or_default();
+            assert!(elapsed < PATIENCE, "not done: {commands:?}, seen: {:?}", backend.seen);
+            assert!(backend.refresh().await.is_empty(), "it answers, if slowly");
+            let reports = backend.act(1, 2, std::mem::take(&mut commands)).await;
+            commands = reports.into_iter().flat_map(|report| report.undelivered).collect();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let took = began.elapsed().unwrap_or_default();
+        assert!(took > Duration::from_millis(1400) && rounds > 10, "{rounds} rounds in {took:?}");
+        backend.until_last(2, 12, &TERMINATED).await;
+        backend.until_last(2, 20, &RUNNING).await;
+        // What it was told while it was slow was done once.
+        assert_eq!(lab.marks(2).len(), 3);
+        // Fast again, it is waited for again.
+        delay.store(0, Ordering::Relaxed);
+        let is_fast = |backend: &Backend| {
+            let latency = backend.drones.fleet().health()[1].1.latency;
+            latency.is_some_and(|latency| latency < Duration::from_millis(500))
+        };
+        backend.until("a fast answer", |backend, _| is_fast(backend)).await;
+        lab.finish(2, 20, "0");
+        backend.until_last(2, 20, &ended(0, 0)).await;
+    });
+}
+
+/// The engine takes the first answer after its recovery for the truth about what runs there, and one that is slow is no
+/// answer yet.
+#[test]
+fn a_slow_drone_is_not_heard_before_it_has_answered() {
+    run(async {
+        let mut lab = Lab::new(Kind::Ssh, 1);
+        let delay = Arc::new(AtomicU64::new(0));
+        slow_way(&mut lab, Arc::clone(&delay)).await;
+        let mut backend = lab.backend();
+        backend.act_surely(1, 1, vec![start(1)]).await;
+        backend.until_last(1, 1, &RUNNING).await;
+        delay.store(1000, Ordering::Relaxed);
+        assert!(backend.refresh().await.is_empty());
+        // A new term of the same scheduler, and then, in the midst of it, something more to look for.
+        for (term, pidfile) in [(2, 31), (2, 32), (3, 33)] {
+            backend.act(term, 1, vec![watch(pidfile, 1)]).await;
+            backend.until("an answer", |_, silent| silent.is_empty()).await;
+            assert_eq!(backend.of(1, pidfile), [RUNNING], "told with the first answer");
+        }
+    });
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Results on their way to the repository, and the agent on its way to a drone.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 use yardmaster::drones::{Connection, SshAddress, install};
 use yardmaster_engine::Command;
@@ -119,6 +123,135 @@ fn results_that_lie_in_the_repository_stay() {
         backend.act_surely(1, 1, vec![start(99), Command::CopyToRepository { path: path(99) }]).await;
         backend.until_last(1, 99, &ended(0, 0)).await;
         assert_eq!(notes(&lab), 0);
+    });
+}
+
+#[test]
+fn results_are_fetched_though_the_repository_was_out_of_reach() {
+    run(async {
+        let lab = with_repository(Kind::Local);
+        // As a mount that is not there.
+        let mounted = lab.directory.path().join("mounted");
+        fs::remove_dir(repository(&lab)).expect("removed");
+        std::os::unix::fs::symlink(&mounted, repository(&lab)).expect("a symlink");
+        let mut backend = lab.backend();
+        fs::create_dir_all(lab.file(1, 1, "")).expect("a directory");
+        fs::write(lab.file(1, 1, "result"), "1").expect("written");
+        backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(1) }]).await;
+        assert_eq!(notes(&lab), 1);
+        fs::create_dir(&mounted).expect("a directory");
+        let arrived = mounted.join("1-me/host1/result");
+        until(&mut backend, "the results", || arrived.exists() && notes(&lab) == 0).await;
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_keeps_nothing_else_from_arriving() {
+    run(async {
+        let lab = with_repository(Kind::Local);
+        let mut backend = lab.backend();
+        fs::create_dir_all(lab.file(1, 1, "")).expect("a directory");
+        fs::write(lab.file(1, 1, "result"), "1").expect("written");
+        // Too deep for anybody to reach by its path, also for root, who may read everything else.
+        let name = "d".repeat(240);
+        let mut directory = fs::File::open(lab.file(1, 1, "")).expect("the directory");
+        for _ in 0..18 {
+            rustix::fs::mkdirat(&directory, name.as_str(), Mode::RWXU).expect("a directory");
+            let inner = rustix::fs::openat(&directory, name.as_str(), OFlags::DIRECTORY, Mode::empty());
+            directory = inner.expect("the directory").into();
+        }
+        backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(1) }]).await;
+        let arrived = repository(&lab).join("1-me/host1");
+        let missing = arrived.join("yardmaster_not_fetched");
+        until(&mut backend, "the results", || arrived.exists() && notes(&lab) == 0).await;
+        assert_eq!(fs::read_to_string(arrived.join("result")).expect("the result"), "1");
+        let named = fs::read_to_string(&missing).expect("a list");
+        assert!(named.contains(&name) && named.contains("too long"), "{named}");
+        fs::remove_dir_all(lab.file(1, 1, &name)).expect("removed");
+        fs::write(lab.file(1, 1, "result"), "2").expect("written");
+        backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(1) }]).await;
+        until(&mut backend, "them again", || notes(&lab) == 0).await;
+        assert_eq!(fs::read_to_string(arrived.join("result")).expect("the result"), "2");
+        assert!(!missing.exists());
+    });
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_fetched_arrives() {
+    run(async {
+        let lab = with_repository(Kind::Local);
+        let mut backend = lab.backend();
+        fs::create_dir_all(lab.file(1, 1, "")).expect("a directory");
+        let grows = lab.file(1, 1, "grows");
+        fs::write(&grows, vec![7; 20_000_000]).expect("written");
+        fs::write(lab.file(1, 1, "later"), "is whole").expect("written");
+        let is_over = Arc::new(AtomicBool::new(false));
+        let writer = std::thread::spawn({
+            let is_over = Arc::clone(&is_over);
+            move || {
+                let mut file = fs::OpenOptions::new().append(true).open(grows).expect("the file");
+                while !is_over.load(Ordering::Relaxed) {
+                    file.write_all(&[7; 4096]).expect("written");
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+        });
+        backend.act_surely(1, 1, vec![Command::CopyToRepository { path: path(1) }]).await;
+        let arrived = repository(&lab).join("1-me/host1");
+        until(&mut backend, "the results", || arrived.exists() && notes(&lab) == 0).await;
+        is_over.store(true, Ordering::Relaxed);
+        writer.join().expect("no panic in there");
+        assert!(fs::metadata(arrived.join("grows")).expect("the file").len() >= 20_000_000);
+        assert_eq!(fs::read_to_string(arrived.join("later")).expect("the file"), "is whole");
+    });
+}
+
+/// A symlink of an earlier fetch, where a directory is now, would lead files out of the repository.
+#[test]
+fn a_later_fetch_replaces_what_has_become_something_else() {
+    run(async {
+        let lab = with_repository(Kind::Local);
+        let mut backend = lab.backend();
+        let (elsewhere, arrived) = (lab.directory.path().join("elsewhere"), repository(&lab).join("1-me/host1"));
+        fs::create_dir(&elsewhere).expect("a directory");
+        let of = |name: &str| lab.file(1, 1, name);
+        fs::create_dir_all(of("directory")).expect("a directory");
+        fs::write(of("directory/inside"), "1").expect("written");
+        fs::write(of("file"), "1").expect("written");
+        std::os::unix::fs::symlink(&elsewhere, of("link")).expect("a symlink");
+        let fetch = vec![Command::CopyToRepository { path: path(1) }];
+        backend.act_surely(1, 1, fetch.clone()).await;
+        until(&mut backend, "the results", || arrived.exists() && notes(&lab) == 0).await;
+        assert!(arrived.join("link").is_symlink());
+        fs::remove_dir_all(of("directory")).expect("removed");
+        fs::write(of("directory"), "2").expect("written");
+        for name in ["file", "link"] {
+            fs::remove_file(of(name)).expect("removed");
+            fs::create_dir(of(name)).expect("a directory");
+            fs::write(of(name).join("inside"), "2").expect("written");
+        }
+        backend.act_surely(1, 1, fetch).await;
+        until(&mut backend, "them again", || notes(&lab) == 0).await;
+        let read = |name: &str| fs::read_to_string(arrived.join(name)).expect("the file");
+        assert_eq!(["directory", "file/inside", "link/inside"].map(read), ["2", "2", "2"]);
+        assert!(!arrived.join("link").is_symlink());
+        assert_eq!(fs::read_dir(&elsewhere).expect("a directory").count(), 0);
+    });
+}
+
+#[test]
+fn what_a_broken_fetch_has_left_is_swept() {
+    run(async {
+        let lab = with_repository(Kind::Local);
+        let incoming = repository(&lab).join(".yardmaster/incoming");
+        fs::create_dir_all(incoming.join("half/of/it")).expect("a directory");
+        let backend = lab.backend();
+        backend.drones.fleet().sweep_repository();
+        let began = SystemTime::now();
+        while fs::read_dir(&incoming).expect("a directory").count() > 0 {
+            assert!(began.elapsed().unwrap_or_default() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use crate::lab::{check_refused, lab, on_hosts, put, rows, words};
 use crate::place::{Place, in_each_place};
 use yardmaster::database::Database;
 use yardmaster::frontend::abort::{AbortRequest, abort};
-use yardmaster::frontend::drones::{DroneChange, DroneRequest};
+use yardmaster::frontend::drones::{DroneChange, DroneRequest, OrDefault};
 use yardmaster::frontend::hosts::NewHosts;
 use yardmaster::frontend::view::HostFilter;
 use yardmaster::frontend::{drones, hosts, labels, tasks, users, view};
@@ -52,7 +52,7 @@ async fn drones_are_found_by_the_scheduler(place: Place) {
     check_refused(drones::change(&database, "drone1", &stranger).await, &["no user \"nobody\""]);
     // One that only Autotest's own table knows.
     database.execute("INSERT INTO afe_drones (hostname) VALUES ('old')", Vec::new()).await.expect("inserted");
-    let enable = DroneChange { max_processes: Some(3), ..DroneChange::default() };
+    let enable = DroneChange { max_processes: Some(OrDefault::Own(3)), ..DroneChange::default() };
     drones::change(&database, "old", &enable).await.expect("changed");
     drones::remove(&database, "drone1").await.expect("removed");
     let names: Vec<_> = view::drones(&database).await.expect("read").into_iter().map(|drone| drone.name).collect();
