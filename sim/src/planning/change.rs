@@ -28,6 +28,14 @@ pub struct Level {
     pub(super) setting: Setting,
 }
 
+/// What holds in every plan, how things are included: arrivals that will have grown, say.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    pub(super) name: String,
+    pub(super) lever: Lever,
+    pub(super) level: Level,
+}
+
 /// What a level is set to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Setting {
@@ -65,6 +73,14 @@ impl Lever {
         match self {
             Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Runtimes(_) => true,
             Lever::Arrivals(_) | Lever::Key(_) | Lever::Options => false,
+        }
+    }
+
+    /// Whether its levels are numbers of machines or of processes.
+    pub(super) fn is_number(&self) -> bool {
+        match self {
+            Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) => true,
+            Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) | Lever::Options => false,
         }
     }
 

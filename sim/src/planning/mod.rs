@@ -14,7 +14,7 @@
 //!
 //! # Map
 //!
-//! * `file`, `checking`, `study`: a plan as it is written, and as it is checked, a [`Study`]. `change`, `patch`: what may be different, and how
+//! * `file`, `checking`, `asking`, `study`: a plan as it is written, and as it is checked, a [`Study`]. `change`, `patch`: what may be different, and how
 //!   it is done to a scenario's table. `objective`: what is to hold.
 //! * `carry_out`: the whole story: pilot runs for the warm-up (`pilot`), the lab as it is, one more of each resource, the search,
 //!   the plans of the `heat_map`; then `telling`, from numbers to the result.
@@ -28,6 +28,7 @@
 //! A result depends on the plan, its scenario and the seed, never on the machine, the number of threads or what was found in the
 //! cache.
 
+mod asking;
 mod cache;
 mod carry_out;
 mod causes;

@@ -134,6 +134,18 @@ impl Target {
         }
     }
 
+    /// The time that it gives to jobs.
+    pub(super) fn limit(self) -> Option<Span> {
+        match self {
+            Target::StartWithin { limit, .. }
+            | Target::EndWithin { limit, .. }
+            | Target::SuitesEndWithin { limit, .. }
+            | Target::WaitQuantile { limit, .. }
+            | Target::TurnaroundQuantile { limit, .. } => Some(limit),
+            Target::HostUse { .. } | Target::DroneUse { .. } => None,
+        }
+    }
+
     /// Whether more is better.
     pub fn is_floor(self) -> bool {
         match self {
@@ -181,6 +193,8 @@ impl fmt::Display for Target {
 /// An objective as the plan has it: perhaps one for each value of a grouping.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ObjectiveRule {
+    /// Where it stands in the plan.
+    pub(super) key: String,
     pub(super) name: String,
     pub(super) target: Target,
     pub(super) each: Option<Grouping>,
@@ -273,6 +287,7 @@ mod tests {
     #[test]
     fn one_for_each_kind_that_occurs() {
         let rule = ObjectiveRule {
+            key: "objective[0]".to_owned(),
             name: "prompt".to_owned(),
             target: Target::StartWithin { limit: Span::from_seconds(600), share: 0.95 },
             each: Some(Grouping::HostKind),
