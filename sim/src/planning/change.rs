@@ -18,6 +18,13 @@ pub struct Change {
     pub(super) lever: Lever,
 }
 
+impl Change {
+    /// What it is called in a sentence.
+    pub(super) fn called(&self) -> String {
+        self.lever.called(&self.name)
+    }
+}
+
 /// A value that a [`Change`] can have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
@@ -73,6 +80,20 @@ impl Lever {
         match self {
             Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Runtimes(_) => true,
             Lever::Arrivals(_) | Lever::Key(_) | Lever::Options => false,
+        }
+    }
+
+    /// What something of this name is called in a sentence: `qemu hosts`.
+    pub(super) fn called(&self, name: &str) -> String {
+        match self {
+            Lever::Hosts(kind) if kind == name => format!("{name} hosts"),
+            Lever::Hosts(_)
+            | Lever::DroneProcesses(_)
+            | Lever::Drones(_)
+            | Lever::Arrivals(_)
+            | Lever::Runtimes(_)
+            | Lever::Key(_)
+            | Lever::Options => name.to_owned(),
         }
     }
 

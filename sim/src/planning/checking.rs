@@ -95,7 +95,8 @@ impl Checking<'_> {
 
     /// The time after the window. A job must have all the time that an objective gives it, or the last ones would count as late.
     fn drain(&self, wanted: Option<Span>, rules: &[ObjectiveRule]) -> Result<Span, PlanError> {
-        let longest = rules.iter().filter_map(|rule| Some((rule.target.limit()?, rule))).max_by_key(|(limit, _)| *limit);
+        let longest =
+            rules.iter().filter_map(|rule| Some((rule.target.limit()?, rule))).max_by_key(|(limit, _)| *limit);
         match (wanted, longest) {
             (Some(drain), Some((limit, rule))) if drain < limit => {
                 let days = (limit.as_seconds_f64() / 864.0).ceil() / 100.0;
@@ -138,7 +139,8 @@ impl Checking<'_> {
             if change.lever != Lever::Options
                 && let Some(other) = changes.iter().find(|other| other.lever == change.lever)
             {
-                let problem = format_args!("{:?} and {:?} are about the same thing", other.name, change.name).to_string();
+                let problem =
+                    format_args!("{:?} and {:?} are about the same thing", other.name, change.name).to_string();
                 return Err(self.wrong(&key, problem));
             }
             changes.push(change);
@@ -221,7 +223,8 @@ impl Checking<'_> {
                     let is_possible = |kind: &&str| patch::count_hosts(self.table, kind) > 0;
                     let kinds: BTreeSet<&str> = self.scenario.hosts().iter().map(|host| &*host.kind).collect();
                     let kinds = kinds.into_iter().filter(is_possible).collect::<Vec<_>>().join(", ");
-                    let problem = format!("there is no host of kind {kind:?} among the unlocked [[host]]; kinds are {kinds}");
+                    let problem =
+                        format!("there is no host of kind {kind:?} among the unlocked [[host]]; kinds are {kinds}");
                     Err(self.wrong(&format!("{key}.hosts"), problem))
                 }
                 count => Ok((count, 1)),

@@ -18,7 +18,7 @@
 //!   it is done to a scenario's table. `objective`: what is to hold.
 //! * `carry_out`: the whole story: pilot runs for the warm-up (`pilot`), the lab as it is, one more of each resource, the search,
 //!   the plans of the `heat_map`; then `telling`, from numbers to the result.
-//! * `search`: which plans are tried, and which is the answer. `evaluate`: how a plan is tried: replications on all processors,
+//! * `search`: which plans are tried. `verdict`: whether one suffices, and which is to be preferred. `evaluate`: how a plan is tried: replications on all processors,
 //!   until their number suffices.
 //! * `observation`: what is kept of a replication; `cache`: where. `figures`: replications added up. `causes`: to what waits are
 //!   owed.
@@ -50,6 +50,7 @@ pub mod slurm;
 pub mod statistics;
 mod study;
 mod telling;
+mod verdict;
 
 pub use carry_out::{Carried, Carrying, carry_out};
 pub use change::{Change, Level, Point};
@@ -60,7 +61,7 @@ pub use objective::{Grouping, JobGroup, Objective, Restriction, Target};
 pub use observation::Week;
 pub use report::{terminal_tables, write_all};
 pub use result::{
-    Answer, ChangeResult, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult, WaitCauses,
-    WarmUpResult,
+    Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,
+    WaitCauses, WarmUpResult,
 };
 pub use study::{Search, Simulation, Study};

@@ -389,15 +389,20 @@ mod tests {
         let mut lab: Table = "drone = [{ name = \"d[1-3]\", max_processes = 10 }]".parse().expect("TOML");
         assert_eq!(count_drones(&lab, "d2"), 3);
         set_drone_processes(&mut lab, Some("d2"), 11).expect("possible");
-        let rooms: Vec<_> = lab["drone"].as_array().expect("a list").iter().map(|drone| &drone["max_processes"]).collect();
-        assert_eq!((machines(&lab, "drone").join(" ").as_str(), rooms), ("d1 d2 d3", [10, 11, 10].map(Value::Integer).iter().collect()));
+        let rooms: Vec<_> =
+            lab["drone"].as_array().expect("a list").iter().map(|drone| &drone["max_processes"]).collect();
+        assert_eq!(
+            (machines(&lab, "drone").join(" ").as_str(), rooms),
+            ("d1 d2 d3", [10, 11, 10].map(Value::Integer).iter().collect())
+        );
     }
 
     #[test]
     fn locked_hosts_are_no_capacity_and_no_model() {
-        let mut lab: Table = r#"host = [{ name = "eve[1-2]", kind = "eve" }, { name = "eve3", kind = "eve", locked = true }]"#
-            .parse()
-            .expect("TOML");
+        let mut lab: Table =
+            r#"host = [{ name = "eve[1-2]", kind = "eve" }, { name = "eve3", kind = "eve", locked = true }]"#
+                .parse()
+                .expect("TOML");
         assert_eq!(count_hosts(&lab, "eve"), 2);
         set_hosts(&mut lab, "eve", 3).expect("possible");
         assert_eq!(machines(&lab, "host"), ["eve1", "eve2", "eve3", "eve-added1"]);

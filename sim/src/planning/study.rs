@@ -1,5 +1,6 @@
 //! A plan, read and checked: what is asked, of which lab.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
@@ -174,7 +175,35 @@ impl Study {
     /// What a plan costs, compared with how things are.
     pub fn cost(&self, point: &Point) -> f64 {
         let cost = |(change, level): (&Change, &usize)| change.levels[*level].cost - change.levels[change.base].cost;
-        self.changes.iter().zip(&point.0).map(cost).sum()
+        let sum: f64 = self.changes.iter().zip(&point.0).map(cost).sum();
+        // Sums of tenths that are equal are to be told so, and there is but one zero.
+        (sum * 1e6).round() / 1e6 + 0.0
+    }
+
+    /// How far a plan is from how things are: steps of what has an order, and one for each other change.
+    pub(super) fn distance(&self, point: &Point) -> usize {
+        let steps = |(change, level): (&Change, &usize)| match change.lever.is_monotone() {
+            true => level.abs_diff(change.base),
+            false => usize::from(*level != change.base),
+        };
+        self.changes.iter().zip(&point.0).map(steps).sum()
+    }
+
+    /// Of two plans the cheaper one comes first, then the one that changes less.
+    pub(super) fn preferred(&self, one: &Point, other: &Point) -> Ordering {
+        let by_cost = self.cost(one).total_cmp(&self.cost(other));
+        by_cost.then_with(|| self.distance(one).cmp(&self.distance(other)))
+    }
+
+    /// Each alternative by itself: another setting, or tables that are merged.
+    pub(super) fn alternatives(&self) -> Vec<Point> {
+        let is_alternative = |lever: &Lever| matches!(lever, Lever::Options | Lever::Key(_));
+        let changes = self.searched().into_iter().filter(|index| is_alternative(&self.changes[*index].lever));
+        let others = changes.flat_map(|index| (0..self.changes[index].levels.len()).map(move |level| (index, level)));
+        others
+            .filter(|(index, level)| self.changes[*index].base != *level)
+            .map(|(index, level)| self.base().with(index, level))
+            .collect()
     }
 
     /// What is different in a plan, in words; empty for how things are.
@@ -182,7 +211,7 @@ impl Study {
         let changed = self.changes.iter().zip(&point.0).filter(|(change, level)| change.base != **level);
         let words = |(change, level): (&Change, &usize)| {
             let (from, to) = (&change.levels[change.base], &change.levels[*level]);
-            format!("{} {} → {}", change.name, from.label, to.label)
+            format!("{} {} → {}", change.called(), from.label, to.label)
         };
         changed.map(words).collect()
     }
@@ -251,7 +280,7 @@ fn with_given(
         | Lever::Drones(_)
         | Lever::Arrivals(_)
         | Lever::Runtimes(_)
-        | Lever::Key(_) => format!("{} {}", given.name, given.level.label),
+        | Lever::Key(_) => format!("{} {}", given.lever.called(&given.name), given.level.label),
     };
     let words = given.iter().map(words).collect();
     Ok((table, words))
