@@ -55,6 +55,12 @@ impl Files {
         }
     }
 
+    /// Why it cannot be carried out, though it can be read.
+    fn refusal(&self) -> String {
+        let refused = carry_out(&self.study(), &Carrying::default(), &|_| {}).map(drop).expect_err("a refusal");
+        refused.to_string()
+    }
+
     fn error(&self) -> String {
         let error = Study::read(&self.path("plan.toml")).map(drop).expect_err("a mistake");
         error.to_string().replace(&format!("{}/", self.folder.path().display()), "")
@@ -91,6 +97,8 @@ fn the_cheapest_number_of_hosts_is_erlangs() {
     assert!((needed..=needed + 1).contains(&label), "{label} hosts, Erlang's formula says {needed}");
     let cost = result.points[chosen].cost;
     assert!((cost - 5.0 * (f64::from(label) - 4.0)).abs() < 1e-9, "{cost}");
+    let confirmation = result.points[chosen].confirmation.as_ref().expect("answers are judged anew");
+    assert!(confirmation.holds && confirmation.replications == 10, "{confirmation:?}");
     // One step less is not enough, or the search would have taken it.
     let below = result.points.iter().find(|point| point.point.0[0] + 1 == level).expect("it was tried");
     assert!(!below.suffices);
@@ -99,6 +107,81 @@ fn the_cheapest_number_of_hosts_is_erlangs() {
     let late = erlang_c(4, 3.0, 600.0, 120.0);
     let found = most.expect("the lab as it is was tried").estimate;
     assert!(found.low - 0.03 <= 1.0 - late && 1.0 - late <= found.high + 0.03, "{found:?}, not {}", 1.0 - late);
+}
+
+/// How many hosts of the only kind the answer has.
+fn hosts_of_answer(result: &PlanResult) -> u32 {
+    let level = result.points[result.chosen()].point.0[0];
+    result.changes[0].levels[level].parse().expect("a number of hosts")
+}
+
+#[test]
+fn without_costs_the_plan_that_changes_least_is_the_answer() {
+    let of = |cost: &str| {
+        let change = format!("[[change]]\nhosts = \"eve\"\nadd = [0, 8]\n{cost}");
+        Files::new(LAB, &with_objective("start_within = 120\nshare = 0.9", &change)).carry_out(None)
+    };
+    let (free, priced) = (of(""), of("cost = 5"));
+    assert!(matches!(free.answer, Answer::Cheapest(_)), "{}", free.sentence());
+    assert_eq!(hosts_of_answer(&free), hosts_of_answer(&priced), "{}", free.sentence());
+    for result in [free, priced] {
+        let answer = &result.points[result.chosen()];
+        let better = |point: &yardmaster_sim::planning::PointResult| {
+            point.suffices && point.cost <= answer.cost && point.point.0[0] < answer.point.0[0]
+        };
+        assert!(!result.points.iter().any(better), "one that is cheaper or changes less suffices, too");
+    }
+}
+
+#[test]
+fn what_is_given_holds_in_every_plan() {
+    let change = "[[change]]\nhosts = \"eve\"\nadd = [0, 1]\ncost = 1\n";
+    let objective = "start_within = 120\nshare = 0.5";
+    let given = format!("[[given]]\narrivals = \"all\"\nvalue = 1.5\n{change}");
+    let grown = Files::new(LAB, &with_objective(objective, &given)).carry_out(None);
+    let busier = LAB.replace("per_hour = 18", "per_hour = 27.0");
+    let same = Files::new(&busier, &with_objective(objective, change)).carry_out(None);
+    assert_eq!(grown.points, same.points);
+    assert_eq!(grown.given, ["arrivals of all +50 %"]);
+    assert!(grown.sentence().starts_with("Given arrivals of all +50 %, "), "{}", grown.sentence());
+}
+
+#[test]
+fn what_no_job_is_cannot_be_asked_about() {
+    let plan = with_objective(
+        "start_within = 120\nshare = 0.5\nwhere = { profile = [\"smok\"] }",
+        "[[change]]\nhosts = \"eve\"\nadd = [0, 1]",
+    );
+    let refusal = Files::new(LAB, &plan).refusal();
+    for words in ["plan.toml:", "objective[0].where", "no job has the profile \"smok\"", "did you mean \"smoke\"?"] {
+        assert!(refusal.contains(words), "{refusal:?} does not say {words:?}");
+    }
+}
+
+#[test]
+fn a_replication_without_jobs_is_one_like_others() {
+    let lab = LAB.replace("per_hour = 18", "per_hour = 0.04");
+    let plan = with_objective("start_within = 120\nshare = 0.1", "[[change]]\nhosts = \"eve\"\nadd = [0, 1]\ncost = 1");
+    let result = Files::new(&lab, &plan).carry_out(None);
+    let jobs = result.before.waits[0].count;
+    assert!(jobs > 0.0 && jobs < 2.0, "{jobs} jobs in a replication");
+}
+
+#[test]
+fn drones_of_a_range_are_counted_and_paid_for() {
+    let lab = format!("{LAB}\n[[drone]]\nname = \"d[1-3]\"\nmax_processes = 10\n");
+    let changes = "[[change]]\ndrones = \"d2\"\nadd = [0, 1]\ncost = 50\n\
+                   [[change]]\ndrone_processes = \"all\"\nvalues = [12]\ncost = 2";
+    let study = Files::new(&lab, &with_objective("start_within = 120\nshare = 0.5", changes)).study();
+    let levels = |change: usize| {
+        let levels = study.changes[change].levels.iter();
+        levels.map(|level| (level.label.as_str(), level.cost)).collect::<Vec<_>>()
+    };
+    assert_eq!(levels(0), [("3", 0.0), ("4", 50.0)]);
+    assert_eq!(levels(1), [("10", 0.0), ("12", 12.0)], "two more on each of three drones");
+    let probes: Vec<&str> =
+        study.changes.iter().filter(|change| change.is_probe).map(|change| change.name.as_str()).collect();
+    assert_eq!(probes, ["one more eve", "one more drone like d1", "one more process on d1", "one more parser"]);
 }
 
 /// Results are long: the first line that differs is enough.
@@ -200,4 +283,21 @@ fn mistakes_are_named_with_their_line() {
     check(&format!("[simulation]\nreplications = [1, 4]\n{change}{objective}"), "simulation.replications");
     check(&format!("{change}{objective}[report]\nheat_map = [\"eve\", \"x\"]\n"), "there is no change called \"x\"");
     check(&format!("{change}{objective}where = {{ colour = [1] }}\n"), "unknown variant `colour`");
+    check(&format!("{change}{change}name = \"again\"\n{objective}"), "\"eve\" and \"again\" are about the same thing");
+    check(&format!("{change}{objective}[report]\nheat_map = [\"eve\", \"eve\"]\n"), "needs two changes");
+    check(&format!("{change}{objective}[report]\nheat_map = [\"eve\", \"one more eve\"]\n"), "no change called");
+    check(&format!("{change}cost = -1\n{objective}"), "change[0].cost: must be a number ≥ 0");
+    let key = "[[change]]\nkey = \"settings.max_parse_processes\"\nvalues = [2]\ncost = nan\n";
+    check(&format!("{key}{objective}"), "change[0].cost: must be a number ≥ 0, not NaN");
+    check(
+        &format!("[simulation]\ndrain_days = 1\n{change}[[objective]]\nend_within = 172800\nshare = 0.5\n"),
+        "simulation.drain_days: is shorter than the time that objective[0] gives",
+    );
+    check(
+        &format!("{change}[[objective]]\nhost_use_at_most = 0.5\nwhere = {{ class = [\"ci\"] }}\n"),
+        "objective[0].where: hosts are told apart by host_kind alone",
+    );
+    check(&format!("[[given]]\narrivals = \"all\"\n{change}{objective}"), "given[0]: needs either a value");
+    let middle = "[[change]]\nkey = \"settings.max_parse_processes\"\nvalues = [3, \"many\", 4]\n";
+    check(&format!("{middle}{objective}"), "change[0]: settings.max_parse_processes = \"many\"");
 }

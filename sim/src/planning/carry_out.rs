@@ -6,14 +6,19 @@ use super::cache::Cache;
 use super::change::Point;
 use super::error::PlanError;
 use super::evaluate::{Evaluator, Mode, Part, PlanProgress};
-use super::figures::{Figures, KindFigures};
+use super::figures::Figures;
 use super::heat_map::{HeatPoints, heat_map};
-use super::objective::Objective;
+use super::objective::{Objective, Occurring, Unknown};
 use super::pilot::find_warm_up;
 use super::result::PlanResult;
-use super::search::{path, search, unmet};
+use super::search::{go_on, path, search};
 use super::study::{Search, Study};
 use super::telling::Telling;
+use super::verdict::Judge;
+use crate::workload::Source;
+
+/// Plans that are judged anew, one after the other, until one stands.
+const CONFIRMATIONS_MAX: usize = 20;
 
 /// How a plan is to be carried out.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +56,7 @@ pub fn carry_out(
     evaluator.set_warm_up(warm_up.length);
     let base = study.base();
     // Which jobs there are is known once some have been seen.
-    evaluator.evaluate_to(std::slice::from_ref(&base), study.simulation.replications_min)?;
-    let objectives = objectives(study, evaluator.figures(&base));
+    let objectives = objectives(&mut evaluator, study)?;
     evaluator.set_objectives(objectives);
     let found = match find(&mut evaluator, study, &base)? {
         Some(found) if !evaluator.has_missing() => found,
@@ -79,38 +83,91 @@ fn find(evaluator: &mut Evaluator<'_>, study: &Study, base: &Point) -> Result<Op
     if evaluator.has_missing() {
         return Ok(None);
     }
-    let answer = search(evaluator, study)?;
-    if evaluator.has_missing() {
-        return Ok(None);
+    search(evaluator, study)?;
+    loop {
+        let answer = confirmed(evaluator, study)?;
+        if evaluator.has_missing() {
+            return Ok(None);
+        }
+        let nearest = answer.clone().unwrap_or_else(|| nearest(Judge { evaluator, study }));
+        let path = match study.search {
+            Search::Cheapest => path(evaluator, study, &nearest)?,
+            Search::Grid | Search::Single => Vec::new(),
+        };
+        let heat_map = heat_map(evaluator, study, &nearest)?;
+        // These tried plans, too: should one of them be preferable, it is the answer, if it stands.
+        let best = Judge { evaluator, study }.sufficient().into_iter().next();
+        if evaluator.has_missing() || answer.is_none() || best == answer {
+            return Ok(Some(Found { answer, nearest, path, heat_map }));
+        }
     }
-    let nearest = answer.clone().unwrap_or_else(|| nearest(evaluator, study));
-    let path = match study.search {
-        Search::Cheapest => path(evaluator, study, &nearest)?,
-        Search::Grid | Search::Single => Vec::new(),
-    };
-    let heat_map = heat_map(evaluator, study, &nearest)?;
-    Ok(Some(Found { answer, nearest, path, heat_map }))
 }
 
-/// The plan with the fewest objectives that are not met, then with the most jobs on time, then the cheapest.
-fn nearest(evaluator: &Evaluator<'_>, study: &Study) -> Point {
+/// The plan to be preferred of all that suffice, judged anew by replications that no search has looked at; `None` if there is none,
+/// or none among the first so many.
+fn confirmed(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<Option<Point>, PlanError> {
+    for _ in 0..CONFIRMATIONS_MAX {
+        let Some(best) = Judge { evaluator, study }.sufficient().into_iter().next() else { return Ok(None) };
+        evaluator.judge_anew(&best)?;
+        if evaluator.has_missing() {
+            return Ok(None);
+        }
+        if (Judge { evaluator, study }).is_confirmed(&best) == Some(true) {
+            return Ok(Some(best));
+        }
+        go_on(evaluator, study, &best)?;
+        if evaluator.has_missing() {
+            return Ok(None);
+        }
+    }
+    let judge = Judge { evaluator, study };
+    Ok(judge.sufficient().into_iter().find(|point| judge.is_confirmed(point) == Some(true)))
+}
+
+/// The plan with the fewest objectives that are not met, then with the most jobs on time, then the one to be preferred.
+fn nearest(judge: Judge<'_, '_>) -> Point {
+    let Judge { evaluator, study } = judge;
     let on_time = |point: &Point| {
         let hits = evaluator.figures(point).map(|figures| figures.on_time(evaluator.objectives())).unwrap_or_default();
         let (hits, of) = hits.into_iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
         if of > 0 { hits as f64 / of as f64 } else { 1.0 }
     };
-    let rank = |point: &&Point| {
-        let unstable = evaluator.figures(point).map_or(0, |figures| figures.unstable().len());
-        (unstable + unmet(evaluator, study, point).len(), -on_time(point), study.cost(point))
-    };
+    let lacks = |point: &Point| judge.unstable(point).len() + judge.unmet(point).len();
     let tried = evaluator.tried().iter().filter(|point| study.is_asked(point));
-    let best = tried.min_by(|one, other| rank(one).partial_cmp(&rank(other)).unwrap_or(std::cmp::Ordering::Equal));
+    let best = tried.min_by(|one, other| {
+        let by_lacks = lacks(one).cmp(&lacks(other));
+        by_lacks.then(on_time(other).total_cmp(&on_time(one))).then_with(|| study.preferred(one, other))
+    });
     best.cloned().unwrap_or_else(|| study.base())
 }
 
-fn objectives(study: &Study, base: Option<&Figures>) -> Vec<Objective> {
-    let Some(base) = base else { return Vec::new() };
-    let has_hosts = |(_, figures): &(&String, &KindFigures)| figures.hosts > 0;
-    let kinds: Vec<_> = base.kinds().iter().filter(has_hosts).map(|(kind, _)| kind.as_str().into()).collect();
-    study.rules.iter().flat_map(|rule| rule.for_each(base.groups(), &kinds)).collect()
+/// What is asked, for every value that occurs.
+fn objectives(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<Vec<Objective>, PlanError> {
+    let base = study.base();
+    evaluator.evaluate_to(std::slice::from_ref(&base), study.simulation.replications_min)?;
+    let mut occurring = Occurring::default();
+    occurring.extend(evaluator.figures(&base));
+    let unknown = |occurring: &Occurring| study.rules.iter().find_map(|rule| Some((rule, rule.unknown(occurring)?)));
+    if unknown(&occurring).is_some() && !evaluator.has_missing() {
+        // What the lab as it is does not have may come with an alternative.
+        let alternatives = study.alternatives();
+        evaluator.evaluate_to(&alternatives, study.simulation.replications_min)?;
+        alternatives.iter().for_each(|point| occurring.extend(evaluator.figures(point)));
+    }
+    match unknown(&occurring) {
+        Some((rule, Unknown { problem, suggestion })) if !evaluator.has_missing() => {
+            Err(Source::read(&study.file)?.wrong_name(&format!("{}.where", rule.key), problem, suggestion).into())
+        }
+        Some(_) | None => Ok(study.rules.iter().flat_map(|rule| rule.for_each(&occurring)).collect()),
+    }
+}
+
+impl Occurring {
+    fn extend(&mut self, figures: Option<&Figures>) {
+        let Some(figures) = figures else { return };
+        self.jobs.extend(figures.groups().iter().cloned());
+        self.suites.extend(figures.suites().iter().cloned());
+        let of_hosts = figures.kinds().iter().filter(|(_, kind)| kind.hosts > 0);
+        self.kinds.extend(of_hosts.map(|(name, _)| name.clone()));
+    }
 }

@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PlanError;
 use super::figures::JobSet;
-use super::objective::Grouping;
+use super::objective::{JobGroup, Objective};
 use super::result::{TICK, WaitCauses};
 use crate::run::{Attribution, Cause, HostUse, Measurement, Window, attribute};
 use crate::workload::{Plan, Scenario};
 
-/// The causes in one replication, by set of jobs: seconds owed to each, and after the test to the want of a parser.
+/// The causes in one replication, by alike jobs: seconds owed to each, and after the test to the want of a parser.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct CauseSums {
-    sets: Vec<(JobSet, SetSums)>,
+    groups: Vec<(JobGroup, Sums)>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct SetSums {
+struct Sums {
     jobs: u64,
     causes: BTreeMap<String, f64>,
     parser: f64,
@@ -40,42 +40,39 @@ pub(super) fn observe(
 
 impl CauseSums {
     fn of(plan: &Plan, measured: &Measurement, attribution: &Attribution) -> CauseSums {
-        let mut sets: BTreeMap<JobSet, SetSums> = BTreeMap::new();
+        let mut groups: BTreeMap<JobGroup, Sums> = BTreeMap::new();
         for (outcome, owed) in measured.jobs.iter().zip(&attribution.jobs) {
-            let kind = &measured.kinds[outcome.kind as usize].name;
-            let class = &plan.jobs[outcome.job as usize].class;
-            let of_kind = JobSet::Of(Grouping::HostKind, kind.to_string());
-            let of_class = JobSet::Of(Grouping::Class, class.to_string());
-            for set in [JobSet::All, of_kind, of_class] {
-                let sums = sets.entry(set).or_default();
-                sums.jobs += 1;
-                sums.parser += owed.parser.as_seconds_f64();
-                for part in &owed.waiting {
-                    *sums.causes.entry(words(part.cause, measured)).or_default() += part.span.as_seconds_f64();
-                }
+            let sums = groups.entry(JobGroup::of(plan, measured, outcome.job, outcome.kind)).or_default();
+            sums.jobs += 1;
+            sums.parser += owed.parser.as_seconds_f64();
+            for part in &owed.waiting {
+                *sums.causes.entry(words(part.cause, measured)).or_default() += part.span.as_seconds_f64();
             }
         }
-        CauseSums { sets: sets.into_iter().collect() }
+        CauseSums { groups: groups.into_iter().collect() }
     }
 }
 
-/// Mean seconds by cause over all replications; greatest first.
-pub(super) fn means(replications: &[CauseSums]) -> Vec<WaitCauses> {
-    let mut sets: BTreeMap<&JobSet, SetSums> = BTreeMap::new();
-    for (set, sums) in replications.iter().flat_map(|replication| &replication.sets) {
-        let total = sets.entry(set).or_default();
-        total.jobs += sums.jobs;
-        total.parser += sums.parser;
-        for (cause, seconds) in &sums.causes {
-            *total.causes.entry(cause.clone()).or_default() += seconds;
+/// Mean seconds by cause over all replications, by set of jobs; greatest first.
+pub(super) fn means(replications: &[CauseSums], objectives: &[Objective]) -> Vec<WaitCauses> {
+    let asked = JobSet::asked(objectives);
+    let mut sets: BTreeMap<JobSet, Sums> = BTreeMap::new();
+    for (group, sums) in replications.iter().flat_map(|replication| &replication.groups) {
+        for set in JobSet::all_with(group, &asked) {
+            let total = sets.entry(set).or_default();
+            total.jobs += sums.jobs;
+            total.parser += sums.parser;
+            for (cause, seconds) in &sums.causes {
+                *total.causes.entry(cause.clone()).or_default() += seconds;
+            }
         }
     }
-    let mean = |(jobs, sums): (&JobSet, SetSums)| {
+    let mean = |(jobs, sums): (JobSet, Sums)| {
         let count = sums.jobs.max(1) as f64;
         let mut causes: Vec<(String, f64)> =
             sums.causes.into_iter().map(|(cause, seconds)| (cause, seconds / count)).collect();
         causes.sort_by(|one, other| other.1.total_cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-        WaitCauses { jobs: jobs.clone(), causes, parser: sums.parser / count }
+        WaitCauses { jobs, causes, parser: sums.parser / count }
     };
     sets.into_iter().map(mean).collect()
 }
@@ -90,7 +87,7 @@ fn words(cause: Cause, measured: &Measurement) -> String {
                 HostUse::Provisioning => "being provisioned",
                 HostUse::Held => "held for other jobs",
                 HostUse::Repairing => "under repair",
-                HostUse::Locked => "locked",
+                HostUse::Locked => "out of service",
                 HostUse::Idle => "free from the next tick on",
             };
             format!("{kind} hosts {does}")

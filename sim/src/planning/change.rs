@@ -18,6 +18,13 @@ pub struct Change {
     pub(super) lever: Lever,
 }
 
+impl Change {
+    /// What it is called in a sentence.
+    pub(super) fn called(&self) -> String {
+        self.lever.called(&self.name)
+    }
+}
+
 /// A value that a [`Change`] can have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
@@ -26,6 +33,14 @@ pub struct Level {
     /// What it costs, compared with how things are; less than nothing where it saves.
     pub cost: f64,
     pub(super) setting: Setting,
+}
+
+/// What holds in every plan, how things are included: arrivals that will have grown, say.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    pub(super) name: String,
+    pub(super) lever: Lever,
+    pub(super) level: Level,
 }
 
 /// What a level is set to.
@@ -65,6 +80,28 @@ impl Lever {
         match self {
             Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Runtimes(_) => true,
             Lever::Arrivals(_) | Lever::Key(_) | Lever::Options => false,
+        }
+    }
+
+    /// What something of this name is called in a sentence: `qemu hosts`.
+    pub(super) fn called(&self, name: &str) -> String {
+        match self {
+            Lever::Hosts(kind) if kind == name => format!("{name} hosts"),
+            Lever::Hosts(_)
+            | Lever::DroneProcesses(_)
+            | Lever::Drones(_)
+            | Lever::Arrivals(_)
+            | Lever::Runtimes(_)
+            | Lever::Key(_)
+            | Lever::Options => name.to_owned(),
+        }
+    }
+
+    /// Whether its levels are numbers of machines or of processes.
+    pub(super) fn is_number(&self) -> bool {
+        match self {
+            Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) => true,
+            Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) | Lever::Options => false,
         }
     }
 

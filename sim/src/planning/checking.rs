@@ -1,18 +1,18 @@
 //! From a plan as it is written to what it means; what is wrong is named by its key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use toml::{Table, Value};
 use yardmaster_engine::Span;
 
-use super::change::{Change, Level, Lever, Setting};
+use super::change::{Change, Given, Level, Lever, Setting};
 use super::error::PlanError;
-use super::file::{ChangeSpec, File, GroupingSpec, ObjectiveSpec, OptionSpec, SearchSpec, SimulationSpec};
-use super::objective::{Grouping, ObjectiveRule, Restriction, Target};
+use super::file::{ChangeSpec, File, GivenSpec, OptionSpec, SearchSpec, SimulationSpec};
+use super::objective::ObjectiveRule;
 use super::patch;
 use super::study::Simulation;
-use crate::workload::{DronePlan, Scenario, Source};
+use crate::workload::{Scenario, Source};
 
 /// The most levels that a change may have.
 const LEVELS_MAX: usize = 1000;
@@ -23,20 +23,23 @@ pub(super) fn probes(scenario: &Scenario, table: &Table) -> Vec<Change> {
         let level = |count: u32| Level { label: count.to_string(), cost: 0.0, setting: setting(count) };
         Change { name, levels: vec![level(count), level(count + 1)], base: 0, is_probe: true, lever }
     };
-    let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
-    for host in scenario.hosts() {
-        *kinds.entry(&host.kind).or_default() += 1;
-    }
-    let hosts = kinds.into_iter().map(|(kind, count)| {
+    let kinds: BTreeSet<&str> = scenario.hosts().iter().map(|host| &*host.kind).collect();
+    let hosts = kinds.into_iter().map(|kind| {
+        let count = patch::count_hosts(table, kind);
         one_more(format!("one more {kind}"), Lever::Hosts(kind.to_owned()), count, Setting::Count)
     });
-    let drone = scenario.drones().first().map(|drone| {
-        one_more(
-            format!("one more drone like {}", drone.name),
-            Lever::Drones(drone.name.to_string()),
-            1,
-            Setting::Count,
-        )
+    let drones = scenario.drones().first().into_iter().flat_map(|drone| {
+        let name = drone.name.to_string();
+        let like_it = patch::count_drones(table, &name);
+        [
+            one_more(format!("one more drone like {name}"), Lever::Drones(name.clone()), like_it, Setting::Count),
+            one_more(
+                format!("one more process on {name}"),
+                Lever::DroneProcesses(Some(name)),
+                drone.max_processes,
+                Setting::Count,
+            ),
+        ]
     });
     let parsers = scenario.settings().max_parse_processes;
     let key = Lever::Key("settings.max_parse_processes".to_owned());
@@ -44,7 +47,7 @@ pub(super) fn probes(scenario: &Scenario, table: &Table) -> Vec<Change> {
     let parser = one_more("one more parser".to_owned(), key, parsers, value);
     // Hosts that only a trace names cannot be had more of.
     let is_possible = |change: &Change| change.lever.set(&mut table.clone(), &change.levels[1].setting).is_ok();
-    hosts.chain(drone).chain([parser]).filter(is_possible).collect()
+    hosts.chain(drones).chain([parser]).filter(is_possible).collect()
 }
 
 /// What is checked against what.
@@ -55,11 +58,11 @@ pub(super) struct Checking<'a> {
 }
 
 impl Checking<'_> {
-    fn wrong(&self, key: &str, problem: impl Display) -> PlanError {
+    pub(super) fn wrong(&self, key: &str, problem: impl Display) -> PlanError {
         self.source.wrong(key, problem).into()
     }
 
-    pub(super) fn simulation(&self, spec: &SimulationSpec) -> Result<Simulation, PlanError> {
+    pub(super) fn simulation(&self, spec: &SimulationSpec, rules: &[ObjectiveRule]) -> Result<Simulation, PlanError> {
         let days = |key: &str, value: Option<f64>, least: f64| match value {
             Some(days) if days >= least && days <= 3660.0 => Ok(Some(Span::from_seconds_f64(days * 86_400.0))),
             Some(days) => {
@@ -82,12 +85,45 @@ impl Checking<'_> {
         Ok(Simulation {
             window: days("days", spec.days, 0.01)?.unwrap_or(Span::from_hours(28 * 24)),
             warm_up: days("warm_up_days", spec.warm_up_days, 0.0)?,
-            drain: days("drain_days", spec.drain_days, 0.0)?.unwrap_or(Span::from_hours(48)),
+            drain: self.drain(days("drain_days", spec.drain_days, 0.0)?, rules)?,
             replications_min: least,
             replications_max: most,
             confidence: share("confidence", spec.confidence, 0.95)?,
             precision: share("precision", spec.precision, 0.01)?,
         })
+    }
+
+    /// The time after the window. A job must have all the time that an objective gives it, or the last ones would count as late.
+    fn drain(&self, wanted: Option<Span>, rules: &[ObjectiveRule]) -> Result<Span, PlanError> {
+        let longest =
+            rules.iter().filter_map(|rule| Some((rule.target.limit()?, rule))).max_by_key(|(limit, _)| *limit);
+        match (wanted, longest) {
+            (Some(drain), Some((limit, rule))) if drain < limit => {
+                let days = (limit.as_seconds_f64() / 864.0).ceil() / 100.0;
+                let problem = format!(
+                    "is shorter than the time that {} gives: jobs from the end of the time that counts could not be seen to meet \
+                     it; give {days} at least, or leave it out",
+                    rule.key
+                );
+                Err(self.wrong("simulation.drain_days", problem))
+            }
+            (Some(drain), _) => Ok(drain),
+            (None, longest) => Ok(longest.map_or(Span::ZERO, |(limit, _)| limit).max(Span::from_hours(48))),
+        }
+    }
+
+    /// What holds in every plan, how things are included.
+    pub(super) fn given(&self, specs: &[GivenSpec]) -> Result<Vec<Given>, PlanError> {
+        specs.iter().enumerate().map(|(index, spec)| self.one_given(&format!("given[{index}]"), spec)).collect()
+    }
+
+    fn one_given(&self, key: &str, spec: &GivenSpec) -> Result<Given, PlanError> {
+        if spec.value.is_some() == spec.set.is_some() {
+            return Err(self.wrong(key, "needs either a value or, without any other lever, a table: set = { … }"));
+        }
+        let Change { name, levels, base, lever, .. } = self.change(key, &spec.as_change())?;
+        let level = levels.into_iter().enumerate().find(|(index, _)| *index != base);
+        level.map(|(_, level)| Given { name, lever, level }).ok_or_else(|| self.wrong(key, "changes nothing"))
     }
 
     pub(super) fn changes(&self, file: &File) -> Result<Vec<Change>, PlanError> {
@@ -98,6 +134,13 @@ impl Checking<'_> {
             if changes.iter().any(|other| other.name == change.name) {
                 let problem =
                     format_args!("there is another change called {:?}; give it a name", change.name).to_string();
+                return Err(self.wrong(&key, problem));
+            }
+            if change.lever != Lever::Options
+                && let Some(other) = changes.iter().find(|other| other.lever == change.lever)
+            {
+                let problem =
+                    format_args!("{:?} and {:?} are about the same thing", other.name, change.name).to_string();
                 return Err(self.wrong(&key, problem));
             }
             changes.push(change);
@@ -145,8 +188,8 @@ impl Checking<'_> {
             Lever::Options => self.options(key, spec)?,
             Lever::Key(path) => self.key_levels(key, path, spec)?,
             Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) => {
-                let base = self.present_count(key, &lever)?;
-                self.counted(key, base, spec)?
+                let (base, concerned) = self.present(key, &lever)?;
+                self.counted(key, base, concerned, spec)?
             }
             Lever::Arrivals(_) | Lever::Runtimes(_) => self.factors(key, spec)?,
         };
@@ -171,36 +214,50 @@ impl Checking<'_> {
         Ok(Change { name, levels, base, is_probe: false, lever })
     }
 
-    /// How many there are now.
-    fn present_count(&self, key: &str, lever: &Lever) -> Result<u32, PlanError> {
-        let count = match lever {
-            Lever::Hosts(kind) => self.scenario.hosts().iter().filter(|host| *host.kind == **kind).count(),
-            Lever::Drones(name) => usize::from(self.scenario.drones().iter().any(|drone| *drone.name == **name)),
-            Lever::DroneProcesses(name) => {
-                let mut drones = self.scenario.drones().iter();
-                let is_meant = |drone: &&DronePlan| name.as_ref().is_none_or(|name| **name == *drone.name);
-                drones.find(is_meant).map_or(0, |drone| drone.max_processes as usize)
-            }
-            Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) | Lever::Options => 0,
-        };
+    /// How many there are now, and how many machines one more of it concerns.
+    fn present(&self, key: &str, lever: &Lever) -> Result<(u32, u32), PlanError> {
+        let drones = self.scenario.drones();
         match lever {
-            Lever::Hosts(kind) if count == 0 => {
-                let kinds: BTreeSet<&str> = self.scenario.hosts().iter().map(|host| &*host.kind).collect();
-                let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
-                Err(self.wrong(
-                    &format!("{key}.hosts"),
-                    format_args!("there is no host of kind {kind:?}; kinds are {kinds}"),
-                ))
+            Lever::Hosts(kind) => match patch::count_hosts(self.table, kind) {
+                0 => {
+                    let is_possible = |kind: &&str| patch::count_hosts(self.table, kind) > 0;
+                    let kinds: BTreeSet<&str> = self.scenario.hosts().iter().map(|host| &*host.kind).collect();
+                    let kinds = kinds.into_iter().filter(is_possible).collect::<Vec<_>>().join(", ");
+                    let problem =
+                        format!("there is no host of kind {kind:?} among the unlocked [[host]]; kinds are {kinds}");
+                    Err(self.wrong(&format!("{key}.hosts"), problem))
+                }
+                count => Ok((count, 1)),
+            },
+            Lever::Drones(name) | Lever::DroneProcesses(Some(name)) => {
+                let Some(drone) = drones.iter().find(|drone| *drone.name == **name) else {
+                    return Err(self.wrong(key, format_args!("there is no drone {name:?}")));
+                };
+                let is_number = matches!(lever, Lever::Drones(_));
+                Ok((if is_number { patch::count_drones(self.table, name) } else { drone.max_processes }, 1))
             }
-            Lever::Drones(name) | Lever::DroneProcesses(Some(name)) if count == 0 => {
-                Err(self.wrong(key, format_args!("there is no drone {name:?}")))
+            Lever::DroneProcesses(None) => {
+                let room: BTreeSet<u32> = drones.iter().map(|drone| drone.max_processes).collect();
+                match (room.first(), room.len()) {
+                    (Some(room), 1) => Ok((*room, drones.len() as u32)),
+                    _ => Err(self.wrong(
+                        &format!("{key}.drone_processes"),
+                        "drones have room for different numbers of processes: give each a [[change]] of its own",
+                    )),
+                }
             }
-            _ => Ok(count as u32),
+            Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) | Lever::Options => Ok((0, 1)),
         }
     }
 
-    fn counted(&self, key: &str, base: u32, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
-        let cost = self.cost_by_unit(key, spec)?;
+    fn counted(
+        &self,
+        key: &str,
+        base: u32,
+        concerned: u32,
+        spec: &ChangeSpec,
+    ) -> Result<(Level, Vec<Level>), PlanError> {
+        let cost = self.cost(key, spec.cost)? * f64::from(concerned);
         let level = |count: u32| Level {
             label: count.to_string(),
             cost: cost * (f64::from(count) - f64::from(base)),
@@ -231,7 +288,7 @@ impl Checking<'_> {
     }
 
     fn factors(&self, key: &str, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
-        let cost = self.cost_by_unit(key, spec)?;
+        let cost = self.cost(key, spec.cost)?;
         let level = |factor: f64| {
             let percent = ((factor - 1.0) * 1000.0).round() / 10.0;
             let label = match percent {
@@ -254,7 +311,7 @@ impl Checking<'_> {
 
     fn key_levels(&self, key: &str, path: &str, spec: &ChangeSpec) -> Result<(Level, Vec<Level>), PlanError> {
         let values = spec.values.as_ref().ok_or_else(|| self.wrong(key, "needs values"))?;
-        let cost = spec.cost.unwrap_or(0.0);
+        let cost = self.cost(key, spec.cost)?;
         let level = |value: &Value| Level { label: value.to_string(), cost, setting: Setting::Value(value.clone()) };
         let present = patch::get_key(self.table, path).map(|value| Level { cost: 0.0, ..level(value) });
         let base =
@@ -272,6 +329,10 @@ impl Checking<'_> {
             );
         }
         let base = Level { label: "as it is".to_owned(), cost: 0.0, setting: Setting::AsItIs };
+        if let Some(option) = spec.options.iter().find(|option| !option.cost.is_finite()) {
+            let problem = format!("option {:?}: the cost must be a number, not {}", option.name, option.cost);
+            return Err(self.wrong(key, problem));
+        }
         let option = |option: &OptionSpec| Level {
             label: option.name.clone(),
             cost: option.cost,
@@ -282,110 +343,11 @@ impl Checking<'_> {
         Ok((as_it_is.unwrap_or(base), levels))
     }
 
-    fn cost_by_unit(&self, key: &str, spec: &ChangeSpec) -> Result<f64, PlanError> {
-        match spec.cost {
+    fn cost(&self, key: &str, cost: Option<f64>) -> Result<f64, PlanError> {
+        match cost {
             None => Ok(0.0),
             Some(cost) if cost >= 0.0 && cost.is_finite() => Ok(cost),
             Some(cost) => Err(self.wrong(&format!("{key}.cost"), format_args!("must be a number ≥ 0, not {cost}"))),
         }
-    }
-
-    pub(super) fn rules(&self, specs: &[ObjectiveSpec]) -> Result<Vec<ObjectiveRule>, PlanError> {
-        if specs.is_empty() {
-            return Err(self.wrong("objective", "nothing is asked for: give an [[objective]]"));
-        }
-        specs.iter().enumerate().map(|(index, spec)| self.rule(&format!("objective[{index}]"), spec)).collect()
-    }
-
-    fn rule(&self, key: &str, spec: &ObjectiveSpec) -> Result<ObjectiveRule, PlanError> {
-        let target = self.target(key, spec)?;
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let restriction = |(grouping, values): (&GroupingSpec, &Vec<Value>)| Restriction {
-            grouping: grouping_of(*grouping),
-            values: values.iter().map(text).collect(),
-        };
-        let of_jobs = !matches!(target, Target::HostUse { .. } | Target::DroneUse { .. });
-        let each = spec.each.map(grouping_of);
-        if !of_jobs && each.is_some_and(|each| each != Grouping::HostKind || matches!(target, Target::DroneUse { .. }))
-        {
-            return Err(self.wrong(&format!("{key}.each"), "hosts are told apart by host_kind, drones not at all"));
-        }
-        Ok(ObjectiveRule {
-            name: spec.name.clone().unwrap_or_default(),
-            target,
-            each,
-            only: spec.only.iter().map(restriction).collect(),
-        })
-    }
-
-    fn target(&self, key: &str, spec: &ObjectiveSpec) -> Result<Target, PlanError> {
-        let seconds = |name: &str, value: f64| {
-            let fine = value > 0.0 && value <= 1e9;
-            if fine {
-                Ok(Span::from_seconds_f64(value))
-            } else {
-                Err(self.wrong(&format!("{key}.{name}"), format_args!("must be a number of seconds > 0, not {value}")))
-            }
-        };
-        let share = |name: &str, value: Option<f64>| match value {
-            Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
-            Some(share) => {
-                Err(self.wrong(&format!("{key}.{name}"), format_args!("must be > 0 and at most 1, not {share}")))
-            }
-            None => Err(self.wrong(key, "needs a share, as share = 0.95")),
-        };
-        let percent = || match spec.percentile {
-            Some(percent) if percent > 0.0 && percent < 100.0 => Ok(percent),
-            Some(percent) => {
-                Err(self.wrong(&format!("{key}.percentile"), format_args!("must be between 0 and 100, not {percent}")))
-            }
-            None => Err(self.wrong(key, "needs a percentile, as percentile = 95")),
-        };
-        let mut targets = Vec::new();
-        if let Some(limit) = spec.start_within {
-            targets.push(Target::StartWithin {
-                limit: seconds("start_within", limit)?,
-                share: share("share", spec.share)?,
-            });
-        }
-        if let Some(limit) = spec.end_within {
-            targets
-                .push(Target::EndWithin { limit: seconds("end_within", limit)?, share: share("share", spec.share)? });
-        }
-        if let Some(limit) = spec.suites_end_within {
-            let limit = seconds("suites_end_within", limit)?;
-            targets.push(Target::SuitesEndWithin { limit, share: share("share", spec.share)? });
-        }
-        if let Some(limit) = spec.wait_at_most {
-            targets.push(Target::WaitQuantile { percent: percent()?, limit: seconds("wait_at_most", limit)? });
-        }
-        if let Some(limit) = spec.turnaround_at_most {
-            targets
-                .push(Target::TurnaroundQuantile { percent: percent()?, limit: seconds("turnaround_at_most", limit)? });
-        }
-        if spec.host_use_at_most.is_some() {
-            targets.push(Target::HostUse { at_most: share("host_use_at_most", spec.host_use_at_most)? });
-        }
-        if spec.drone_use_at_most.is_some() {
-            targets.push(Target::DroneUse { at_most: share("drone_use_at_most", spec.drone_use_at_most)? });
-        }
-        match targets[..] {
-            [target] => Ok(target),
-            _ => Err(self.wrong(
-                key,
-                "needs exactly one of start_within, end_within, suites_end_within, wait_at_most, turnaround_at_most, \
-                 host_use_at_most and drone_use_at_most",
-            )),
-        }
-    }
-}
-
-fn grouping_of(spec: GroupingSpec) -> Grouping {
-    match spec {
-        GroupingSpec::HostKind => Grouping::HostKind,
-        GroupingSpec::Class => Grouping::Class,
-        GroupingSpec::Priority => Grouping::Priority,
-        GroupingSpec::Profile => Grouping::Profile,
-        GroupingSpec::Workload => Grouping::Workload,
     }
 }

@@ -6,6 +6,7 @@
 //! threads changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -73,6 +74,8 @@ struct Trial {
     key: Key,
     scenario: Option<Scenario>,
     figures: Figures,
+    /// What replications say that were kept back for judging a choice.
+    fresh: Figures,
 }
 
 /// Tries plans.
@@ -87,8 +90,10 @@ pub(super) struct Evaluator<'a> {
     trials: BTreeMap<Point, Trial>,
     /// Plans in the order in which they were first tried.
     order: Vec<Point>,
+    /// Plans that were judged anew.
+    judged: Vec<Point>,
     /// What would have to be simulated, where that is not done here.
-    missing: Vec<Part>,
+    missing: BTreeSet<Part>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -103,7 +108,8 @@ impl<'a> Evaluator<'a> {
             objectives: Vec::new(),
             trials: BTreeMap::new(),
             order: Vec::new(),
-            missing: Vec::new(),
+            judged: Vec::new(),
+            missing: BTreeSet::new(),
         }
     }
 
@@ -130,13 +136,23 @@ impl<'a> Evaluator<'a> {
         &self.order
     }
 
+    /// All plans that were judged anew.
+    pub(super) fn judged(&self) -> &[Point] {
+        &self.judged
+    }
+
     /// The figures of a plan that was tried.
     pub(super) fn figures(&self, point: &Point) -> Option<&Figures> {
         self.trials.get(point).map(|trial| &trial.figures)
     }
 
+    /// What replications say of a plan that nobody looked at before it was chosen; `None` where it was not judged by them.
+    pub(super) fn fresh(&self, point: &Point) -> Option<&Figures> {
+        self.trials.get(point).map(|trial| &trial.fresh).filter(|fresh| fresh.replications() > 0)
+    }
+
     pub(super) fn missing(self) -> Vec<Part> {
-        self.missing
+        self.missing.into_iter().collect()
     }
 
     pub(super) fn has_missing(&self) -> bool {
@@ -152,6 +168,22 @@ impl<'a> Evaluator<'a> {
     /// Tries plans with so many replications.
     pub(super) fn evaluate_to(&mut self, points: &[Point], replications: u32) -> Result<(), PlanError> {
         self.evaluate_until(points, replications, replications)
+    }
+
+    /// Judges a plan anew, by as many replications as a plan may have, whose numbers follow on those that searches look at: what was
+    /// chosen for its good figures has had good luck, too.
+    pub(super) fn judge_anew(&mut self, point: &Point) -> Result<(), PlanError> {
+        self.begin(point)?;
+        if !self.judged.contains(point) {
+            self.judged.push(point.clone());
+        }
+        let most = self.study.simulation.replications_max;
+        let numbers = most..2 * most;
+        let done = self.fresh(point).map_or(0, Figures::replications);
+        let wanted = numbers.clone().skip(done as usize);
+        let parts: Vec<Part> = wanted.map(|replication| Part { point: point.clone(), replication }).collect();
+        self.state.needed += parts.len() as u64;
+        self.take(parts, numbers)
     }
 
     fn evaluate_until(&mut self, points: &[Point], least: u32, most: u32) -> Result<(), PlanError> {
@@ -175,7 +207,7 @@ impl<'a> Evaluator<'a> {
                 return Ok(());
             }
             self.state.needed += parts.len() as u64;
-            self.take(parts, most)?;
+            self.take(parts, 0..most)?;
             if self.has_missing() {
                 return Ok(());
             }
@@ -190,7 +222,7 @@ impl<'a> Evaluator<'a> {
         let observed = self.cache.complete(&key, replications, |replication| {
             causes::observe(&scenario, replication_seed(self.study.seed, replication), |plan| self.window(plan))
         })?;
-        Ok(causes::means(&observed))
+        Ok(causes::means(&observed, &self.objectives))
     }
 
     fn window(&self, plan: &Plan) -> Window {
@@ -198,14 +230,16 @@ impl<'a> Evaluator<'a> {
         Window { from, to: from + self.study.simulation.window }
     }
 
-    /// No interval is going to change a judgement, or all are as narrow as was asked for.
+    /// Each objective is judged, or its estimate lies on the wrong side of the bound and so near to the truth that more
+    /// replications are not worth it.
     fn is_enough(&self, figures: &Figures) -> bool {
         let simulation = &self.study.simulation;
         let is_settled = |(number, objective): (usize, &Objective)| {
             let Some(estimate) = figures.estimate(number, objective, simulation.confidence) else { return true };
             let scale = if objective.target.is_share() { 1.0 } else { estimate.value };
+            let is_narrow = estimate.half_width().is_finite() && estimate.half_width() <= simulation.precision * scale;
             Judgement::of(objective, estimate) != Judgement::Unclear
-                || estimate.half_width() <= simulation.precision * scale
+                || (is_narrow && !objective.target.is_met_by(estimate.value))
         };
         self.objectives.iter().enumerate().all(is_settled)
     }
@@ -216,8 +250,8 @@ impl<'a> Evaluator<'a> {
         }
         let table = self.study.table(point)?;
         let key = Key::of(&table, &self.study.scenario_file, &self.asked())?;
-        let figures = Figures::new(&self.objectives);
-        self.trials.insert(point.clone(), Trial { table, key, scenario: None, figures });
+        let [figures, fresh] = [(); 2].map(|()| Figures::new(&self.objectives));
+        self.trials.insert(point.clone(), Trial { table, key, scenario: None, figures, fresh });
         self.order.push(point.clone());
         self.state.points = self.trials.len();
         Ok(())
@@ -244,7 +278,7 @@ impl<'a> Evaluator<'a> {
             self.cache.adopt::<Observation>(&trial.key)?;
         }
         self.state.needed += parts.len() as u64;
-        self.take(parts, 0)
+        self.take(parts, 0..0)
     }
 
     /// Whether all these replications have been simulated.
@@ -263,71 +297,87 @@ impl<'a> Evaluator<'a> {
         Ok(true)
     }
 
-    /// Finds or simulates replications, and adds them up in order. Where they are only collected, and a plan's are missing, all that
-    /// are missing of its first `most` are named: another round costs more than some replications too many.
-    fn take(&mut self, parts: Vec<Part>, most: u32) -> Result<(), PlanError> {
-        let mut known: BTreeMap<&Point, BTreeMap<u32, Observation>> = BTreeMap::new();
-        for part in &parts {
-            if !known.contains_key(&part.point)
-                && let Some(trial) = self.trials.get(&part.point)
-            {
-                known.insert(&part.point, self.cache.read(&trial.key)?);
+    /// Finds or simulates replications, and adds them up in order, a portion at a time. Where they are only collected, and a plan's are
+    /// missing, all are named that are missing of these numbers: another round costs more than some replications too many.
+    fn take(&mut self, parts: Vec<Part>, numbers: Range<u32>) -> Result<(), PlanError> {
+        for portion in parts.chunks(PORTION) {
+            let mut observed = self.known(portion)?;
+            let unknown: Vec<Part> = portion.iter().filter(|part| !observed.contains_key(part)).cloned().collect();
+            if self.mode == Mode::Collect && !unknown.is_empty() {
+                self.name_missing(&unknown, &numbers)?;
+            }
+            // Nothing is added up that has gaps.
+            if self.has_missing() {
+                continue;
+            }
+            self.state.found += observed.len() as u64;
+            let simulated = self.simulate_all(&unknown)?;
+            self.keep(&unknown, &simulated)?;
+            self.state.done += portion.len() as u64;
+            (self.progress)(self.state);
+            observed.extend(unknown.into_iter().zip(simulated));
+            for (part, observation) in &observed {
+                self.add(part, observation);
             }
         }
-        let is_known = |part: &&Part| known.get(&part.point).is_some_and(|of| of.contains_key(&part.replication));
-        let needed: BTreeSet<&Part> = parts.iter().filter(|part| !is_known(part)).collect();
-        if self.mode == Mode::Collect && !needed.is_empty() {
-            let points: BTreeSet<&Point> = needed.iter().map(|part| &part.point).collect();
-            for point in points {
-                let is_unknown = |replication: &u32| known.get(point).is_none_or(|of| !of.contains_key(replication));
-                let unknown = (0..most).filter(is_unknown);
-                self.missing.extend(unknown.map(|replication| Part { point: point.clone(), replication }));
-            }
-            return Ok(());
+        Ok(())
+    }
+
+    /// Earlier results.
+    fn known(&self, parts: &[Part]) -> Result<BTreeMap<Part, Observation>, PlanError> {
+        let mut known = BTreeMap::new();
+        for of_point in parts.chunk_by(|one, other| one.point == other.point) {
+            let Some(trial) = self.trials.get(&of_point[0].point) else { continue };
+            let mut found: BTreeMap<u32, Observation> = self.cache.read(&trial.key)?;
+            let wanted = of_point.iter().filter_map(|part| Some((part.clone(), found.remove(&part.replication)?)));
+            known.extend(wanted);
         }
-        for point in needed.iter().map(|part| &part.point) {
+        Ok(known)
+    }
+
+    fn name_missing(&mut self, unknown: &[Part], numbers: &Range<u32>) -> Result<(), PlanError> {
+        for of_point in unknown.chunk_by(|one, other| one.point == other.point) {
+            let all: Vec<Part> =
+                numbers.clone().map(|replication| Part { point: of_point[0].point.clone(), replication }).collect();
+            let known = self.known(&all)?;
+            self.missing.extend(all.into_iter().filter(|part| !known.contains_key(part)));
+        }
+        Ok(())
+    }
+
+    /// Simulates on all processors. Scenarios are read for it and not kept: there may be thousands of plans.
+    fn simulate_all(&mut self, parts: &[Part]) -> Result<Vec<Observation>, PlanError> {
+        for point in parts.iter().map(|part| &part.point) {
             let unread = self.trials.get(point).filter(|trial| trial.scenario.is_none());
             let scenario = unread.map(|trial| self.scenario(&trial.table)).transpose()?;
             if let (Some(trial), Some(scenario)) = (self.trials.get_mut(point), scenario) {
                 trial.scenario = Some(scenario);
             }
         }
-        for portion in parts.chunks(PORTION) {
-            let fresh: Vec<&Part> = portion.iter().filter(|part| needed.contains(part)).collect();
-            let state = &self.state;
-            let count = AtomicU64::new(0);
-            let simulated = fresh.par_iter().map(|part| {
-                let observation = self.simulate_one(part);
-                let done = 1 + count.fetch_add(1, Ordering::Relaxed);
-                (self.progress)(PlanProgress { done: state.done + done, ..*state });
-                observation
-            });
-            let simulated: Vec<Observation> = simulated.collect::<Result<_, _>>()?;
-            self.keep(&fresh, &simulated)?;
-            self.state.done += portion.len() as u64;
-            self.state.found += (portion.len() - fresh.len()) as u64;
-            (self.progress)(self.state);
-            let mut simulated = simulated.into_iter();
-            for part in portion {
-                let observation = match known.get_mut(&part.point).and_then(|of| of.remove(&part.replication)) {
-                    Some(observation) => Some(observation),
-                    None => simulated.next(),
-                };
-                if let (Some(trial), Some(observation)) = (self.trials.get_mut(&part.point), observation) {
-                    trial.figures.add(&observation, &self.objectives);
-                }
-            }
-        }
-        // Scenarios are read again should more be asked for: there may be thousands of plans.
-        parts.iter().for_each(|part| {
+        let (state, count) = (&self.state, AtomicU64::new(0));
+        let simulated = parts.par_iter().map(|part| {
+            let observation = self.simulate_one(part);
+            let done = 1 + count.fetch_add(1, Ordering::Relaxed);
+            (self.progress)(PlanProgress { done: state.done + done, ..*state });
+            observation
+        });
+        let simulated = simulated.collect::<Result<_, _>>();
+        for part in parts {
             if let Some(trial) = self.trials.get_mut(&part.point) {
                 trial.scenario = None;
             }
-        });
-        Ok(())
+        }
+        simulated
     }
 
-    fn keep(&self, parts: &[&Part], observations: &[Observation]) -> Result<(), PlanError> {
+    fn add(&mut self, part: &Part, observation: &Observation) {
+        let Some(trial) = self.trials.get_mut(&part.point) else { return };
+        let is_fresh = part.replication >= self.study.simulation.replications_max;
+        let figures = if is_fresh { &mut trial.fresh } else { &mut trial.figures };
+        figures.add(observation, &self.objectives);
+    }
+
+    fn keep(&self, parts: &[Part], observations: &[Observation]) -> Result<(), PlanError> {
         let mut by_point: BTreeMap<&Point, Vec<(u32, &Observation)>> = BTreeMap::new();
         for (part, observation) in parts.iter().zip(observations) {
             by_point.entry(&part.point).or_default().push((part.replication, observation));

@@ -1,10 +1,10 @@
 //! What is known of a plan: replications added up, and the estimates that they give.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::{Grouping, JobGroup, Objective, Target};
+use super::objective::{Grouping, JobGroup, Objective, Restriction, Target, restricted};
 use super::observation::{JobTimes, KindObservation, Observation, Week};
 use super::statistics::{self, Estimate, Growth, Waits};
 use crate::run::HostUse;
@@ -27,16 +27,11 @@ pub enum Judgement {
 impl Judgement {
     /// What an estimate says of an objective.
     pub fn of(objective: &Objective, estimate: Estimate) -> Judgement {
-        let bound = objective.target.bound();
-        let (worse, better) = if objective.target.is_floor() {
-            (estimate.high < bound, estimate.low >= bound)
-        } else {
-            (estimate.low > bound, estimate.high <= bound)
-        };
-        match (better, worse) {
-            (true, _) => Judgement::Met,
-            (false, true) => Judgement::Missed,
-            (false, false) => Judgement::Unclear,
+        let is_met_by = |end: f64| objective.target.is_met_by(end);
+        match (is_met_by(estimate.low), is_met_by(estimate.high)) {
+            (true, true) => Judgement::Met,
+            (false, false) => Judgement::Missed,
+            (true, false) | (false, true) => Judgement::Unclear,
         }
     }
 }
@@ -44,7 +39,7 @@ impl Judgement {
 /// What the replications say of one objective.
 #[derive(Debug, Clone, Default)]
 struct Samples {
-    /// How many of how many, by replication: jobs on time. For the use of machines: seconds in use and seconds there were.
+    /// How many of how many, by replication: jobs in time. For the use of machines: seconds in use and seconds there were.
     shares: Vec<(f64, f64)>,
     /// The quantile of each replication that had jobs, in seconds.
     quantiles: Vec<f64>,
@@ -59,6 +54,51 @@ pub enum JobSet {
     All,
     /// Those of one value of a grouping.
     Of(Grouping, String),
+    /// Those that an objective speaks of, where no single value tells them.
+    Asked(Vec<Restriction>),
+}
+
+impl JobSet {
+    /// The jobs that fit all of these.
+    pub(super) fn of(only: &[&Restriction]) -> JobSet {
+        match only {
+            [] => JobSet::All,
+            [Restriction { grouping, values }] if values.len() == 1 => JobSet::Of(*grouping, values[0].clone()),
+            _ => JobSet::Asked(only.iter().copied().cloned().collect()),
+        }
+    }
+
+    /// In words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            JobSet::All => "all jobs".to_owned(),
+            JobSet::Of(grouping, value) => {
+                restricted("jobs", &[&Restriction { grouping: *grouping, values: vec![value.clone()] }])
+            }
+            JobSet::Asked(only) => restricted("jobs", &only.iter().collect::<Vec<_>>()),
+        }
+    }
+
+    /// All sets whose waits are told: all jobs, and by kind of host, class and priority; and those that objectives speak of.
+    pub(super) fn all_with(group: &JobGroup, asked: &BTreeSet<JobSet>) -> Vec<JobSet> {
+        let mut sets = vec![JobSet::All];
+        for grouping in [Grouping::HostKind, Grouping::Class, Grouping::Priority] {
+            sets.push(JobSet::Of(grouping, group.value(grouping)));
+        }
+        let fits = |set: &&JobSet| match set {
+            JobSet::Asked(only) => only.iter().all(|only| only.fits(group)),
+            JobSet::All | JobSet::Of(..) => false,
+        };
+        sets.extend(asked.iter().filter(fits).cloned());
+        sets
+    }
+
+    /// The jobs that objectives speak of, each and all that have something in common.
+    pub(super) fn asked(objectives: &[Objective]) -> BTreeSet<JobSet> {
+        let of_jobs = objectives.iter().filter(|objective| objective.target.limit().is_some());
+        let sets = of_jobs.flat_map(|objective| [objective.only.iter().collect(), objective.common()]);
+        sets.map(|only: Vec<&Restriction>| JobSet::of(&only)).collect()
+    }
 }
 
 /// Waits of a set of jobs.
@@ -89,7 +129,9 @@ pub(super) struct Figures {
     samples: Vec<Samples>,
     sets: BTreeMap<JobSet, SetTimes>,
     kinds: BTreeMap<String, KindFigures>,
-    groups: std::collections::BTreeSet<JobGroup>,
+    groups: BTreeSet<JobGroup>,
+    /// Those of suites.
+    suites: BTreeSet<JobGroup>,
     drones: Vec<(f64, f64)>,
     pub(super) processes_peak: u32,
     pub(super) parsers_peak: u32,
@@ -123,8 +165,13 @@ impl Figures {
     }
 
     /// The groups of jobs that occurred.
-    pub(super) fn groups(&self) -> impl Iterator<Item = &JobGroup> {
-        self.groups.iter()
+    pub(super) fn groups(&self) -> &BTreeSet<JobGroup> {
+        &self.groups
+    }
+
+    /// The groups of suites that occurred.
+    pub(super) fn suites(&self) -> &BTreeSet<JobGroup> {
+        &self.suites
     }
 
     pub(super) fn kinds(&self) -> &BTreeMap<String, KindFigures> {
@@ -137,16 +184,20 @@ impl Figures {
         for (samples, objective) in self.samples.iter_mut().zip(objectives) {
             samples.add(objective, observation);
         }
+        let asked = JobSet::asked(objectives);
         let mut sets: BTreeMap<JobSet, Waits> = BTreeMap::new();
         for (group, times) in &observation.groups {
             if !self.groups.contains(group) {
                 self.groups.insert(group.clone());
             }
-            let mut names = vec![JobSet::All];
-            for grouping in [Grouping::HostKind, Grouping::Class, Grouping::Priority] {
-                names.push(JobSet::Of(grouping, group.value(grouping)));
+            for name in JobSet::all_with(group, &asked) {
+                sets.entry(name).or_default().merge(&times.waits);
             }
-            names.into_iter().for_each(|name| sets.entry(name).or_default().merge(&times.waits));
+        }
+        for (group, _) in &observation.suites {
+            if !self.suites.contains(group) {
+                self.suites.insert(group.clone());
+            }
         }
         for (name, waits) in sets {
             let set = self.sets.entry(name).or_default();
@@ -179,10 +230,10 @@ impl Figures {
         }
     }
 
-    /// Jobs on time over all objectives that count jobs, by replication.
+    /// Jobs that start or end in the time that an objective gives them, over all objectives, by replication.
     pub(super) fn on_time(&self, objectives: &[Objective]) -> Vec<(u64, u64)> {
         let mut sums = vec![(0, 0); self.replications as usize];
-        let counting = self.samples.iter().zip(objectives).filter(|(_, objective)| objective.target.is_floor());
+        let counting = self.samples.iter().zip(objectives).filter(|(_, objective)| objective.target.limit().is_some());
         for (samples, _) in counting {
             for (sum, (hits, of)) in sums.iter_mut().zip(samples.hits()) {
                 *sum = (sum.0 + hits, sum.1 + of);
@@ -247,14 +298,16 @@ impl Samples {
                 let suites = observation.suites.iter().filter(|(group, _)| objective.concerns(group));
                 self.shares.push(count(&mut suites.map(|(_, ends)| ends), limit));
             }
-            Target::WaitQuantile { percent, .. } => self.add_quantile(jobs(), percent, |times| &times.waits),
-            Target::TurnaroundQuantile { percent, .. } => {
+            Target::WaitQuantile { percent, limit } => {
+                self.shares.push(count(&mut jobs().map(|times| &times.waits), limit));
+                self.add_quantile(jobs(), percent, |times| &times.waits);
+            }
+            Target::TurnaroundQuantile { percent, limit } => {
+                self.shares.push(count(&mut jobs().map(|times| &times.turnarounds), limit));
                 self.add_quantile(jobs(), percent, |times| &times.turnarounds);
             }
             Target::HostUse { .. } => {
-                let meant = |kind: &&KindObservation| {
-                    kind.hosts > 0 && objective.host_kind().is_none_or(|wanted| wanted == kind.name)
-                };
+                let meant = |kind: &&KindObservation| kind.hosts > 0 && objective.concerns_kind(&kind.name);
                 let used = observation.kinds.iter().filter(meant).map(used);
                 self.shares.push(used.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1)));
             }

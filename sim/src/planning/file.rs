@@ -20,6 +20,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) simulation: SimulationSpec,
     #[serde(default)]
+    pub(super) given: Vec<GivenSpec>,
+    #[serde(default)]
     pub(super) change: Vec<ChangeSpec>,
     #[serde(default)]
     pub(super) objective: Vec<ObjectiveSpec>,
@@ -81,6 +83,44 @@ pub(super) struct ChangeSpec {
     /// The values are base + these, both ends and all between them.
     pub(super) add: Option<[i64; 2]>,
     pub(super) cost: Option<f64>,
+}
+
+/// `[[given]]`: something that is different in every plan. What it is about is said as in a `[[change]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenSpec {
+    pub(super) hosts: Option<String>,
+    pub(super) drone_processes: Option<String>,
+    pub(super) drones: Option<String>,
+    pub(super) arrivals: Option<String>,
+    pub(super) runtimes: Option<String>,
+    pub(super) key: Option<String>,
+    /// What is merged into the scenario.
+    pub(super) set: Option<toml::Table>,
+
+    pub(super) name: Option<String>,
+    /// What it is set to, or multiplied by.
+    pub(super) value: Option<toml::Value>,
+}
+
+impl GivenSpec {
+    /// The change to its one value.
+    pub(super) fn as_change(&self) -> ChangeSpec {
+        let option = |set: &toml::Table| OptionSpec { name: "given".to_owned(), cost: 0.0, set: set.clone() };
+        ChangeSpec {
+            hosts: self.hosts.clone(),
+            drone_processes: self.drone_processes.clone(),
+            drones: self.drones.clone(),
+            arrivals: self.arrivals.clone(),
+            runtimes: self.runtimes.clone(),
+            key: self.key.clone(),
+            options: self.set.iter().map(option).collect(),
+            name: self.name.clone(),
+            values: self.value.clone().map(|value| vec![value]),
+            add: None,
+            cost: None,
+        }
+    }
 }
 
 /// An alternative of a change.

@@ -14,11 +14,11 @@
 //!
 //! # Map
 //!
-//! * `file`, `checking`, `study`: a plan as it is written, and as it is checked, a [`Study`]. `change`, `patch`: what may be different, and how
+//! * `file`, `checking`, `asking`, `study`: a plan as it is written, and as it is checked, a [`Study`]. `change`, `patch`: what may be different, and how
 //!   it is done to a scenario's table. `objective`: what is to hold.
 //! * `carry_out`: the whole story: pilot runs for the warm-up (`pilot`), the lab as it is, one more of each resource, the search,
 //!   the plans of the `heat_map`; then `telling`, from numbers to the result.
-//! * `search`: which plans are tried, and which is the answer. `evaluate`: how a plan is tried: replications on all processors,
+//! * `search`: which plans are tried. `verdict`: whether one suffices, and which is to be preferred. `evaluate`: how a plan is tried: replications on all processors,
 //!   until their number suffices.
 //! * `observation`: what is kept of a replication; `cache`: where. `figures`: replications added up. `causes`: to what waits are
 //!   owed.
@@ -28,6 +28,7 @@
 //! A result depends on the plan, its scenario and the seed, never on the machine, the number of threads or what was found in the
 //! cache.
 
+mod asking;
 mod cache;
 mod carry_out;
 mod causes;
@@ -49,6 +50,7 @@ pub mod slurm;
 pub mod statistics;
 mod study;
 mod telling;
+mod verdict;
 
 pub use carry_out::{Carried, Carrying, carry_out};
 pub use change::{Change, Level, Point};
@@ -59,7 +61,7 @@ pub use objective::{Grouping, JobGroup, Objective, Restriction, Target};
 pub use observation::Week;
 pub use report::{terminal_tables, write_all};
 pub use result::{
-    Answer, ChangeResult, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult, WaitCauses,
-    WarmUpResult,
+    Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,
+    WaitCauses, WarmUpResult,
 };
 pub use study::{Search, Simulation, Study};

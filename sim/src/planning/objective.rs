@@ -1,10 +1,13 @@
 //! What is to hold: service levels of jobs, and bounds on the use of hosts and drones.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use yardmaster_engine::Span;
+
+use crate::workload::nearest;
 
 /// By what jobs are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,12 +67,35 @@ impl JobGroup {
 }
 
 /// A restriction to jobs whose value of a grouping is one of these.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Restriction {
     /// Which value.
     pub grouping: Grouping,
     /// One of these.
     pub values: Vec<String>,
+}
+
+impl Restriction {
+    /// Whether these jobs are meant.
+    pub(super) fn fits(&self, group: &JobGroup) -> bool {
+        self.values.contains(&group.value(self.grouping))
+    }
+}
+
+/// Jobs or suites (`noun`) that fit restrictions, in words: `ci jobs on qemu`.
+pub(super) fn restricted(noun: &str, only: &[&Restriction]) -> String {
+    let mut words = noun.to_owned();
+    for Restriction { grouping, values } in only {
+        let values = values.join(" or ");
+        words = match grouping {
+            Grouping::Class => format!("{values} {words}"),
+            Grouping::HostKind => format!("{words} on {values}"),
+            Grouping::Priority | Grouping::Profile | Grouping::Workload => {
+                format!("{words} of {} {values}", grouping.words())
+            }
+        };
+    }
+    words
 }
 
 /// What is measured, and its bound.
@@ -134,6 +160,18 @@ impl Target {
         }
     }
 
+    /// The time that it gives to jobs.
+    pub(super) fn limit(self) -> Option<Span> {
+        match self {
+            Target::StartWithin { limit, .. }
+            | Target::EndWithin { limit, .. }
+            | Target::SuitesEndWithin { limit, .. }
+            | Target::WaitQuantile { limit, .. }
+            | Target::TurnaroundQuantile { limit, .. } => Some(limit),
+            Target::HostUse { .. } | Target::DroneUse { .. } => None,
+        }
+    }
+
     /// Whether more is better.
     pub fn is_floor(self) -> bool {
         match self {
@@ -143,6 +181,11 @@ impl Target {
             | Target::HostUse { .. }
             | Target::DroneUse { .. } => false,
         }
+    }
+
+    /// Whether a share or a number of seconds is on the right side of the bound.
+    pub(super) fn is_met_by(self, value: f64) -> bool {
+        if self.is_floor() { value >= self.bound() } else { value <= self.bound() }
     }
 
     /// Whether the estimate is a share, not a number of seconds.
@@ -158,10 +201,42 @@ impl Target {
     }
 }
 
+fn percent(share: f64) -> String {
+    format!("{} %", (share * 1000.0).round() / 10.0)
+}
+
+fn time(limit: &Span) -> String {
+    crate::output::readable_duration(limit.0)
+}
+
+impl Target {
+    /// What is to hold of what fits these restrictions.
+    fn said_of(&self, only: &[&Restriction]) -> String {
+        let [jobs, suites, hosts] = ["jobs", "suites", "hosts"].map(|noun| restricted(noun, only));
+        match self {
+            Target::StartWithin { limit, share } => {
+                format!("{} of the {jobs} start within {}", percent(*share), time(limit))
+            }
+            Target::EndWithin { limit, share } => {
+                format!("{} of the {jobs} end within {}", percent(*share), time(limit))
+            }
+            Target::SuitesEndWithin { limit, share } => {
+                format!("{} of the {suites} end within {}", percent(*share), time(limit))
+            }
+            Target::WaitQuantile { percent, limit } => {
+                format!("p{percent} of the waits of {jobs} at most {}", time(limit))
+            }
+            Target::TurnaroundQuantile { percent, limit } => {
+                format!("p{percent} of the turnarounds of {jobs} at most {}", time(limit))
+            }
+            Target::HostUse { at_most } => format!("{hosts} in use at most {}", percent(*at_most)),
+            Target::DroneUse { .. } => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |share: f64| format!("{} %", (share * 1000.0).round() / 10.0);
-        let time = |limit: &Span| crate::output::readable_duration(limit.0);
         match self {
             Target::StartWithin { limit, share } => write!(f, "{} start within {}", percent(*share), time(limit)),
             Target::EndWithin { limit, share } => write!(f, "{} end within {}", percent(*share), time(limit)),
@@ -181,6 +256,8 @@ impl fmt::Display for Target {
 /// An objective as the plan has it: perhaps one for each value of a grouping.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ObjectiveRule {
+    /// Where it stands in the plan.
+    pub(super) key: String,
     pub(super) name: String,
     pub(super) target: Target,
     pub(super) each: Option<Grouping>,
@@ -203,8 +280,30 @@ pub struct Objective {
 impl Objective {
     /// Whether it speaks of these jobs.
     pub fn concerns(&self, group: &JobGroup) -> bool {
-        let fits = |only: &Restriction| only.values.contains(&group.value(only.grouping));
-        self.only.iter().all(fits)
+        self.only.iter().all(|only| only.fits(group))
+    }
+
+    /// Its restrictions without the one that it has for being one of several for the values of a grouping.
+    pub(super) fn common(&self) -> Vec<&Restriction> {
+        let own = self.of.as_ref().map(|(grouping, value)| (*grouping, std::slice::from_ref(value)));
+        let is_own = |only: &&Restriction| own == Some((only.grouping, &only.values[..]));
+        self.only.iter().filter(|only| !is_own(only)).collect()
+    }
+
+    /// What is to hold of which jobs, in words; the same for all values of a grouping.
+    pub(super) fn goal(&self) -> String {
+        let each = match &self.of {
+            Some((Grouping::HostKind, _)) => " on each kind of host".to_owned(),
+            Some((grouping, _)) => format!(" for each {}", grouping.words()),
+            None => String::new(),
+        };
+        format!("{}{each}", self.target.said_of(&self.common()))
+    }
+
+    /// Whether it speaks of this kind of host.
+    pub(super) fn concerns_kind(&self, kind: &str) -> bool {
+        let of_kinds = |only: &&Restriction| only.grouping == Grouping::HostKind;
+        self.only.iter().filter(of_kinds).all(|only| only.values.iter().any(|value| value == kind))
     }
 
     /// The kind of host that it speaks of, if of one only.
@@ -217,29 +316,82 @@ impl Objective {
     }
 }
 
+/// What there is in a lab that objectives can speak of.
+#[derive(Debug, Default)]
+pub(super) struct Occurring {
+    pub(super) jobs: BTreeSet<JobGroup>,
+    pub(super) suites: BTreeSet<JobGroup>,
+    /// Kinds of host.
+    pub(super) kinds: BTreeSet<String>,
+}
+
+/// What a rule speaks of does not occur.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unknown {
+    pub(super) problem: String,
+    /// What may have been meant.
+    pub(super) suggestion: Option<String>,
+}
+
 impl ObjectiveRule {
-    /// One objective for each value that occurs among these jobs, in order; just one without a grouping. For the use of hosts
-    /// the values are the kinds of the lab.
-    pub(super) fn for_each<'a>(
-        &self,
-        groups: impl Iterator<Item = &'a JobGroup>,
-        kinds: &[Arc<str>],
-    ) -> Vec<Objective> {
-        let whole = Objective { name: self.name.clone(), target: self.target, only: self.only.clone(), of: None };
-        let Some(grouping) = self.each else { return vec![whole] };
-        let mut values: Vec<String> = match self.target {
-            Target::HostUse { .. } => kinds.iter().map(|kind| kind.to_string()).collect(),
+    fn whole(&self) -> Objective {
+        Objective { name: self.name.clone(), target: self.target, only: self.only.clone(), of: None }
+    }
+
+    /// All values of a grouping that there are of what it speaks of; only of what it concerns, if so asked.
+    fn values(&self, occurring: &Occurring, grouping: Grouping, concerned: bool) -> BTreeSet<String> {
+        let whole = self.whole();
+        let of_groups = |groups: &BTreeSet<JobGroup>| {
+            let meant = groups.iter().filter(|group| !concerned || whole.concerns(group));
+            meant.map(|group| group.value(grouping)).collect()
+        };
+        match self.target {
+            Target::HostUse { .. } => {
+                let kinds = occurring.kinds.iter().filter(|kind| !concerned || whole.concerns_kind(kind));
+                kinds.cloned().collect()
+            }
+            Target::SuitesEndWithin { .. } => of_groups(&occurring.suites),
             Target::StartWithin { .. }
             | Target::EndWithin { .. }
-            | Target::SuitesEndWithin { .. }
             | Target::WaitQuantile { .. }
             | Target::TurnaroundQuantile { .. }
-            | Target::DroneUse { .. } => {
-                groups.filter(|group| whole.concerns(group)).map(|group| group.value(grouping)).collect()
-            }
+            | Target::DroneUse { .. } => of_groups(&occurring.jobs),
+        }
+    }
+
+    /// What it speaks of and does not occur: else a misspelt name would be an objective that is always met.
+    pub(super) fn unknown(&self, occurring: &Occurring) -> Option<Unknown> {
+        let what = match self.target {
+            Target::HostUse { .. } => "host",
+            Target::SuitesEndWithin { .. } => "suite",
+            Target::StartWithin { .. }
+            | Target::EndWithin { .. }
+            | Target::WaitQuantile { .. }
+            | Target::TurnaroundQuantile { .. } => "job",
+            Target::DroneUse { .. } => return None,
         };
-        values.sort_unstable();
-        values.dedup();
+        for Restriction { grouping, values } in &self.only {
+            let known = self.values(occurring, *grouping, false);
+            if let Some(value) = values.iter().find(|value| !known.contains(*value)) {
+                let suggestion = nearest(value, known.iter().map(String::as_str));
+                let known = known.into_iter().map(|known| format!("{known:?}")).collect::<Vec<_>>().join(", ");
+                let known = if known.is_empty() { "nothing".to_owned() } else { known };
+                let problem = format!("no {what} has the {} {value:?}; there is {known}", grouping.words());
+                return Some(Unknown { problem, suggestion });
+            }
+        }
+        let speaks_of_any = !self.values(occurring, Grouping::HostKind, true).is_empty();
+        let problem = match self.only.is_empty() {
+            true => format!("there is no {what} that it could speak of"),
+            false => format!("each of these occurs, but no {what} is all of it at once"),
+        };
+        (!speaks_of_any).then_some(Unknown { problem, suggestion: None })
+    }
+
+    /// One objective for each value that occurs among what it speaks of, in order; just one without a grouping.
+    pub(super) fn for_each(&self, occurring: &Occurring) -> Vec<Objective> {
+        let Some(grouping) = self.each else { return vec![self.whole()] };
+        let mut values = self.values(occurring, grouping, true);
         // Jobs without hosts have no kind of host.
         values.retain(|value| !value.is_empty() || grouping != Grouping::HostKind);
         let of_value = |value: String| {
@@ -273,17 +425,48 @@ mod tests {
     #[test]
     fn one_for_each_kind_that_occurs() {
         let rule = ObjectiveRule {
+            key: "objective[0]".to_owned(),
             name: "prompt".to_owned(),
             target: Target::StartWithin { limit: Span::from_seconds(600), share: 0.95 },
             each: Some(Grouping::HostKind),
             only: vec![Restriction { grouping: Grouping::Class, values: vec!["ci".to_owned()] }],
         };
         let groups = [group("b", "ci"), group("a", "ci"), group("c", "health"), group("", "ci"), group("a", "ci")];
-        let objectives = rule.for_each(groups.iter(), &[]);
+        let occurring = Occurring { jobs: groups.iter().cloned().collect(), ..Occurring::default() };
+        let objectives = rule.for_each(&occurring);
         let names: Vec<&str> = objectives.iter().map(|objective| objective.name.as_str()).collect();
         assert_eq!(names, ["prompt: a", "prompt: b"]);
         assert_eq!(objectives[0].host_kind(), Some("a"));
         assert!(objectives[0].concerns(&groups[1]) && !objectives[0].concerns(&groups[0]));
         assert_eq!(objectives[0].target.to_string(), "95 % start within 10 min");
+        assert_eq!(objectives[0].goal(), "95 % of the ci jobs start within 10 min on each kind of host");
+    }
+
+    #[test]
+    fn what_does_not_occur_is_named() {
+        let rule = |target, only: &[(Grouping, &str)]| ObjectiveRule {
+            key: "objective[0]".to_owned(),
+            name: String::new(),
+            target,
+            each: None,
+            only: only
+                .iter()
+                .map(|(grouping, value)| Restriction { grouping: *grouping, values: vec![(*value).to_owned()] })
+                .collect(),
+        };
+        let prompt = Target::StartWithin { limit: Span::from_seconds(600), share: 0.95 };
+        let jobs = [group("eve", "ci"), group("kevin", "health")].into();
+        let lab = Occurring { jobs, suites: BTreeSet::new(), kinds: ["eve".to_owned()].into() };
+        let unknown = |target, only: &[_]| rule(target, only).unknown(&lab).map(|unknown| unknown.problem);
+        assert_eq!(unknown(prompt, &[(Grouping::Class, "ci"), (Grouping::HostKind, "eve")]), None);
+        let misspelt = rule(prompt, &[(Grouping::HostKind, "kevn")]).unknown(&lab).expect("no such kind");
+        assert_eq!(misspelt.suggestion.as_deref(), Some("kevin"));
+        assert!(misspelt.problem.contains("no job has the kind of host \"kevn\""), "{}", misspelt.problem);
+        let both = unknown(prompt, &[(Grouping::Class, "ci"), (Grouping::HostKind, "kevin")]).expect("no such job");
+        assert!(both.contains("no job is all of it at once"), "{both}");
+        let suites = Target::SuitesEndWithin { limit: Span::from_seconds(600), share: 0.95 };
+        assert!(unknown(suites, &[]).expect("no suites").contains("there is no suite"));
+        assert_eq!(unknown(Target::HostUse { at_most: 0.5 }, &[(Grouping::HostKind, "eve")]), None);
+        assert!(unknown(Target::HostUse { at_most: 0.5 }, &[(Grouping::HostKind, "kevin")]).is_some());
     }
 }

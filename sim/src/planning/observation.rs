@@ -50,9 +50,9 @@ pub(super) struct KindObservation {
     pub(super) hosts: u32,
     /// Host · seconds spent so, in the order of [`HostUse::ALL`].
     pub(super) spent: Vec<f64>,
-    /// Jobs that asked for it.
+    /// Jobs that asked for it in whole days.
     pub(super) arrived: u64,
-    /// Mean number of waiting entries, by day.
+    /// Mean number of waiting entries, by whole day.
     pub(super) backlog: Vec<f64>,
 }
 
@@ -104,32 +104,36 @@ fn hour_of_week(time: Time) -> usize {
     (time.0.div_euclid(HOUR_MICROS) + 3 * HOURS_OF_DAY as i64).rem_euclid(WEEK as i64) as usize
 }
 
+impl JobGroup {
+    /// The group of a job that asks for this kind.
+    pub(super) fn of(plan: &Plan, measured: &Measurement, job: u32, kind: u32) -> JobGroup {
+        let row = &plan.jobs[job as usize];
+        JobGroup {
+            host_kind: measured.kinds[kind as usize].name.clone(),
+            class: row.class.clone(),
+            workload: row.workload.clone(),
+            profile: row.profile.clone(),
+            priority: row.priority,
+        }
+    }
+}
+
 impl Observation {
     /// Sums up a measurement.
     pub(super) fn of(plan: &Plan, measured: &Measurement) -> Observation {
-        let group = |job: u32, kind: usize| {
-            let row = &plan.jobs[job as usize];
-            JobGroup {
-                host_kind: measured.kinds[kind].name.clone(),
-                class: row.class.clone(),
-                workload: row.workload.clone(),
-                profile: row.profile.clone(),
-                priority: row.priority,
-            }
-        };
         type Times = (Vec<Option<Span>>, Vec<Option<Span>>);
         let mut groups: BTreeMap<JobGroup, Times> = BTreeMap::new();
         let mut kind_of_job = BTreeMap::new();
         for outcome in &measured.jobs {
-            let times = groups.entry(group(outcome.job, outcome.kind as usize)).or_default();
+            let times = groups.entry(JobGroup::of(plan, measured, outcome.job, outcome.kind)).or_default();
             times.0.push(outcome.wait.started());
             times.1.push(outcome.turnaround);
-            kind_of_job.insert(outcome.job, outcome.kind as usize);
+            kind_of_job.insert(outcome.job, outcome.kind);
         }
         let mut suites: BTreeMap<JobGroup, Vec<Option<Span>>> = BTreeMap::new();
         for suite in &measured.suites {
             let kind = kind_of_job.get(&suite.job).copied().unwrap_or_default();
-            suites.entry(group(suite.job, kind)).or_default().push(suite.turnaround);
+            suites.entry(JobGroup::of(plan, measured, suite.job, kind)).or_default().push(suite.turnaround);
         }
         let times = |(waits, turnarounds): Times| JobTimes {
             waits: waits.into_iter().collect(),
@@ -154,13 +158,15 @@ fn kind_observation(measured: &Measurement, kind: usize) -> KindObservation {
     let of_kind = &measured.kinds[kind];
     let waiting: Vec<f64> =
         measured.hourly.waiting.hours().map(|hour| hour[kind] as f64 / HOUR_MICROS as f64).collect();
+    // A part of a day has another mean than a day: night or noon.
+    let whole_days = waiting.len() / HOURS_OF_DAY * HOURS_OF_DAY;
     let day = |hours: &[f64]| hours.iter().sum::<f64>() / hours.len() as f64;
     KindObservation {
         name: of_kind.name.to_string(),
         hosts: of_kind.hosts,
         spent: HostUse::ALL.iter().map(|spends| of_kind.spent(*spends).as_seconds_f64()).collect(),
-        arrived: measured.hourly.arrived.hours().map(|hour| hour[kind] as u64).sum(),
-        backlog: waiting.chunks(HOURS_OF_DAY).map(day).collect(),
+        arrived: measured.hourly.arrived.hours().take(whole_days).map(|hour| hour[kind] as u64).sum(),
+        backlog: waiting.chunks_exact(HOURS_OF_DAY).map(day).collect(),
     }
 }
 

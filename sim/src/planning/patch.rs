@@ -39,11 +39,39 @@ fn kind(entry: &Table) -> &str {
     entry.get("kind").and_then(Value::as_str).or(by_label).unwrap_or("host")
 }
 
-/// Lets there be so many hosts of a kind: more like the last of them, or fewer, the last ones first.
+/// Whether an entry names hosts of a kind that can be used: those that are locked from the start are no capacity.
+fn is_usable(value: &Value, kind_wanted: &str) -> bool {
+    let is_locked = |entry: &Table| entry.get("locked").and_then(Value::as_bool).unwrap_or(false);
+    value.as_table().is_some_and(|entry| kind(entry) == kind_wanted && !is_locked(entry))
+}
+
+/// Whether an entry names this machine.
+fn has_name(value: &Value, name: &str) -> bool {
+    let names = value.as_table().and_then(|entry| names(entry).ok());
+    names.is_some_and(|names| names.iter().any(|other| other == name))
+}
+
+/// How many machines the entries name for which this holds.
+fn count(scenario: &Table, key: &str, is_meant: impl Fn(&Value) -> bool) -> u32 {
+    let entries = scenario.get(key).and_then(Value::as_array).into_iter().flatten();
+    let meant = entries.filter(|entry| is_meant(entry)).filter_map(Value::as_table);
+    meant.filter_map(|entry| names(entry).ok()).map(|names| names.len() as u32).sum()
+}
+
+/// How many usable hosts of a kind the scenario names: what [`set_hosts`] counts.
+pub(super) fn count_hosts(scenario: &Table, kind_wanted: &str) -> u32 {
+    count(scenario, "host", |entry| is_usable(entry, kind_wanted))
+}
+
+/// How many drones like this one there are, those that are written in one entry with it: what [`set_drones`] counts.
+pub(super) fn count_drones(scenario: &Table, drone: &str) -> u32 {
+    count(scenario, "drone", |entry| has_name(entry, drone)).max(1)
+}
+
+/// Lets there be so many usable hosts of a kind: more like the last of them, or fewer, the last ones first.
 pub(super) fn set_hosts(scenario: &mut Table, kind_wanted: &str, count: u32) -> Result<(), PatchError> {
     let entries = tables(scenario, "host")?;
-    let is_of_kind = |value: &Value| value.as_table().is_some_and(|entry| kind(entry) == kind_wanted);
-    let places: Vec<usize> = (0..entries.len()).filter(|place| is_of_kind(&entries[*place])).collect();
+    let places: Vec<usize> = (0..entries.len()).filter(|place| is_usable(&entries[*place], kind_wanted)).collect();
     resize(entries, &places, kind_wanted, count)
 }
 
@@ -53,10 +81,7 @@ pub(super) fn set_drones(scenario: &mut Table, drone: &str, count: u32) -> Resul
     if entries.is_empty() {
         entries.push(default_drone(1000));
     }
-    let is_it = |value: &Value| {
-        value.as_table().and_then(|entry| names(entry).ok()).is_some_and(|names| names.iter().any(|name| name == drone))
-    };
-    let places: Vec<usize> = (0..entries.len()).filter(|place| is_it(&entries[*place])).collect();
+    let places: Vec<usize> = (0..entries.len()).filter(|place| has_name(&entries[*place], drone)).collect();
     resize(entries, &places, drone, count)
 }
 
@@ -64,7 +89,7 @@ pub(super) fn set_drones(scenario: &mut Table, drone: &str, count: u32) -> Resul
 fn resize(entries: &mut Vec<Value>, places: &[usize], what: &str, count: u32) -> Result<(), PatchError> {
     let Some(last) = places.last().copied() else {
         return Err(PatchError::new(format_args!(
-            "the scenario has no [[host]] or [[drone]] {what:?} that could be had more or fewer of"
+            "the scenario has no [[host]] (unlocked) or [[drone]] {what:?} that could be had more or fewer of"
         )));
     };
     let mut left = count as usize;
@@ -81,40 +106,59 @@ fn resize(entries: &mut Vec<Value>, places: &[usize], what: &str, count: u32) ->
         let taken: BTreeSet<String> =
             entries.iter().filter_map(Value::as_table).filter_map(|entry| names(entry).ok()).flatten().collect();
         let new = (1..).map(|number| format!("{what}-added{number}")).filter(|name| !taken.contains(name));
-        let mut added = model;
-        added.insert("name".to_owned(), Value::String(new.take(left).collect::<Vec<_>>().join(",")));
-        // At the end, so that the hosts that are there keep their numbers, and with them their luck.
-        entries.push(Value::Table(added));
+        // At the end, so that the hosts that are there keep their numbers.
+        entries.push(Value::Table(named(model, new.take(left).collect::<Vec<_>>().join(","))));
     }
-    let is_empty = |value: &Value| value.get("name").and_then(Value::as_str) == Some("");
     entries.retain(|entry| !is_empty(entry));
     Ok(())
 }
 
 /// The drone that a scenario has which names none.
+const DEFAULT_DRONE: &str = "drone1";
+
 fn default_drone(max_processes: u32) -> Value {
-    let drone = [("name", Value::from("drone1")), ("max_processes", Value::from(i64::from(max_processes)))];
+    let drone = [("name", Value::from(DEFAULT_DRONE)), ("max_processes", Value::from(i64::from(max_processes)))];
     Value::Table(drone.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
 }
 
 /// Gives a drone, or each, room for so many processes.
 pub(super) fn set_drone_processes(scenario: &mut Table, drone: Option<&str>, count: u32) -> Result<(), PatchError> {
     let entries = tables(scenario, "drone")?;
-    let mut found = false;
-    for entry in entries.iter_mut().filter_map(Value::as_table_mut) {
-        if drone.is_none_or(|drone| names(entry).is_ok_and(|names| names.iter().any(|name| name == drone))) {
-            entry.insert("max_processes".to_owned(), Value::Integer(i64::from(count)));
-            found = true;
-        }
+    if entries.is_empty() && drone.is_none_or(|drone| drone == DEFAULT_DRONE) {
+        entries.push(default_drone(count));
+        return Ok(());
     }
-    match (found, drone) {
-        (true, _) => Ok(()),
-        (false, None) => {
-            entries.push(default_drone(count));
-            Ok(())
-        }
-        (false, Some(drone)) => Err(PatchError::new(format_args!("the scenario has no [[drone]] {drone:?}"))),
-    }
+    let Some(drone) = drone else {
+        entries.iter_mut().filter_map(Value::as_table_mut).for_each(|entry| set_room(entry, count));
+        return Ok(());
+    };
+    let Some(place) = entries.iter().position(|entry| has_name(entry, drone)) else {
+        return Err(PatchError::new(format_args!("the scenario has no [[drone]] {drone:?}")));
+    };
+    let Some(entry) = entries[place].as_table().cloned() else { return Ok(()) };
+    // Others that are written in one entry with it stay as they are, and all of them in their order.
+    let all = names(&entry)?;
+    let split = all.split(|name| name == drone).map(|others| others.join(","));
+    let mut parts: Vec<Value> = split.map(|names| Value::Table(named(entry.clone(), names))).collect();
+    let mut it = named(entry, drone.to_owned());
+    set_room(&mut it, count);
+    parts.insert(1, Value::Table(it));
+    parts.retain(|part| !is_empty(part));
+    entries.splice(place..=place, parts);
+    Ok(())
+}
+
+fn set_room(drone: &mut Table, count: u32) {
+    drone.insert("max_processes".to_owned(), Value::Integer(i64::from(count)));
+}
+
+fn named(mut entry: Table, names: String) -> Table {
+    entry.insert("name".to_owned(), Value::String(names));
+    entry
+}
+
+fn is_empty(entry: &Value) -> bool {
+    entry.get("name").and_then(Value::as_str) == Some("")
 }
 
 /// Lets more or less arrive, of a generator or of shared bursts by name, or of all of them.
@@ -338,6 +382,33 @@ mod tests {
         set_drone_processes(&mut lab, None, 7).expect("possible");
         assert_eq!(lab["drone"][1]["max_processes"], Value::Integer(7));
         assert!(set_drone_processes(&mut lab, Some("x"), 7).is_err());
+    }
+
+    #[test]
+    fn drones_of_a_range_are_counted_and_changed_one_by_one() {
+        let mut lab: Table = "drone = [{ name = \"d[1-3]\", max_processes = 10 }]".parse().expect("TOML");
+        assert_eq!(count_drones(&lab, "d2"), 3);
+        set_drone_processes(&mut lab, Some("d2"), 11).expect("possible");
+        let rooms: Vec<_> =
+            lab["drone"].as_array().expect("a list").iter().map(|drone| &drone["max_processes"]).collect();
+        assert_eq!(
+            (machines(&lab, "drone").join(" ").as_str(), rooms),
+            ("d1 d2 d3", [10, 11, 10].map(Value::Integer).iter().collect())
+        );
+    }
+
+    #[test]
+    fn locked_hosts_are_no_capacity_and_no_model() {
+        let mut lab: Table =
+            r#"host = [{ name = "eve[1-2]", kind = "eve" }, { name = "eve3", kind = "eve", locked = true }]"#
+                .parse()
+                .expect("TOML");
+        assert_eq!(count_hosts(&lab, "eve"), 2);
+        set_hosts(&mut lab, "eve", 3).expect("possible");
+        assert_eq!(machines(&lab, "host"), ["eve1", "eve2", "eve3", "eve-added1"]);
+        assert_eq!(lab["host"][2].get("locked"), None, "it can be used");
+        set_hosts(&mut lab, "eve", 1).expect("possible");
+        assert_eq!(machines(&lab, "host"), ["eve1", "eve3"], "the locked one stays");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::objective::Objective;
 use super::observation::Week;
 use super::statistics::{Estimate, Growth};
 use super::study::{Search, Simulation};
-use crate::output::readable_duration;
+use crate::output::plots::scales::readable_number;
+use crate::output::{grouped_count, readable_duration};
 
 /// The cause that is no resource.
 pub(super) const TICK: &str = "the scheduler's tick";
@@ -30,6 +31,9 @@ pub struct PlanResult {
     pub scenario_file: PathBuf,
     /// Seed of all randomness.
     pub seed: u64,
+    /// What holds in every plan, how things are included.
+    #[serde(default)]
+    pub given: Vec<String>,
     /// What costs are counted in.
     pub unit: String,
     /// Which plans were tried.
@@ -86,6 +90,9 @@ pub struct ChangeResult {
     pub costs: Vec<f64>,
     /// Which of them is how things are.
     pub base: usize,
+    /// Of more of it things are taken to be no worse.
+    #[serde(default)]
+    pub is_ordered: bool,
 }
 
 /// What became of a plan.
@@ -107,8 +114,11 @@ pub struct PointResult {
     pub gain: Option<Estimate>,
     /// Kinds whose queue grows without bound.
     pub unstable: Vec<String>,
-    /// All objectives are shown to be met and no queue grows without bound.
+    /// All objectives are shown to be met and no queue grows without bound, and no plan that is no worse has failed when it was
+    /// judged anew.
     pub suffices: bool,
+    /// How it was judged anew; `None`: it was not.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// What became of an objective.
@@ -118,6 +128,19 @@ pub struct ObjectiveResult {
     pub estimate: Estimate,
     /// Whether it is met.
     pub judgement: Judgement,
+}
+
+/// What became of a plan when it was judged anew, by replications that no search had looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// How many.
+    pub replications: u32,
+    /// The objectives in order.
+    pub objectives: Vec<Option<ObjectiveResult>>,
+    /// Kinds whose queue grows without bound.
+    pub unstable: Vec<String>,
+    /// All objectives are shown to be met again, and no queue grows without bound.
+    pub holds: bool,
 }
 
 /// The answer.
@@ -216,41 +239,76 @@ impl PlanResult {
         }
     }
 
+    /// Whether a point only says what one more of a resource would bring: such points are no plans, and have no price. They
+    /// differ from how things are in a level beyond those of the plan's own changes.
+    pub(super) fn is_probe(&self, point: &PointResult) -> bool {
+        let beyond = |point: &PointResult| point.point.0.get(self.changes.len()..).unwrap_or_default().to_vec();
+        self.points.get(self.base).is_some_and(|base| beyond(base) != beyond(point))
+    }
+
     /// The answer in one sentence.
     pub fn sentence(&self) -> String {
         let goal = self.goal();
+        let begun = |article: &str| match &self.given[..] {
+            [] => article.to_owned(),
+            given => format!("Given {}, {}", given.join(" and "), article.to_lowercase()),
+        };
         match &self.answer {
-            Answer::AsItIs => format!("The lab as it is meets all objectives: {goal}."),
+            Answer::AsItIs => format!("{} lab as it is meets all objectives: {goal}.", begun("The")),
             Answer::Cheapest(point) => {
                 let point = &self.points[*point];
                 format!(
-                    "The cheapest plan found with which {goal} is {}, at {} {}.",
+                    "{} cheapest plan found with which {goal} is {}, at {} {}.",
+                    begun("The"),
                     point.differences.join(", "),
                     plain(point.cost),
                     self.unit
                 )
             }
             Answer::None { nearest, unmet } => {
-                let names: Vec<&str> = unmet.iter().map(|number| self.objectives[*number].name.as_str()).collect();
+                let name = |number: &usize| match &self.objectives[*number] {
+                    objective if objective.name.is_empty() => objective.goal(),
+                    objective => objective.name.clone(),
+                };
+                let names: Vec<String> = unmet.iter().map(name).collect();
                 let plan = &self.points[*nearest].differences;
                 let plan = if plan.is_empty() { "the lab as it is".to_owned() } else { plan.join(", ") };
                 let what =
                     if names.is_empty() { "queues that grow without bound".to_owned() } else { names.join(", ") };
                 format!(
-                    "No plan within the bounds is shown to suffice ({goal}). Nearest is {plan}; what is left: {what}."
+                    "{} plan within the bounds is shown to suffice ({goal}). Nearest is {plan}; what is left: {what}.",
+                    begun("No")
                 )
             }
         }
     }
 
-    /// What waits are owed to most as things are, in one sentence; `None` where nothing waits. The tick is left out: no
-    /// resource is short on its account.
+    /// The jobs that all objectives speak of, where they have that in common; else all jobs.
+    fn asked(&self) -> JobSet {
+        let of_jobs = self.objectives.iter().filter(|objective| objective.target.limit().is_some());
+        let mut sets = of_jobs.map(|objective| JobSet::of(&objective.common()));
+        let first = sets.next().unwrap_or(JobSet::All);
+        if sets.all(|set| set == first) { first } else { JobSet::All }
+    }
+
+    /// To what the waits are owed of the jobs that objectives speak of, as things are.
+    pub(super) fn asked_causes(&self) -> Option<&WaitCauses> {
+        let of = |jobs: &JobSet| self.before.causes.iter().find(|causes| causes.jobs == *jobs);
+        of(&self.asked()).or_else(|| of(&JobSet::All))
+    }
+
+    /// What the waits of the jobs that objectives speak of are owed to most as things are, in one sentence; `None` where nothing
+    /// waits. The tick is left out: no resource is short on its account.
     pub fn bottleneck(&self) -> Option<String> {
-        let all = self.before.causes.iter().find(|causes| causes.jobs == JobSet::All)?;
+        let all = self.asked_causes()?;
         let total: f64 = all.causes.iter().map(|(_, seconds)| seconds).sum();
         let (cause, seconds) = all.causes.iter().find(|(cause, _)| cause != TICK)?;
         let share = (seconds / total * 100.0).round();
-        (total > 0.0).then(|| format!("The bottleneck now: {share} % of all waiting is owed to {cause}."))
+        let of = match &all.jobs {
+            JobSet::All => "all waiting".to_owned(),
+            jobs => format!("the waiting of {}", jobs.words()),
+        };
+        (total > 0.0).then(|| format!("The bottleneck now: {share} % of {of} is owed to {cause}."))
     }
 
     /// All objectives in a few words.
@@ -258,9 +316,8 @@ impl PlanResult {
         let mut goals: Vec<String> = Vec::new();
         for objective in &self.objectives {
             let goal = match &objective.of {
-                Some((grouping, _)) => format!("{} for each {}", objective.target, grouping.words()),
-                None if objective.name.is_empty() => objective.target.to_string(),
-                None => format!("{} ({})", objective.name, objective.target),
+                None if !objective.name.is_empty() => format!("{} ({})", objective.name, objective.goal()),
+                Some(_) | None => objective.goal(),
             };
             if !goals.contains(&goal) {
                 goals.push(goal);
@@ -271,18 +328,19 @@ impl PlanResult {
 
     /// What was simulated, in words.
     pub fn extent(&self) -> String {
+        let plans = self.points.iter().filter(|point| !self.is_probe(point)).count();
         format!(
             "{} plans, {} replications of {} after a warm-up of {}",
-            self.points.len(),
-            self.replications,
+            grouped_count(plans as u64),
+            grouped_count(self.replications),
             readable_duration(self.simulation.window.0),
             readable_duration(self.warm_up.length.0)
         )
     }
 }
 
-/// A cost without needless digits.
+/// A cost without needless digits, in groups of three.
 pub(crate) fn plain(number: f64) -> String {
-    let rounded = (number * 100.0).round() / 100.0;
-    format!("{rounded}")
+    let rounded = format!("{}", (number * 100.0).round() / 100.0);
+    readable_number(number, rounded.split_once('.').map_or(0, |(_, decimals)| decimals.len()))
 }

@@ -4,52 +4,52 @@
 //! bisection. Hosts of a kind serve the objectives of their own kind (an objective `each = "host_kind"`), so all such kinds are
 //! bisected at once, one plan for a step of all of them; what serves everybody is bisected after them, one change after the
 //! other. What the bisection comes to is checked, raised where the changes get in each other's way, and then lowered again
-//! step by step, and by exchanging one step of one change for one of another, until nothing cheaper next to it suffices.
+//! step by step, and by exchanging one step of one change for one of another, until nothing next to it is to be preferred: the
+//! cheaper of two plans, or, where they cost the same, the one that changes less.
 //! Settings and alternatives have no order to rely on: each combination of them is searched by itself, unless it cannot become
-//! cheaper than what is found already.
+//! preferable to what is found already.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use super::change::{Change, Lever, Point};
 use super::error::PlanError;
 use super::evaluate::Evaluator;
-use super::figures::Judgement;
 use super::objective::Objective;
 use super::study::{Search, Study};
+use super::verdict::Judge;
 
 /// Exchanges that are tried at the end of a search.
 const EXCHANGES_MAX: usize = 60;
 /// Steps from how things are to the answer that are shown at most.
 const PATH_MAX: usize = 30;
 
-/// Whether all objectives are shown to be met, and no queue grows without bound.
-pub(super) fn suffices(evaluator: &Evaluator<'_>, study: &Study, point: &Point) -> bool {
-    let Some(figures) = evaluator.figures(point) else { return false };
-    figures.unstable().is_empty() && unmet(evaluator, study, point).is_empty()
-}
-
-/// The objectives that are not shown to be met.
-pub(super) fn unmet(evaluator: &Evaluator<'_>, study: &Study, point: &Point) -> Vec<usize> {
-    let Some(figures) = evaluator.figures(point) else { return Vec::new() };
-    let is_unmet = |(number, objective): &(usize, &Objective)| {
-        // An objective that speaks of no job at all is met.
-        let estimate = figures.estimate(*number, objective, study.simulation.confidence);
-        estimate.is_some_and(|estimate| Judgement::of(objective, estimate) != Judgement::Met)
-    };
-    evaluator.objectives().iter().enumerate().filter(is_unmet).map(|(number, _)| number).collect()
-}
-
-/// Tries what the plan asks for. The answer, if there is one: the cheapest plan that was tried and suffices.
-pub(super) fn search(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<Option<Point>, PlanError> {
+/// Tries what the plan asks for.
+pub(super) fn search(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<(), PlanError> {
     match study.search {
-        Search::Grid => evaluator.evaluate(&grid(study, &study.searched()))?,
-        Search::Single => evaluator.evaluate(&single(study))?,
-        Search::Cheapest => Searching { evaluator, study }.run()?,
+        Search::Grid => evaluator.evaluate(&grid(study, &study.searched())),
+        Search::Single => evaluator.evaluate(&single(study)),
+        Search::Cheapest => Searching { evaluator, study }.run(),
     }
-    let asked = evaluator.tried().iter().filter(|point| study.is_asked(point));
-    let sufficient = asked.filter(|point| suffices(evaluator, study, point));
-    let order = |point: &&Point| (study.cost(point), study.differences(point).len());
-    Ok(sufficient
-        .min_by(|one, other| order(one).partial_cmp(&order(other)).unwrap_or(std::cmp::Ordering::Equal))
-        .cloned())
+}
+
+/// Goes on after a plan has failed when it was judged anew: to plans with one step more of what it lacks, where the search is free
+/// to try them.
+pub(super) fn go_on(evaluator: &mut Evaluator<'_>, study: &Study, failed: &Point) -> Result<(), PlanError> {
+    if study.search != Search::Cheapest {
+        return Ok(());
+    }
+    let changes = ordered(study);
+    let mut searching = Searching { evaluator, study };
+    if let Some(point) = searching.raise(failed.clone(), &changes)? {
+        searching.lower(point, &changes)?;
+    }
+    Ok(())
+}
+
+/// The changes of which more is no worse.
+fn ordered(study: &Study) -> Vec<usize> {
+    study.searched().into_iter().filter(|index| study.changes[*index].lever.is_monotone()).collect()
 }
 
 /// All combinations of the levels of these changes, the others as they are; the last change varies fastest.
@@ -82,32 +82,55 @@ impl Searching<'_, '_> {
         &self.study.changes[index]
     }
 
+    fn judge(&self) -> Judge<'_, '_> {
+        Judge { evaluator: self.evaluator, study: self.study }
+    }
+
     fn try_point(&mut self, point: &Point) -> Result<bool, PlanError> {
+        if self.judge().is_ruled_out(point) {
+            return Ok(false);
+        }
         self.evaluator.evaluate(std::slice::from_ref(point))?;
-        Ok(suffices(self.evaluator, self.study, point))
+        Ok(self.judge().suffices(point))
     }
 
     fn run(&mut self) -> Result<(), PlanError> {
-        let searched = self.study.searched();
-        let (ordered, alternatives): (Vec<usize>, Vec<usize>) =
-            searched.into_iter().partition(|index| self.change(*index).lever.is_monotone());
-        let mut best: Option<f64> = None;
-        let mut combinations = grid(self.study, &alternatives);
-        combinations.sort_by(|one, other| self.study.cost(one).total_cmp(&self.study.cost(other)));
+        let study = self.study;
+        let ordered = ordered(study);
+        let alternatives: Vec<usize> = study.searched().into_iter().filter(|index| !ordered.contains(index)).collect();
+        let mut combinations = grid(study, &alternatives);
+        combinations.sort_by(|one, other| study.preferred(one, other));
+        let mut best: Option<Point> = None;
         for combination in combinations {
-            let cheapest = ordered.iter().fold(combination.clone(), |point, index| point.with(*index, 0));
-            if best.is_some_and(|best| self.study.cost(&cheapest) >= best) {
+            if best.as_ref().is_some_and(|best| !self.could_be_preferred(&combination, &ordered, best)) {
                 continue;
             }
             if let Some(found) = self.descend(&combination, &ordered)? {
-                let cost = self.study.cost(&found);
-                best = Some(best.map_or(cost, |best| best.min(cost)));
+                best = match best {
+                    Some(best) if study.preferred(&best, &found).is_le() => Some(best),
+                    Some(_) | None => Some(found),
+                };
             }
             if self.evaluator.has_missing() {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Whether a plan with this combination could be preferred to another plan: at its cheapest, or with nothing else changed.
+    fn could_be_preferred(&self, combination: &Point, ordered: &[usize], best: &Point) -> bool {
+        let cheapest_level = |change: &usize| {
+            let levels = self.change(*change).levels.iter().enumerate();
+            levels.min_by(|one, other| one.1.cost.total_cmp(&other.1.cost)).map_or(0, |(level, _)| level)
+        };
+        let cheapest =
+            ordered.iter().fold(combination.clone(), |point, change| point.with(*change, cheapest_level(change)));
+        match self.study.cost(&cheapest).total_cmp(&self.study.cost(best)) {
+            Ordering::Less => true,
+            Ordering::Equal => self.study.distance(combination) < self.study.distance(best),
+            Ordering::Greater => false,
+        }
     }
 
     /// The least of every change that suffices, if all of everything does.
@@ -117,7 +140,7 @@ impl Searching<'_, '_> {
         if !self.try_point(&point)? {
             return Ok(None);
         }
-        let own = |index: &usize| !self.own_objectives(*index).is_empty();
+        let own = |index: &usize| !self.judge().own_objectives(*index).is_empty();
         let (own, shared): (Vec<usize>, Vec<usize>) = changes.iter().copied().partition(own);
         point = self.bisect_own(point, &own)?;
         // What is shared can only be lowered where it suffices.
@@ -131,21 +154,6 @@ impl Searching<'_, '_> {
         self.exchange(point, changes).map(Some)
     }
 
-    /// The objectives that speak only of hosts of the kind that a change is about.
-    fn own_objectives(&self, change: usize) -> Vec<usize> {
-        let Lever::Hosts(kind) = &self.change(change).lever else { return Vec::new() };
-        let is_own = |(_, objective): &(usize, &Objective)| objective.host_kind() == Some(kind);
-        self.evaluator.objectives().iter().enumerate().filter(is_own).map(|(number, _)| number).collect()
-    }
-
-    fn own_suffice(&self, point: &Point, change: usize) -> bool {
-        let unmet = unmet(self.evaluator, self.study, point);
-        let own = self.own_objectives(change);
-        let Lever::Hosts(kind) = &self.change(change).lever else { return false };
-        let is_stable = self.evaluator.figures(point).is_some_and(|figures| !figures.unstable().contains(kind));
-        is_stable && !own.iter().any(|number| unmet.contains(number))
-    }
-
     fn bisect_own(&mut self, top: Point, changes: &[usize]) -> Result<Point, PlanError> {
         let mut bounds: Vec<(usize, usize, usize)> =
             changes.iter().map(|change| (*change, 0, top.0[*change])).collect();
@@ -156,7 +164,7 @@ impl Searching<'_, '_> {
             self.try_point(&point)?;
             for (change, low, high) in bounds.iter_mut().filter(|(_, low, high)| low < high) {
                 let middle = (*low + *high) / 2;
-                if self.own_suffice(&point, *change) {
+                if !self.judge().is_lacking(&point, *change) {
                     *high = middle;
                 } else {
                     *low = middle + 1;
@@ -188,8 +196,8 @@ impl Searching<'_, '_> {
             }
             let top = |change: usize| self.change(change).levels.len() - 1;
             let could: Vec<usize> = changes.iter().copied().filter(|change| point.0[*change] < top(*change)).collect();
-            let lacking =
-                |change: &usize| !self.own_objectives(*change).is_empty() && !self.own_suffice(&point, *change);
+            let judge = self.judge();
+            let lacking = |change: &usize| judge.is_lacking(&point, *change);
             let mut raised: Vec<usize> = could.iter().copied().filter(lacking).collect();
             if raised.is_empty() {
                 raised = could;
@@ -205,15 +213,21 @@ impl Searching<'_, '_> {
         Ok(Some(point))
     }
 
-    /// Takes away one step of whatever saves most, as long as it suffices.
+    /// Goes to whatever plan next to it is to be preferred most, as long as one suffices.
     fn lower(&mut self, mut point: Point, changes: &[usize]) -> Result<Point, PlanError> {
-        let mut tried = std::collections::BTreeSet::new();
+        let study = self.study;
+        let mut tried = BTreeSet::new();
         while !self.evaluator.has_missing() {
-            let lower = |change: &usize| (point.0[*change] > 0).then(|| point.with(*change, point.0[*change] - 1));
-            let cheaper = |other: &Point| self.study.cost(other) < self.study.cost(&point) && !tried.contains(other);
-            let mut next: Vec<Point> = changes.iter().filter_map(lower).filter(cheaper).collect();
-            next.sort_by(|one, other| self.study.cost(one).total_cmp(&self.study.cost(other)));
-            let Some(next) = next.into_iter().next() else { break };
+            let steps = |change: &usize| {
+                let (change, level) = (*change, point.0[*change]);
+                let is_level = |level: &usize| *level < study.changes[change].levels.len();
+                let levels = [level.checked_sub(1), Some(level + 1).filter(is_level)];
+                let point = &point;
+                levels.into_iter().flatten().map(move |level| point.with(change, level))
+            };
+            let is_next = |other: &Point| study.preferred(other, &point).is_lt() && !tried.contains(other);
+            let next = changes.iter().flat_map(steps).filter(is_next).min_by(|one, other| study.preferred(one, other));
+            let Some(next) = next else { break };
             tried.insert(next.clone());
             if self.try_point(&next)? {
                 point = next;
@@ -222,20 +236,22 @@ impl Searching<'_, '_> {
         Ok(point)
     }
 
-    /// Tries one step less of one change for one step more of another where that is cheaper.
+    /// Tries one step less of one change for one step more of another where that is to be preferred.
     fn exchange(&mut self, mut point: Point, changes: &[usize]) -> Result<Point, PlanError> {
         let mut tries = 0;
         'again: loop {
             for less in changes {
-                // Hosts of a kind with objectives of its own have been lowered as far as they go, whatever the others do.
-                if point.0[*less] == 0 || !self.own_objectives(*less).is_empty() {
+                let has_own = |change: &usize| !self.judge().own_objectives(*change).is_empty();
+                if point.0[*less] == 0 {
                     continue;
                 }
-                for more in changes.iter().filter(|more| *more != less) {
-                    let can = point.0[*more] + 1 < self.change(*more).levels.len();
+                // Hosts of a kind with objectives of its own go as low as they do whatever other such kinds have.
+                let serves = |more: &&usize| *more != less && !(has_own(less) && has_own(more));
+                for more in changes.iter().filter(serves).copied().collect::<Vec<_>>() {
+                    let can = point.0[more] + 1 < self.change(more).levels.len();
                     let next = point.with(*less, point.0[*less] - 1);
-                    let next = if can { next.with(*more, point.0[*more] + 1) } else { continue };
-                    if self.study.cost(&next) >= self.study.cost(&point) || self.evaluator.has_missing() {
+                    let next = if can { next.with(more, point.0[more] + 1) } else { continue };
+                    if self.study.preferred(&next, &point).is_ge() || self.evaluator.has_missing() {
                         continue;
                     }
                     tries += 1;

@@ -1,11 +1,12 @@
 //! A plan, read and checked: what is asked, of which lab.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
 use yardmaster_engine::Span;
 
-use super::change::{Change, Level, Lever, Point};
+use super::change::{Change, Given, Level, Lever, Point};
 use super::checking::{Checking, probes};
 use super::error::PlanError;
 use super::file::{File, SearchSpec};
@@ -64,6 +65,8 @@ pub struct Study {
     pub search: Search,
     /// How they are simulated.
     pub simulation: Simulation,
+    /// What holds in every plan, how things are included, in words.
+    pub given: Vec<String>,
     /// What may be different.
     pub changes: Vec<Change>,
     /// The two changes of the heat map, if any were named.
@@ -85,26 +88,19 @@ impl Study {
         let file: File = source.parse()?;
         let scenario_file = source.beside(&file.scenario);
         let table = Source::read(&scenario_file)?.parse::<Table>()?;
-        // How long it lasts is the plan's business.
-        let scenario = Scenario::lasting(table.clone(), &scenario_file, Span::from_hours(24))?;
+        let (table, given) = with_given(&source, &file, table, &scenario_file)?;
+        let scenario = one_day(table.clone(), &scenario_file)?;
         let checking = Checking { source: &source, table: &table, scenario: &scenario };
         let mut changes = checking.changes(&file)?;
         changes.extend(probes(&scenario, &table));
         let rules = checking.rules(&file.objective)?;
-        let simulation = checking.simulation(&file.simulation)?;
+        let simulation = checking.simulation(&file.simulation, &rules)?;
         let search = match file.search {
             SearchSpec::Cheapest => Search::Cheapest,
             SearchSpec::Grid => Search::Grid,
             SearchSpec::Single => Search::Single,
         };
-        let index_of = |name: &String| {
-            let found = changes.iter().position(|change| change.name == *name);
-            found.ok_or_else(|| source.wrong("report.heat_map", format_args!("there is no change called {name:?}")))
-        };
-        let heat_map = match &file.report.heat_map {
-            Some([x, y]) => Some([index_of(x)?, index_of(y)?]),
-            None => None,
-        };
+        let heat_map = file.report.heat_map.as_ref().map(|names| heat_map(&source, &changes, names)).transpose()?;
         let study = Study {
             name: file.name,
             about: file.about,
@@ -113,6 +109,7 @@ impl Study {
             scenario_file,
             search,
             simulation,
+            given,
             changes,
             heat_map,
             unit: file.report.unit.unwrap_or_else(|| "cost".to_owned()),
@@ -122,17 +119,24 @@ impl Study {
         if search == Search::Grid && study.grid_size().is_none_or(|size| size > POINTS_MAX) {
             return Err(source.wrong("search", format_args!("a grid of more than {POINTS_MAX} plans")).into());
         }
-        // A level that makes nonsense of the scenario is found now, not after an hour.
-        for (index, change) in study.changes.iter().enumerate() {
-            for level in [0, change.levels.len() - 1] {
-                let point = study.base().with(index, level);
-                study.scenario(&point).map_err(|error| {
+        study.check_levels(&source)?;
+        Ok(study)
+    }
+
+    /// A level that makes nonsense of the scenario is found now, not after an hour. Of numbers of machines that is the first or
+    /// the last, if any.
+    fn check_levels(&self, source: &Source) -> Result<(), PlanError> {
+        for (index, change) in self.changes.iter().enumerate() {
+            let last = change.levels.len() - 1;
+            let levels: Vec<usize> = if change.lever.is_number() { vec![0, last] } else { (0..=last).collect() };
+            for level in levels {
+                self.scenario(&self.base().with(index, level)).map_err(|error| {
                     let label = &change.levels[level].label;
                     source.wrong(&format!("change[{index}]"), format_args!("{} = {label}: {error}", change.name))
                 })?;
             }
         }
-        Ok(study)
+        Ok(())
     }
 
     fn grid_size(&self) -> Option<usize> {
@@ -171,7 +175,35 @@ impl Study {
     /// What a plan costs, compared with how things are.
     pub fn cost(&self, point: &Point) -> f64 {
         let cost = |(change, level): (&Change, &usize)| change.levels[*level].cost - change.levels[change.base].cost;
-        self.changes.iter().zip(&point.0).map(cost).sum()
+        let sum: f64 = self.changes.iter().zip(&point.0).map(cost).sum();
+        // Sums of tenths that are equal are to be told so, and there is but one zero.
+        (sum * 1e6).round() / 1e6 + 0.0
+    }
+
+    /// How far a plan is from how things are: steps of what has an order, and one for each other change.
+    pub(super) fn distance(&self, point: &Point) -> usize {
+        let steps = |(change, level): (&Change, &usize)| match change.lever.is_monotone() {
+            true => level.abs_diff(change.base),
+            false => usize::from(*level != change.base),
+        };
+        self.changes.iter().zip(&point.0).map(steps).sum()
+    }
+
+    /// Of two plans the cheaper one comes first, then the one that changes less.
+    pub(super) fn preferred(&self, one: &Point, other: &Point) -> Ordering {
+        let by_cost = self.cost(one).total_cmp(&self.cost(other));
+        by_cost.then_with(|| self.distance(one).cmp(&self.distance(other)))
+    }
+
+    /// Each alternative by itself: another setting, or tables that are merged.
+    pub(super) fn alternatives(&self) -> Vec<Point> {
+        let is_alternative = |lever: &Lever| matches!(lever, Lever::Options | Lever::Key(_));
+        let changes = self.searched().into_iter().filter(|index| is_alternative(&self.changes[*index].lever));
+        let others = changes.flat_map(|index| (0..self.changes[index].levels.len()).map(move |level| (index, level)));
+        others
+            .filter(|(index, level)| self.changes[*index].base != *level)
+            .map(|(index, level)| self.base().with(index, level))
+            .collect()
     }
 
     /// What is different in a plan, in words; empty for how things are.
@@ -179,7 +211,7 @@ impl Study {
         let changed = self.changes.iter().zip(&point.0).filter(|(change, level)| change.base != **level);
         let words = |(change, level): (&Change, &usize)| {
             let (from, to) = (&change.levels[change.base], &change.levels[*level]);
-            format!("{} {} → {}", change.name, from.label, to.label)
+            format!("{} {} → {}", change.called(), from.label, to.label)
         };
         changed.map(words).collect()
     }
@@ -187,19 +219,8 @@ impl Study {
     /// The scenario of a plan, as a table.
     pub(super) fn table(&self, point: &Point) -> Result<Table, PlanError> {
         let mut table = self.table.clone();
-        // Alternatives and keys first: what they bring can then be counted and multiplied.
-        let is_coarse = |change: &Change| matches!(change.lever, Lever::Options | Lever::Key(_));
-        let all = || self.changes.iter().zip(point.0.iter().copied());
-        let ordered =
-            all().filter(|(change, _)| is_coarse(change)).chain(all().filter(|(change, _)| !is_coarse(change)));
-        for (change, level) in ordered.filter(|(change, level)| change.base != *level) {
-            let Level { label, setting, .. } = &change.levels[level];
-            change.lever.set(&mut table, setting).map_err(|problem| PlanError::Change {
-                change: change.name.clone(),
-                level: label.clone(),
-                problem,
-            })?;
-        }
+        let changed = self.changes.iter().zip(&point.0).filter(|(change, level)| change.base != **level);
+        set_all(&mut table, changed.map(|(change, level)| (&*change.name, &change.lever, &change.levels[*level])))?;
         Ok(table)
     }
 
@@ -208,11 +229,72 @@ impl Study {
     /// # Errors
     /// The changed scenario makes no sense.
     pub fn scenario(&self, point: &Point) -> Result<Scenario, PlanError> {
-        self.lasting(self.table(point)?, Span::from_hours(24))
+        one_day(self.table(point)?, &self.scenario_file)
     }
 
     /// A changed scenario, made to last so long.
     pub(super) fn lasting(&self, table: Table, span: Span) -> Result<Scenario, PlanError> {
         Ok(Scenario::lasting(table, &self.scenario_file, span)?)
     }
+}
+
+/// The first day of a scenario: how long it lasts otherwise is the plan's business.
+fn one_day(table: Table, file: &Path) -> Result<Scenario, PlanError> {
+    Ok(Scenario::lasting(table, file, Span::from_hours(24))?)
+}
+
+/// Sets levers to levels; each has the name of what it belongs to. Alternatives and keys come first: what they bring can then be
+/// counted and multiplied.
+fn set_all<'a>(
+    table: &mut Table,
+    levels: impl Iterator<Item = (&'a str, &'a Lever, &'a Level)>,
+) -> Result<(), PlanError> {
+    let is_coarse = |lever: &Lever| matches!(lever, Lever::Options | Lever::Key(_));
+    let (coarse, fine): (Vec<_>, Vec<_>) = levels.partition(|(_, lever, _)| is_coarse(lever));
+    for (name, lever, level) in coarse.into_iter().chain(fine) {
+        lever.set(table, &level.setting).map_err(|problem| PlanError::Change {
+            change: name.to_owned(),
+            level: level.label.clone(),
+            problem,
+        })?;
+    }
+    Ok(())
+}
+
+/// The scenario with what is given, and that in words.
+fn with_given(
+    source: &Source,
+    file: &File,
+    mut table: Table,
+    scenario_file: &Path,
+) -> Result<(Table, Vec<String>), PlanError> {
+    let scenario = one_day(table.clone(), scenario_file)?;
+    let given = Checking { source, table: &table, scenario: &scenario }.given(&file.given)?;
+    set_all(&mut table, given.iter().map(|given| (&*given.name, &given.lever, &given.level)))
+        .and_then(|()| one_day(table.clone(), scenario_file))
+        .map_err(|error| source.wrong("given", error))?;
+    let words = |given: &Given| match given.lever {
+        Lever::Options => given.name.clone(),
+        Lever::Hosts(_)
+        | Lever::DroneProcesses(_)
+        | Lever::Drones(_)
+        | Lever::Arrivals(_)
+        | Lever::Runtimes(_)
+        | Lever::Key(_) => format!("{} {}", given.lever.called(&given.name), given.level.label),
+    };
+    let words = given.iter().map(words).collect();
+    Ok((table, words))
+}
+
+/// The two changes of these names.
+fn heat_map(source: &Source, changes: &[Change], names: &[String; 2]) -> Result<[usize; 2], PlanError> {
+    let index_of = |name: &String| {
+        let found = changes.iter().position(|change| change.name == *name && !change.is_probe);
+        found.ok_or_else(|| source.wrong("report.heat_map", format_args!("there is no change called {name:?}")))
+    };
+    let [x, y] = [index_of(&names[0])?, index_of(&names[1])?];
+    if x == y {
+        return Err(source.wrong("report.heat_map", "needs two changes, not the same one twice").into());
+    }
+    Ok([x, y])
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use yardmaster_engine::Span;
+
 use super::carry_out::Found;
 use super::change::Point;
 use super::evaluate::Evaluator;
@@ -9,12 +11,13 @@ use super::figures::{Figures, Judgement};
 use super::heat_map::HeatPoints;
 use super::objective::Objective;
 use super::result::{
-    Answer, ChangeResult, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult, WaitCauses,
-    WarmUpResult,
+    Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,
+    WaitCauses, WarmUpResult,
 };
-use super::search::{suffices, unmet};
 use super::statistics;
 use super::study::Study;
+use super::verdict::Judge;
+use crate::output::grouped_count;
 
 /// Everything that was tried, told.
 pub(super) struct Telling<'a, 'b> {
@@ -30,7 +33,7 @@ impl Telling<'_, '_> {
         let base = index[&study.base()];
         let nearest = index[&found.nearest];
         let answer = match found.answer {
-            None => Answer::None { nearest, unmet: unmet(self.evaluator, study, &found.nearest) },
+            None => Answer::None { nearest, unmet: self.judge().unmet(&found.nearest) },
             Some(point) if point == study.base() => Answer::AsItIs,
             Some(point) => Answer::Cheapest(index[&point]),
         };
@@ -42,6 +45,7 @@ impl Telling<'_, '_> {
             file: study.file.clone(),
             scenario_file: study.scenario_file.clone(),
             seed: study.seed,
+            given: study.given.clone(),
             unit: study.unit.clone(),
             search: study.search,
             simulation: study.simulation.clone(),
@@ -64,11 +68,15 @@ impl Telling<'_, '_> {
                 .evaluator
                 .tried()
                 .iter()
-                .filter_map(|point| self.evaluator.figures(point))
+                .flat_map(|point| self.evaluator.figures(point).into_iter().chain(self.evaluator.fresh(point)))
                 .map(|figures| u64::from(figures.replications()))
                 .sum(),
             assumptions: self.assumptions(&warm_up),
         }
+    }
+
+    fn judge(&self) -> Judge<'_, '_> {
+        Judge { evaluator: self.evaluator, study: self.study }
     }
 
     fn change(&self, index: usize) -> ChangeResult {
@@ -78,6 +86,7 @@ impl Telling<'_, '_> {
             levels: change.levels.iter().map(|level| level.label.clone()).collect(),
             costs: change.levels.iter().map(|level| level.cost).collect(),
             base: change.base,
+            is_ordered: change.lever.is_monotone(),
         }
     }
 
@@ -88,21 +97,31 @@ impl Telling<'_, '_> {
         let base = self.evaluator.figures(&self.study.base()).unwrap_or(&none);
         let objectives = self.evaluator.objectives();
         let on_time = figures.on_time(objectives);
-        let result = |(number, objective): (usize, &Objective)| {
-            let estimate = figures.estimate(number, objective, confidence)?;
-            Some(ObjectiveResult { estimate, judgement: Judgement::of(objective, estimate) })
-        };
         PointResult {
             point: point.clone(),
             differences: self.study.differences(point),
             cost: self.study.cost(point),
             replications: figures.replications(),
-            objectives: objectives.iter().enumerate().map(result).collect(),
+            objectives: self.results(figures),
             on_time: statistics::share(&on_time, confidence),
             gain: statistics::difference_of_shares(&on_time, &base.on_time(objectives), confidence),
             unstable: figures.unstable(),
-            suffices: suffices(self.evaluator, self.study, point),
+            suffices: self.judge().suffices(point),
+            confirmation: self.evaluator.fresh(point).map(|fresh| Confirmation {
+                replications: fresh.replications(),
+                objectives: self.results(fresh),
+                unstable: fresh.unstable(),
+                holds: self.judge().holds(fresh),
+            }),
         }
+    }
+
+    fn results(&self, figures: &Figures) -> Vec<Option<ObjectiveResult>> {
+        let result = |(number, objective): (usize, &Objective)| {
+            let estimate = figures.estimate(number, objective, self.study.simulation.confidence)?;
+            Some(ObjectiveResult { estimate, judgement: Judgement::of(objective, estimate) })
+        };
+        self.evaluator.objectives().iter().enumerate().map(result).collect()
     }
 
     fn gains(&self) -> Vec<Gain> {
@@ -156,6 +175,10 @@ impl Telling<'_, '_> {
                 "Every interval is one of {percent} %, for itself, from independent replications; an objective counts as met \
                  only if its whole interval is on the right side of its bound."
             ),
+            "A search looks at many plans, and at each several times; what it ends with has had luck, too. So the answer was judged \
+             anew by replications that the search has not seen, and those figures are the ones to quote. Where a few bad months decide, \
+             intervals from few replications are too narrow: give more."
+                .to_owned(),
             "All plans meet the same jobs and the same luck in each replication (common random numbers); differences are \
              taken replication by replication."
                 .to_owned(),
@@ -163,6 +186,14 @@ impl Telling<'_, '_> {
              percentiles its wait is without end."
                 .to_owned(),
         ];
+        if !self.study.given.is_empty() {
+            assumed.push(format!("In every plan, the lab as it is included: {}.", self.study.given.join("; ")));
+        }
+        if simulation.window < Span::from_hours(3 * 24) {
+            assumed.push(
+                "Whether queues grow without bound was not asked: less than three days are looked at.".to_owned(),
+            );
+        }
         if !warm_up.settled {
             assumed.push(
                 "The lab as it is did not settle within half of the time that is looked at: figures of it depend on how long \
@@ -177,17 +208,25 @@ impl Telling<'_, '_> {
                     .to_owned(),
             );
         }
-        let missed = self.evaluator.tried().iter().any(|point| {
-            let at_most =
-                self.evaluator.figures(point).is_some_and(|f| f.replications() >= simulation.replications_max);
-            at_most && !suffices(self.evaluator, self.study, point)
-        });
-        if missed {
+        let unclear = self.evaluator.tried().iter().filter(|point| self.is_unclear(point)).count();
+        if unclear > 0 {
             assumed.push(format!(
-                "Some plans were still unclear after the {} replications that a plan may have; they count as not sufficient.",
-                simulation.replications_max
+                "Plans that were still unclear after the {} replications that a plan may have, and count as not sufficient: {}.",
+                grouped_count(simulation.replications_max.into()),
+                grouped_count(unclear as u64)
             ));
         }
         assumed
+    }
+
+    /// Whether a plan got all replications that it may have, and only objectives keep it from sufficing that are neither met nor missed.
+    fn is_unclear(&self, point: &Point) -> bool {
+        let Some(figures) = self.evaluator.figures(point) else { return false };
+        let judgements: Vec<Judgement> =
+            self.results(figures).into_iter().flatten().map(|found| found.judgement).collect();
+        figures.replications() >= self.study.simulation.replications_max
+            && figures.unstable().is_empty()
+            && judgements.contains(&Judgement::Unclear)
+            && !judgements.contains(&Judgement::Missed)
     }
 }

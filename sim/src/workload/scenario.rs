@@ -85,7 +85,7 @@ impl Scenario {
     /// The plan of this seed: the same one whenever, wherever and on which thread it is drawn.
     ///
     /// # Errors
-    /// The seed's jobs or outages come to more than a scenario may have, or to none at all.
+    /// The seed's jobs or outages come to more than a scenario may have, or nothing could ever bring a job.
     pub fn plan(&self, seed: u64) -> Result<Plan, ScenarioError> {
         let (jobs, luck) = in_order(self.drafts(seed)?);
         if let Some(first) = jobs.first()
@@ -93,7 +93,7 @@ impl Scenario {
         {
             return Err(self.source.wrong("start", "is later than the first submission"));
         }
-        let horizon = self.end.unwrap_or_else(|| last_moment(&jobs));
+        let horizon = self.end.unwrap_or_else(|| last_moment(&jobs)).max(self.start);
         Ok(Plan {
             name: self.name.clone(),
             about: self.about.clone(),
@@ -122,7 +122,8 @@ impl Scenario {
         if drafts.len() > JOBS_MAX {
             return Err(self.source.wrong("workload", format_args!("comes to more than {JOBS_MAX} jobs")));
         }
-        if drafts.is_empty() {
+        // Generators may well bring nothing for once.
+        if drafts.is_empty() && self.generators.is_empty() {
             let problem = "has no jobs: it needs a [workload.trace] or a [[workload.generate]]";
             return Err(self.source.wrong("workload", problem));
         }

@@ -79,7 +79,7 @@ impl Source {
     }
 
     /// The same with a suggestion.
-    pub(super) fn wrong_name(&self, key: &str, problem: impl Display, suggestion: Option<String>) -> ScenarioError {
+    pub(crate) fn wrong_name(&self, key: &str, problem: impl Display, suggestion: Option<String>) -> ScenarioError {
         self.at_offset(None, key, &problem.to_string(), suggestion)
     }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::sheets::{self, Sheet};
-use super::view::{cost, details, is_probe};
+use super::view::{at_bounds, confirmation, cost, details, is_unstable};
 use super::words::time;
 use crate::output::plots::scales::readable_number;
 use crate::output::plots::{FONT_FACES, FONT_FAMILY, Picture};
@@ -87,11 +87,14 @@ fn lead(result: &PlanResult) -> String {
         Search::Single => "each level of each change was tried by itself",
     };
     let mut lead = format!("{}: {searched}.", result.extent());
+    for sentence in [confirmation(result), at_bounds(result)].into_iter().flatten() {
+        lead += &format!(" {sentence}");
+    }
     let unstable: Vec<&str> = result.points.get(result.base).map_or(Vec::new(), |base| unstable(base));
     if !unstable.is_empty() {
         lead += &format!(" In the lab as it is, queues grow without bound: {}.", unstable.join(", "));
     }
-    let plans = result.points.iter().filter(|point| !is_probe(result, point));
+    let plans = result.points.iter().filter(|point| !result.is_probe(point));
     let growing = plans.filter(|point| !point.unstable.is_empty()).count();
     if growing > 0 {
         lead += &format!(" {growing} of the plans are unstable; no figure of theirs means anything.");
@@ -122,13 +125,11 @@ fn headlines(result: &PlanResult) -> Vec<Headline> {
     headlines.extend(wait(result, 0, "half of all jobs wait no longer"));
     headlines.extend(wait(result, 2, "95 in 100 jobs wait no longer"));
     headlines.extend(greatest_cause(result));
-    if let Some(gain) =
-        result.gains.first().filter(|gain| gain.on_time.low > 0.0 && gain.on_time.low <= gain.on_time.value)
-    {
+    if let Some(gain) = result.gains.first().filter(|gain| gain.on_time.low > 0.0) {
         let figure = format!("+{} jobs", readable_number(gain.jobs, 0));
         headlines.push(Headline { figure, meaning: format!("more on time with {}, the greatest gain", gain.resource) });
     }
-    let plans = result.points.iter().filter(|point| !is_probe(result, point)).count();
+    let plans = result.points.iter().filter(|point| !result.is_probe(point)).count();
     let meaning = format!("plans tried, in {} replications", grouped_count(result.replications));
     headlines.push(Headline { figure: grouped_count(plans as u64), meaning });
     headlines
@@ -156,6 +157,9 @@ fn compared(result: &PlanResult, meaning: &str, now: String, then: String) -> He
 
 fn wait(result: &PlanResult, percentile: usize, meaning: &str) -> Option<Headline> {
     let of_all = |detail: &crate::planning::Detail| {
+        if is_unstable(result, detail, &JobSet::All) {
+            return Some("unstable".to_owned());
+        }
         let all = detail.waits.iter().find(|waits| waits.jobs == JobSet::All)?;
         Some(time(all.percentiles[percentile]?.value))
     };
@@ -166,11 +170,11 @@ fn wait(result: &PlanResult, percentile: usize, meaning: &str) -> Option<Headlin
 }
 
 fn greatest_cause(result: &PlanResult) -> Option<Headline> {
-    let all = result.before.causes.iter().find(|causes| causes.jobs == JobSet::All)?;
+    let all = result.asked_causes()?;
     let sum: f64 = all.causes.iter().map(|(_, seconds)| seconds).sum();
     let resources = all.causes.iter().filter(|(cause, _)| cause != TICK);
     let (cause, seconds) = resources.max_by(|one, other| one.1.total_cmp(&other.1))?;
-    let meaning = format!("of all waiting, as it is, is for this: {cause}");
+    let meaning = format!("of the waiting of {}, as it is, is for this: {cause}", all.jobs.words());
     (sum > 0.0).then(|| Headline { figure: format!("{:.0} %", seconds / sum * 100.0), meaning })
 }
 
@@ -208,7 +212,9 @@ fn provenance(result: &PlanResult) -> Vec<(&'static str, String)> {
         (
             "replications of a plan",
             format!(
-                "{} to {}, until every interval of {} % is narrower than ±{} (shares: percentage points; times: %)",
+                "{} to {}, until every objective's interval of {} % lies on one side of its bound, or its estimate on the wrong \
+                 side and the interval is narrower than ±{} (shares: percentage points; times: %); of the answer as many again as \
+                 there may be, that the search has not seen",
                 simulation.replications_min,
                 simulation.replications_max,
                 percent(simulation.confidence),

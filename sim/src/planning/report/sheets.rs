@@ -1,12 +1,12 @@
 //! The tables of the page.
 
-use super::view::{Which, cost_title, details, differences, is_probe, plain_cost, same_jobs, set_name, shown_sets};
+use super::view::{Which, cost_title, details, differences, is_unstable, same_jobs, set_name, shown_sets};
 use super::words::{estimate, judgement, of_objective, share_points, time};
 use crate::output::grouped_count;
 use crate::output::plots::scales::readable_number;
 use crate::planning::figures::{Judgement, WaitFigures};
 use crate::planning::objective::Objective;
-use crate::planning::result::{Detail, HostFigures, ObjectiveResult, PlanResult, PointResult};
+use crate::planning::result::{Detail, HostFigures, ObjectiveResult, PlanResult, PointResult, plain};
 use crate::run::HostUse;
 
 /// Rows of a table at most, and of the one of all plans; the others are in the CSV files.
@@ -92,7 +92,7 @@ pub(super) fn changes(result: &PlanResult) -> Option<Sheet> {
         (level != change.base).then_some(())?;
         let label = |level: usize| change.levels.get(level).cloned().unwrap_or_default();
         let price = |level: usize| change.costs.get(level).copied().unwrap_or_default();
-        let price = plain_cost(price(level) - price(change.base));
+        let price = plain(price(level) - price(change.base));
         Some(row(vec![cell(&change.name), cell(label(change.base)), cell(label(level)), cell(price)]))
     };
     let mut rows: Vec<Row> = result.changes.iter().enumerate().filter_map(changed).collect();
@@ -100,7 +100,7 @@ pub(super) fn changes(result: &PlanResult) -> Option<Sheet> {
         return None;
     }
     if rows.len() > 1 {
-        let all = vec![cell("together"), cell(""), cell(""), cell(plain_cost(point.cost))];
+        let all = vec![cell("together"), cell(""), cell(""), cell(plain(point.cost))];
         rows.push(Row { cells: all, is_marked: true });
     }
     let title = format!("What is different: {}", Which::After.words(result));
@@ -133,7 +133,7 @@ pub(super) fn waits(result: &PlanResult) -> Sheet {
     for set in sets {
         for (which, detail) in details(result) {
             let Some(waits) = same_jobs(detail, &set.jobs) else { continue };
-            rows.push(waits_row(result, which, waits));
+            rows.push(waits_row(result, which, detail, waits));
         }
     }
     let note = match left_out {
@@ -149,14 +149,14 @@ fn with_breaks(text: &str) -> String {
     text.replace(' ', "\u{a0}").replace("\u{a0}(", " (").replace("\u{a0}to\u{a0}", " to\u{a0}")
 }
 
-fn waits_row(result: &PlanResult, which: Which, waits: &WaitFigures) -> Row {
-    let mut cells = vec![
-        cell(set_name(&waits.jobs)),
-        cell(which.words(result)),
-        cell(readable_number(waits.count, 0)),
-        cell(format!("{:.1} %", waits.never * 100.0)),
-        cell(waits.mean.map_or_else(|| "–".to_owned(), time)),
-    ];
+fn waits_row(result: &PlanResult, which: Which, detail: &Detail, waits: &WaitFigures) -> Row {
+    let mut cells = vec![cell(set_name(&waits.jobs)), cell(which.words(result)), cell(readable_number(waits.count, 0))];
+    if is_unstable(result, detail, &waits.jobs) {
+        cells.extend((0..2 + waits.percentiles.len()).map(|_| cell("unstable")));
+        return Row { cells, is_marked: which == Which::After };
+    }
+    cells.push(cell(format!("{:.1} %", waits.never * 100.0)));
+    cells.push(cell(waits.mean.map_or_else(|| "–".to_owned(), time)));
     let of_percentile = |found: &Option<_>| Cell {
         text: found.map_or_else(|| "–".to_owned(), |found| with_breaks(&estimate(found, false))),
         class: "wrapped",
@@ -231,7 +231,7 @@ pub(super) fn hosts(result: &PlanResult) -> Sheet {
         "provisioning",
         "held",
         "repair",
-        "locked",
+        "out of service",
         "idle",
     ]);
     let (rows, mut note) = cut(rows, ROWS_MAX, "hosts.csv");
@@ -260,7 +260,7 @@ fn capitalised(words: &str) -> String {
 /// All plans that were tried, cheapest first.
 pub(super) fn points(result: &PlanResult) -> Sheet {
     let mut plans: Vec<(usize, &PointResult)> =
-        result.points.iter().enumerate().filter(|(_, point)| !is_probe(result, point)).collect();
+        result.points.iter().enumerate().filter(|(_, point)| !result.is_probe(point)).collect();
     // Stable: plans of one price stay in the order in which they were tried.
     plans.sort_by(|one, other| one.1.cost.total_cmp(&other.1.cost));
     let left_out = plans.len().saturating_sub(PLANS_MAX);
@@ -287,6 +287,8 @@ pub(super) fn points(result: &PlanResult) -> Sheet {
 
 fn plan_row(result: &PlanResult, index: usize, point: &PointResult) -> Row {
     let is_chosen = index == result.chosen() && index != result.base;
+    // What the figures of a plan are whose queue grows depends on how long one looks.
+    let is_stable = point.unstable.is_empty();
     let name = match is_chosen {
         true => format!("{} ({})", differences(point), Which::After.words(result)),
         false => differences(point),
@@ -294,15 +296,15 @@ fn plan_row(result: &PlanResult, index: usize, point: &PointResult) -> Row {
     let mut cells = vec![
         words(name),
         cell(index.to_string()),
-        cell(plain_cost(point.cost)),
+        cell(plain(point.cost)),
         verdict(point),
-        cell(point.on_time.map_or_else(|| "–".to_owned(), |share| estimate(share, true))),
+        cell(point.on_time.filter(|_| is_stable).map_or_else(|| "–".to_owned(), |share| estimate(share, true))),
     ];
     let objectives = result.objectives.iter().enumerate();
     cells.extend(
         objectives.map(|(number, objective)| found(objective, point.objectives.get(number).copied().flatten())),
     );
-    cells.push(cell(point.gain.map_or_else(|| "–".to_owned(), share_points)));
+    cells.push(cell(point.gain.filter(|_| is_stable).map_or_else(|| "–".to_owned(), share_points)));
     cells.push(cell(point.replications.to_string()));
     Row { cells, is_marked: is_chosen || index == result.base }
 }
@@ -310,7 +312,11 @@ fn plan_row(result: &PlanResult, index: usize, point: &PointResult) -> Row {
 fn verdict(point: &PointResult) -> Cell {
     match (point.suffices, &point.unstable[..]) {
         (_, [_, ..]) => Cell { text: format!("unstable: {}", point.unstable.join(", ")), class: "words" },
+        (true, []) if point.confirmation.is_some() => Cell { text: "suffices, confirmed".to_owned(), class: "met" },
         (true, []) => Cell { text: "suffices".to_owned(), class: "met" },
+        (false, []) if point.objectives.iter().flatten().all(|found| found.judgement == Judgement::Met) => {
+            cell("not confirmed")
+        }
         (false, []) => cell("does not suffice"),
     }
 }

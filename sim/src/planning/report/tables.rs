@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::view::{details, is_probe, set_keys};
+use super::view::{details, set_keys};
 use super::words::judgement;
 use crate::planning::figures::{JobSet, Judgement};
 use crate::planning::result::{Answer, PlanResult, PointResult};
@@ -58,8 +58,7 @@ fn number(number: f64) -> String {
 /// Value, lower and upper end; empty without an estimate.
 fn estimate(found: Option<Estimate>) -> [String; 3] {
     let Some(Estimate { value, low, high }) = found else { return [const { String::new() }; 3] };
-    // JSON has no infinity, so that the lower end of an interval without ends comes back as its upper one.
-    [value, if low <= value { low } else { f64::NEG_INFINITY }, high].map(number)
+    [value, low, high].map(number)
 }
 
 fn flag(flag: bool) -> String {
@@ -87,6 +86,7 @@ const POINTS: &[&str] = &[
     "objectives_missed",
     "objectives_without_jobs",
     "suffices",
+    "confirmed",
     "unstable",
 ];
 
@@ -103,19 +103,20 @@ fn points(result: &PlanResult) -> Vec<Vec<String>> {
         let step = result.path.iter().position(|step| *step == index);
         let mut row = vec![
             index.to_string(),
-            flag(is_probe(result, point)),
+            flag(result.is_probe(point)),
             flag(index == result.base),
             flag(answer == Some(index)),
             step.map_or_else(String::new, |step| step.to_string()),
             point.differences.join("; "),
-            if is_probe(result, point) { String::new() } else { number(point.cost) },
+            if result.is_probe(point) { String::new() } else { number(point.cost) },
             result.unit.clone(),
             point.replications.to_string(),
         ];
         row.extend(estimate(point.on_time).into_iter().chain(estimate(point.gain)));
         row.extend([Judgement::Met, Judgement::Unclear, Judgement::Missed].map(judged));
         row.push(point.objectives.iter().filter(|objective| objective.is_none()).count().to_string());
-        row.extend([flag(point.suffices), point.unstable.join("; ")]);
+        let confirmed = point.confirmation.as_ref().map_or_else(String::new, |confirmation| flag(confirmation.holds));
+        row.extend([flag(point.suffices), confirmed, point.unstable.join("; ")]);
         row
     };
     result.points.iter().enumerate().map(row).collect()
@@ -345,7 +346,7 @@ mod tests {
         {
             assert_eq!(number(value), expected);
         }
-        let lost = Estimate { value: 0.5, low: f64::INFINITY, high: f64::INFINITY };
-        assert_eq!(estimate(Some(lost)), ["0.5", "-inf", "inf"]);
+        let unknown = Estimate { value: 0.5, low: f64::NEG_INFINITY, high: f64::INFINITY };
+        assert_eq!(estimate(Some(unknown)), ["0.5", "-inf", "inf"]);
     }
 }

@@ -4,6 +4,7 @@ use comfy_table::modifiers::UTF8_ROUND_CORNERS;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Table};
 
+use super::view::{at_bounds, confirmation, is_unstable};
 use super::words::{judgement, of_objective, time};
 use crate::planning::objective::Grouping;
 use crate::planning::result::{Detail, PlanResult, plain};
@@ -16,8 +17,8 @@ const ROWS_MAX: usize = 12;
 /// with a line feed.
 pub fn terminal_tables(result: &PlanResult) -> String {
     let mut text = format!("{}\n", result.sentence());
-    if let Some(bottleneck) = result.bottleneck() {
-        text += &format!("{bottleneck}\n");
+    for sentence in [confirmation(result), at_bounds(result), result.bottleneck()].into_iter().flatten() {
+        text += &format!("{sentence}\n");
     }
     text.push('\n');
     push(&mut text, "Objectives", &objectives(result));
@@ -68,7 +69,10 @@ fn waits(result: &PlanResult) -> Table {
     let mut table = table(&["jobs", "count", "p50", "p90", "p95", "p95 then"]);
     let after = result.after.as_ref().unwrap_or(&result.before);
     for waits in result.before.waits.iter().filter(|waits| is_shown(&waits.jobs)).take(2 * ROWS_MAX) {
-        let percentile = |waits: Option<&WaitFigures>, index: usize| {
+        let percentile = |detail: &Detail, waits: Option<&WaitFigures>, index: usize| {
+            if is_unstable(result, detail, &waits.map_or(JobSet::All, |waits| waits.jobs.clone())) {
+                return "unstable".to_owned();
+            }
             waits.and_then(|waits| waits.percentiles[index]).map_or_else(|| "–".to_owned(), |value| time(value.value))
         };
         let then = same_jobs(after, &waits.jobs);
@@ -76,10 +80,10 @@ fn waits(result: &PlanResult) -> Table {
             [
                 name(&waits.jobs),
                 format!("{:.0}", waits.count),
-                percentile(Some(waits), 0),
-                percentile(Some(waits), 1),
-                percentile(Some(waits), 2),
-                percentile(then, 2),
+                percentile(&result.before, Some(waits), 0),
+                percentile(&result.before, Some(waits), 1),
+                percentile(&result.before, Some(waits), 2),
+                percentile(after, then, 2),
             ]
             .into_iter(),
         ));
@@ -89,7 +93,7 @@ fn waits(result: &PlanResult) -> Table {
 
 fn is_shown(jobs: &JobSet) -> bool {
     match jobs {
-        JobSet::All | JobSet::Of(Grouping::HostKind | Grouping::Class, _) => true,
+        JobSet::All | JobSet::Of(Grouping::HostKind | Grouping::Class, _) | JobSet::Asked(_) => true,
         JobSet::Of(Grouping::Priority | Grouping::Profile | Grouping::Workload, _) => false,
     }
 }
@@ -100,6 +104,7 @@ fn name(jobs: &JobSet) -> String {
         JobSet::Of(grouping, value) => {
             format!("{} {}", grouping.words(), if value.is_empty() { "(none)" } else { value })
         }
+        JobSet::Asked(_) => jobs.words(),
     }
 }
 

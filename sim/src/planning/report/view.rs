@@ -1,9 +1,10 @@
 //! What the pictures, the tables and the page ask of a result.
 
-use crate::output::plots::scales::readable_number;
+use super::words::of_objective;
+use crate::output::grouped_count;
 use crate::planning::figures::{JobSet, WaitFigures};
 use crate::planning::objective::{Grouping, Objective, Target};
-use crate::planning::result::{Answer, Detail, PlanResult, PointResult, plain};
+use crate::planning::result::{Answer, ChangeResult, Detail, PlanResult, PointResult, plain};
 
 /// Which of the two plans that are told in detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +39,56 @@ pub(super) fn details(result: &PlanResult) -> impl Iterator<Item = (Which, &Deta
         .filter_map(|(which, detail)| Some((which, detail?)))
 }
 
-/// Whether a point only says what one more of a resource would bring: such points are no plans, and have no price. They
-/// differ from how things are in a level beyond those of the plan's own changes.
-pub(super) fn is_probe(result: &PlanResult, point: &PointResult) -> bool {
-    let beyond = |point: &PointResult| point.point.0.get(result.changes.len()..).unwrap_or_default().to_vec();
-    result.points.get(result.base).is_some_and(|base| beyond(base) != beyond(point))
+/// Whether the queue of these jobs grows without bound in a plan: then no figure of their waits means anything.
+pub(super) fn is_unstable(result: &PlanResult, detail: &Detail, jobs: &JobSet) -> bool {
+    let Some(point) = result.points.get(detail.point) else { return false };
+    match jobs {
+        JobSet::Of(Grouping::HostKind, kind) => point.unstable.contains(kind),
+        JobSet::All | JobSet::Of(..) | JobSet::Asked(_) => !point.unstable.is_empty(),
+    }
+}
+
+/// How the answer stood when it was judged anew, or what came nearest to one.
+pub(super) fn confirmation(result: &PlanResult) -> Option<String> {
+    let point = result.points.get(result.chosen())?;
+    let confirmation = point.confirmation.as_ref()?;
+    let anew = format!(
+        "Judged anew by {} replications that the search had not seen",
+        grouped_count(confirmation.replications.into())
+    );
+    if !confirmation.holds {
+        return Some(format!("{anew}, it is not shown to suffice."));
+    }
+    let found = result.objectives.iter().zip(&confirmation.objectives);
+    let margins = found.filter_map(|(objective, found)| {
+        let (estimate, bound) = (found.as_ref()?.estimate, objective.target.bound());
+        let end = if objective.target.is_floor() { estimate.low - bound } else { bound - estimate.high };
+        Some((if objective.target.is_share() { end } else { end / bound }, objective, estimate))
+    });
+    let least = margins.min_by(|one, other| one.0.total_cmp(&other.0));
+    let Some((_, objective, found)) = least else { return Some(format!("{anew}, it stands.")) };
+    let name = if objective.name.is_empty() { String::new() } else { format!("{}: ", objective.name) };
+    let (found, percent) = (of_objective(objective, found), result.simulation.confidence * 100.0);
+    Some(format!(
+        "{anew}, it stands; nearest to its bound ({}) is {name}{found}, an interval of {percent} %.",
+        objective.target
+    ))
+}
+
+/// What of the answer lies at the end of what might be tried, in a sentence.
+pub(super) fn at_bounds(result: &PlanResult) -> Option<String> {
+    let point = result.points.get(result.chosen())?;
+    let at_bound = |(change, level): (&ChangeResult, &usize)| {
+        let end = match *level {
+            level if level == change.base || !change.is_ordered => return None,
+            0 => "least",
+            level if level + 1 == change.levels.len() => "most",
+            _ => return None,
+        };
+        Some(format!("{} ({}, the {end})", change.name, change.levels.get(*level)?))
+    };
+    let bounds: Vec<String> = result.changes.iter().zip(&point.point.0).filter_map(at_bound).collect();
+    (!bounds.is_empty()).then(|| format!("At the end of what the plan lets be tried: {}.", bounds.join(", ")))
 }
 
 /// A set of jobs in a few words.
@@ -52,6 +98,7 @@ pub(super) fn set_name(jobs: &JobSet) -> String {
         JobSet::Of(_, value) if value.is_empty() => "without hosts".to_owned(),
         JobSet::Of(Grouping::HostKind, value) => value.clone(),
         JobSet::Of(grouping, value) => format!("{} {value}", grouping.words()),
+        JobSet::Asked(_) => jobs.words(),
     }
 }
 
@@ -60,6 +107,7 @@ pub(super) fn set_keys(jobs: &JobSet) -> [String; 2] {
     match jobs {
         JobSet::All => [String::new(), String::new()],
         JobSet::Of(grouping, value) => [grouping.words().replace(' ', "_"), value.clone()],
+        JobSet::Asked(_) => ["objective".to_owned(), jobs.words()],
     }
 }
 
@@ -69,8 +117,7 @@ pub(super) fn shown_sets(result: &PlanResult, rows_max: usize) -> (Vec<&WaitFigu
     let classes = |jobs: &JobSet| matches!(jobs, JobSet::Of(Grouping::Class, _));
     let many_classes = result.before.waits.iter().filter(|waits| classes(&waits.jobs)).count() > 1;
     let is_shown = |waits: &&WaitFigures| match &waits.jobs {
-        JobSet::All => true,
-        JobSet::Of(Grouping::HostKind, _) => true,
+        JobSet::All | JobSet::Of(Grouping::HostKind, _) | JobSet::Asked(_) => true,
         JobSet::Of(Grouping::Class, value) => many_classes && !value.is_empty(),
         JobSet::Of(Grouping::Priority | Grouping::Profile | Grouping::Workload, _) => false,
     };
@@ -104,11 +151,7 @@ pub(super) fn start_limit(objective: &Objective) -> Option<f64> {
 
 /// The bounds in seconds of objectives that speak of the waits of exactly these jobs.
 pub(super) fn wait_bounds(result: &PlanResult, jobs: &JobSet) -> Vec<f64> {
-    let is_meant = |objective: &&Objective| match (jobs, &objective.only[..]) {
-        (JobSet::All, []) => true,
-        (JobSet::Of(grouping, value), [only]) => only.grouping == *grouping && only.values == [value.as_str()],
-        _ => false,
-    };
+    let is_meant = |objective: &&Objective| JobSet::of(&objective.only.iter().collect::<Vec<_>>()) == *jobs;
     let mut bounds: Vec<f64> = result.objectives.iter().filter(is_meant).filter_map(start_limit).collect();
     bounds.sort_by(f64::total_cmp);
     bounds.dedup();
@@ -117,13 +160,7 @@ pub(super) fn wait_bounds(result: &PlanResult, jobs: &JobSet) -> Vec<f64> {
 
 /// A cost with its unit: `5 400 USD`.
 pub(super) fn cost(result: &PlanResult, cost: f64) -> String {
-    format!("{} {}", plain_cost(cost), result.unit)
-}
-
-/// A cost without its unit, in groups of three digits.
-pub(super) fn plain_cost(cost: f64) -> String {
-    let decimals = plain(cost).split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    readable_number(cost, decimals)
+    format!("{} {}", plain(cost), result.unit)
 }
 
 /// Costs as a title of an axis or a column.

@@ -26,8 +26,8 @@ pub(super) fn share_points(difference: Estimate) -> String {
         let sign = if share > 0.0005 { "+" } else { "" };
         format!("{sign}{}", readable_number(share * 100.0, 1))
     };
-    // An interval without ends says nothing. (JSON has no infinity, so that its lower end may come back as its upper one.)
-    if difference.low > difference.value || !difference.low.is_finite() || !difference.high.is_finite() {
+    // An interval without ends says nothing.
+    if !difference.half_width().is_finite() {
         return format!("{} (unknown)", points(difference.value));
     }
     format!("{} ({} to {})", points(difference.value), points(difference.low), points(difference.high))

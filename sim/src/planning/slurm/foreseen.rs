@@ -36,7 +36,7 @@ fn search_alike(study: &Study) -> Vec<Point> {
         own.extend(ordered.first());
     }
     let mut combinations = grid(study, &alternatives);
-    combinations.sort_by(|one, other| study.cost(one).total_cmp(&study.cost(other)));
+    combinations.sort_by(|one, other| study.preferred(one, other));
     let top = |combination: &Point| {
         let last = |change: usize| study.changes[change].levels.len() - 1;
         ordered.iter().fold(combination.clone(), |point, change| point.with(*change, last(*change)))

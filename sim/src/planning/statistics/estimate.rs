@@ -17,16 +17,40 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// JSON has no infinity: it is written as null.
+/// JSON has no infinity: what has no end is written as a word, as in tables.
 mod unbounded {
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    enum Endless {
+        #[serde(rename = "inf")]
+        Above,
+        #[serde(rename = "-inf")]
+        Below,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum End {
+        Finite(f64),
+        Endless(Endless),
+    }
 
     pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.serialize_none() }
+        let end = match *value {
+            f64::INFINITY => End::Endless(Endless::Above),
+            f64::NEG_INFINITY => End::Endless(Endless::Below),
+            finite => End::Finite(finite),
+        };
+        end.serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
+        Ok(match End::deserialize(deserializer)? {
+            End::Finite(value) => value,
+            End::Endless(Endless::Above) => f64::INFINITY,
+            End::Endless(Endless::Below) => f64::NEG_INFINITY,
+        })
     }
 }
 
@@ -174,6 +198,15 @@ mod tests {
         assert_eq!(mean(&[], 0.95), None);
         assert_eq!(ratio(&[(1.0, 0.0)], 0.95), None);
         assert!(mean(&[3.0], 0.95).expect("a value").half_width().is_infinite());
+    }
+
+    #[test]
+    fn ends_that_are_not_there_come_back_as_they_went() {
+        for (low, high) in [(f64::NEG_INFINITY, f64::INFINITY), (2.5, f64::INFINITY), (f64::INFINITY, f64::INFINITY)] {
+            let estimate = Estimate { value: f64::INFINITY, low, high };
+            let text = serde_json::to_string(&estimate).expect("JSON");
+            assert_eq!(serde_json::from_str::<Estimate>(&text).expect("JSON"), estimate, "{text}");
+        }
     }
 
     #[test]

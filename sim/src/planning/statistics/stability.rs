@@ -28,11 +28,21 @@ pub fn growth(slopes: &[f64], arrivals_per_day: f64) -> Option<Growth> {
     Some(Growth { per_day, arrivals_per_day, is_unbounded: per_day.low > SHARE_OF_ARRIVALS * arrivals_per_day })
 }
 
-/// The slope of the least-squares line through the mean backlogs of successive days, in entries a day; `None` for less than
-/// three days.
+/// The days of a week: labs have a rhythm of that length.
+const WEEK: usize = 7;
+
+/// How fast the mean backlogs of successive days grow, in entries a day; `None` for less than three days.
+///
+/// More than a week is compared by the same days of the week, so that a weekend at either end is no growth. A week or less does not
+/// tell growth from the week's rhythm: there it is the slope of the least-squares line.
 pub fn slope(backlog: &[f64]) -> Option<f64> {
     if backlog.len() < 3 {
         return None;
+    }
+    if backlog.len() > WEEK {
+        let pairs = backlog.iter().zip(&backlog[WEEK..]);
+        let growth: f64 = pairs.map(|(before, after)| after - before).sum();
+        return Some(growth / ((backlog.len() - WEEK) * WEEK) as f64);
     }
     let count = backlog.len() as f64;
     let centre = (count - 1.0) / 2.0;
@@ -79,9 +89,19 @@ mod tests {
     }
 
     #[test]
+    fn a_weekend_at_the_beginning_is_no_growth() {
+        let quiet = |day: usize| if day % 7 < 2 { 0.0 } else { 50.0 };
+        for days in [9, 12, 14, 28] {
+            assert_eq!(slope(&(0..days).map(quiet).collect::<Vec<_>>()), Some(0.0), "{days} days");
+        }
+    }
+
+    #[test]
     fn too_little_says_nothing() {
         assert_eq!(slope(&[1.0, 2.0]), None);
         assert_eq!(slope(&[1.0, 2.0, 3.0]), Some(1.0));
+        let growing: Vec<f64> = (0..10).map(|day| 3.0 * f64::from(day)).collect();
+        assert_eq!(slope(&growing), Some(3.0));
         assert_eq!(growth(&[1.0], 3.0), None);
         assert_eq!(growth(&[], 3.0), None);
     }

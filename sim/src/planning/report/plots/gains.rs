@@ -56,12 +56,10 @@ fn draw(canvas: &Canvas<'_>, gains: &[Gain]) -> Drawn {
     for (row, (gain, figure)) in (0..).zip(gains.iter().zip(&figures)) {
         let row = f64::from(row);
         let found = gain.on_time;
-        let shown = found.low > 0.0 && found.low <= found.value;
+        let shown = found.low > 0.0;
         let colour = if shown { AFTER } else { QUIET_INK };
         pen.rectangle([spot(0.0, row + 0.2), spot(found.value, row + 0.8)], colour.mix(0.35).filled())?;
-        // An interval without ends was lost on its way through JSON, which has no infinity: then it spans everything.
-        let lower = if found.low <= found.value { found.low } else { f64::NEG_INFINITY };
-        pen.line(&[spot(lower, row + 0.5), spot(found.high, row + 0.5)], colour.stroke_width(4))?;
+        pen.line(&[spot(found.low, row + 0.5), spot(found.high, row + 0.5)], colour.stroke_width(4))?;
         pen.mark(Mark::Disc, spot(found.value, row + 0.5), 8, &colour)?;
         let right = (canvas.dim_in_pixel().0 - RIGHT) as i32;
         let style = theme::figure(INK).pos(Pos::new(HPos::Right, VPos::Center));

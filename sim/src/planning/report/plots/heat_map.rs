@@ -9,8 +9,8 @@ use crate::output::plots::Picture;
 use crate::output::plots::pen::{Legend, Mark, Pen, Sign};
 use crate::output::plots::picture::Drawn;
 use crate::output::plots::theme::{self, GREEN, GREY, INK, PURPLE, SKY, fitted, text_width};
-use crate::planning::report::view::{Which, cost_title, plain_cost};
-use crate::planning::result::{HeatMap, PlanResult, PointResult};
+use crate::planning::report::view::{Which, cost_title};
+use crate::planning::result::{HeatMap, PlanResult, PointResult, plain};
 
 /// Height of a cell, and the greatest width of one.
 const CELL: i32 = 140;
@@ -168,7 +168,7 @@ impl<'a> Grid<'a> {
         let first = if named.is_some() { top + 70 } else { top + CELL / 2 - 20 };
         pen.text(&fitted(&share, &theme::figure(INK), room), (middle, first), &at(theme::figure(INK)))?;
         // In the corner there may be a cross.
-        let cost = fitted(&plain_cost(point.cost), &theme::axis(), (self.cell - 90).max(20) as u32);
+        let cost = fitted(&plain(point.cost), &theme::axis(), (self.cell - 90).max(20) as u32);
         let style = TextStyle { color: INK.to_backend_color(), ..theme::axis() };
         pen.text(&cost, (middle, first + 36), &at(style))?;
         if !point.unstable.is_empty() {

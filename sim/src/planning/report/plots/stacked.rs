@@ -154,7 +154,7 @@ fn look(host_use: HostUse) -> (RGBColor, &'static str) {
         HostUse::Provisioning => (YELLOW, "provisioning"),
         HostUse::Held => (PURPLE, "held for a job"),
         HostUse::Repairing => (VERMILION, "repair"),
-        HostUse::Locked => (QUIET_INK, "locked"),
+        HostUse::Locked => (QUIET_INK, "out of service"),
         HostUse::Idle => (GREY, "idle"),
     }
 }

@@ -9,8 +9,8 @@ use crate::output::plots::chart::{Chart, Room, chart, place};
 use crate::output::plots::pen::{Field, Labels, Legend, Mark, Pen, Sign, Spot};
 use crate::output::plots::picture::{Canvas, Drawn};
 use crate::output::plots::theme::{AXIS, BOTTOM, GREEN, GREY, INK, LEFT, PURPLE};
-use crate::planning::report::view::{Which, cost_title, is_probe, plain_cost};
-use crate::planning::result::{PlanResult, PointResult};
+use crate::planning::report::view::{Which, cost_title};
+use crate::planning::result::{PlanResult, PointResult, plain};
 use crate::planning::statistics::Estimate;
 
 const CHART: u32 = 860;
@@ -39,7 +39,7 @@ impl Plan<'_> {
 /// The picture; `None` unless at least two plans have a share of jobs on time.
 pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
     let with_share = |(index, point)| Some(Plan { index, point, on_time: point.on_time? });
-    let plans = result.points.iter().enumerate().filter(|(_, point)| !is_probe(result, point));
+    let plans = result.points.iter().enumerate().filter(|(_, point)| !result.is_probe(point));
     let plans: Vec<Plan<'_>> = plans.filter_map(with_share).filter(|plan| plan.point.cost.is_finite()).collect();
     if plans.len() < 2 {
         return None;
@@ -136,7 +136,7 @@ fn label(result: &PlanResult, plan: &Plan<'_>, which: Which) -> String {
     let share = format!("{:.1} % on time", plan.on_time.value * 100.0);
     match which {
         Which::Before => format!("{}: {share}", which.words(result)),
-        Which::After => format!("{}: {} {}, {share}", which.words(result), plain_cost(plan.point.cost), result.unit),
+        Which::After => format!("{}: {} {}, {share}", which.words(result), plain(plan.point.cost), result.unit),
     }
 }
 
