@@ -96,8 +96,21 @@ pub enum Place {
     },
     /// One certain host of this kind, each its own jobs.
     EachOfKind(Arc<str>),
+    /// This host.
+    Host(Arc<str>),
     /// None.
     Hostless,
+}
+
+impl Place {
+    /// How many hosts a job has.
+    pub(super) fn hosts(&self) -> u32 {
+        match self {
+            Place::Any { count, .. } => *count,
+            // A job without a host is one process.
+            Place::EachOfKind(_) | Place::Host(_) | Place::Hostless => 1,
+        }
+    }
 }
 
 /// Jobs that come together, or in the same rhythm, and ask for the same hosts.
@@ -235,6 +248,13 @@ pub enum OutageOf {
     Kind(Arc<str>),
     /// A host that is not like its kind.
     Host(Arc<str>),
+    /// The hosts of a kind without such a one, each at its own times.
+    Rest {
+        /// The kind.
+        kind: Arc<str>,
+        /// The hosts' names.
+        hosts: Vec<Arc<str>>,
+    },
     /// Hosts at the same times: those with a label, or all.
     Together {
         /// With which label; `None` = all hosts.

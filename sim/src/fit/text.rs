@@ -135,6 +135,7 @@ fn write_job_type(f: &mut fmt::Formatter<'_>, one: &JobType, usual: &Manner) -> 
         Place::Any { label, count: 1 } => writeln!(f, "label = {}", quoted(label))?,
         Place::Any { label, count } => writeln!(f, "label = {}\ncount = {count}", quoted(label))?,
         Place::EachOfKind(kind) => writeln!(f, "each_host_of_kind = {}", quoted(kind))?,
+        Place::Host(name) => writeln!(f, "hosts = {}", quoted(name))?,
         Place::Hostless => writeln!(f, "hostless = true")?,
     }
     if let Some(runtime) = &one.runtime {
@@ -193,6 +194,10 @@ fn write_outages(f: &mut fmt::Formatter<'_>, outages: &Outages) -> fmt::Result {
     match &outages.of {
         OutageOf::Kind(kind) => writeln!(f, "kind = {}", quoted(kind))?,
         OutageOf::Host(name) => writeln!(f, "hosts = {}   # not like its kind", quoted(name))?,
+        OutageOf::Rest { kind, hosts } => {
+            let names: Vec<&str> = hosts.iter().map(|name| &**name).collect();
+            writeln!(f, "hosts = {}   # the rest of kind {kind}", quoted(&host_list_of(&names)))?;
+        }
         OutageOf::Together { label, share } => {
             if let Some(label) = label {
                 writeln!(f, "label = {}", quoted(label))?;

@@ -35,7 +35,7 @@ impl Concern {
 }
 
 /// The number by which questions know the thing of this name.
-pub fn number_of(name: &str) -> u64 {
+pub(super) fn number_of(name: &str) -> u64 {
     let hash = blake3::hash(name.as_bytes());
     u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
