@@ -15,8 +15,10 @@ use super::sample::Fitted;
 
 /// With fewer distances, these jobs are taken to come at random.
 const DISTANCES_ENOUGH: usize = 20;
-/// The hosts of a kind are alike if at most this share of the jobs would have to be on another host for all to get as many.
-const ASTRAY: f64 = 0.1;
+/// A host is like its kind if it gets, for its time in service, as many jobs as the others, give or take this share.
+const LIKE: f64 = 0.5;
+/// The hosts of a kind are alike if so many of them are like it.
+const NEARLY_ALL: f64 = 0.8;
 
 /// A host of the kind, with its jobs.
 struct Checked<'a> {
@@ -66,18 +68,16 @@ fn hosts<'a>(group: &Group<'a>, history: &'a History, kept: &[bool]) -> Vec<Chec
     hosts.map(checked).collect()
 }
 
-/// Whether the hosts get as many of these jobs for the time that they are in service, but for chance (χ² at 1 %) and few.
+/// Whether nearly all hosts get about as many of these jobs for the time that they are in service, or differ by chance only (χ²
+/// at 1 %).
 fn alike(hosts: &[Checked<'_>]) -> bool {
     let jobs: usize = hosts.iter().map(|host| host.jobs.len()).sum();
     let there: f64 = hosts.iter().map(|host| host.there).sum();
-    let difference = |host: &Checked<'_>| {
-        let expected = jobs as f64 * host.there / there;
-        (host.jobs.len() as f64 - expected, expected)
-    };
-    let differences: Vec<(f64, f64)> = hosts.iter().map(difference).collect();
-    let astray: f64 = differences.iter().map(|(off, _)| off.abs() / 2.0).sum();
-    let chi: f64 = differences.iter().map(|(off, expected)| off * off / expected.max(f64::MIN_POSITIVE)).sum();
-    astray <= ASTRAY * jobs as f64 || chi <= chance_limit(hosts.len().saturating_sub(1))
+    let expected = |host: &Checked<'_>| jobs as f64 * host.there / there;
+    let off = |host: &Checked<'_>| host.jobs.len() as f64 - expected(host);
+    let like = hosts.iter().filter(|host| off(host).abs() <= LIKE * expected(host)).count();
+    let chi: f64 = hosts.iter().map(|host| off(host).powi(2) / expected(host).max(f64::MIN_POSITIVE)).sum();
+    like as f64 >= NEARLY_ALL * hosts.len() as f64 || chi <= chance_limit(hosts.len().saturating_sub(1))
 }
 
 /// From the submission of one to that of the next on the same host, distances in which the host was out of service left out:

@@ -245,16 +245,14 @@ pub enum OutageTimes {
 #[derive(Debug, Clone, PartialEq)]
 pub enum OutageOf {
     /// Each host of a kind, at its own times.
-    Kind(Arc<str>),
-    /// A host that is not like its kind.
-    Host(Arc<str>),
-    /// The hosts of a kind without such a one, each at its own times.
-    Rest {
+    Kind {
         /// The kind.
         kind: Arc<str>,
-        /// The hosts' names.
-        hosts: Vec<Arc<str>>,
+        /// Hosts that are not like it.
+        except: Vec<Arc<str>>,
     },
+    /// A host that is not like its kind.
+    Host(Arc<str>),
     /// Hosts at the same times: those with a label, or all.
     Together {
         /// With which label; `None` = all hosts.

@@ -183,10 +183,7 @@ fn each(history: &History, kept: &[bool], alone: &[One]) -> Vec<Outages> {
         let (odd, alike): (Vec<u32>, Vec<u32>) = hosts.iter().partition(|host| unlike(host));
         let series: Vec<Vec<(Time, Time)>> = alike.iter().map(|host| spans(*host)).collect();
         // A line for the whole kind would befall the odd ones, too.
-        let of = match odd[..] {
-            [] => OutageOf::Kind(kind.clone()),
-            [..] => OutageOf::Rest { kind: kind.clone(), hosts: alike.iter().map(|host| name(*host)).collect() },
-        };
+        let of = OutageOf::Kind { kind: kind.clone(), except: odd.iter().map(|host| name(*host)).collect() };
         outages.extend(fitted(of, &series, window));
         for host in odd {
             outages.extend(fitted(OutageOf::Host(name(host)), &[spans(host)], window));

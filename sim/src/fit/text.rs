@@ -192,12 +192,14 @@ fn write_tasks(f: &mut fmt::Formatter<'_>, tasks: &Tasks) -> fmt::Result {
 fn write_outages(f: &mut fmt::Formatter<'_>, outages: &Outages) -> fmt::Result {
     writeln!(f, "\n[[outage]]")?;
     match &outages.of {
-        OutageOf::Kind(kind) => writeln!(f, "kind = {}", quoted(kind))?,
-        OutageOf::Host(name) => writeln!(f, "hosts = {}   # not like its kind", quoted(name))?,
-        OutageOf::Rest { kind, hosts } => {
-            let names: Vec<&str> = hosts.iter().map(|name| &**name).collect();
-            writeln!(f, "hosts = {}   # the rest of kind {kind}", quoted(&host_list_of(&names)))?;
+        OutageOf::Kind { kind, except } => {
+            writeln!(f, "kind = {}", quoted(kind))?;
+            if !except.is_empty() {
+                let names: Vec<&str> = except.iter().map(|name| &**name).collect();
+                writeln!(f, "except = {}", quoted(&host_list_of(&names)))?;
+            }
         }
+        OutageOf::Host(name) => writeln!(f, "hosts = {}   # not like its kind", quoted(name))?,
         OutageOf::Together { label, share } => {
             if let Some(label) = label {
                 writeln!(f, "label = {}", quoted(label))?;
