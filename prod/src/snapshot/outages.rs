@@ -12,8 +12,9 @@ use yardmaster_engine::{LabelUse, Span, TaskKind, Time};
 use yardmaster_sim::history::{HistoricHost, HistoricOutage, HistoricRequest, History};
 
 const DAY: Span = Span::from_hours(24);
-/// A silence that chance would bring so rarely is none of chance's.
-const RARE: f64 = 0.001;
+/// A silence that chance would bring so rarely is none of chance's. A lab of 500 hosts has tens of thousands of days on which one
+/// may begin.
+const RARE: f64 = 0.0001;
 
 /// Something that a host did.
 #[derive(Debug, Clone, Copy)]
