@@ -50,6 +50,9 @@ pub(super) struct Sorted<'a> {
     pub(super) orphans: usize,
 }
 
+/// Jobs by their class and the hosts that they ask for.
+type Alike<'a> = BTreeMap<(Arc<str>, Place), Vec<Job<'a>>>;
+
 /// How a job comes.
 #[derive(Debug, Clone, Copy)]
 enum Way {
@@ -67,7 +70,7 @@ impl<'a> Sorted<'a> {
         let homes = Homes::of(history, kept);
         let places: Vec<Option<Place>> = history.jobs.iter().map(|job| homes.of_job(job)).collect();
         let families = Families::of(history, &places);
-        let mut groups: [BTreeMap<(Arc<str>, Place), Vec<Job<'a>>>; 5] = Default::default();
+        let mut groups: [Alike<'a>; 5] = Default::default();
         for ((index, job), place) in history.jobs.iter().enumerate().zip(&places) {
             let Some(place) = place.clone() else {
                 sorted.homeless += 1;
