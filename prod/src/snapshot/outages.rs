@@ -139,10 +139,12 @@ fn day(moment: Time) -> i64 {
     moment.0.div_euclid(DAY.0)
 }
 
+/// What a job asks for: a label, and the dependencies that restrict the choice of host.
+type Request<'a> = (&'a Arc<str>, Vec<&'a Arc<str>>);
+
 /// On which days jobs were submitted, by what they ask for.
 struct Demand<'a> {
-    /// By label and the dependencies that restrict the choice of host.
-    any: BTreeMap<(&'a Arc<str>, Vec<&'a Arc<str>>), BTreeSet<i64>>,
+    any: BTreeMap<Request<'a>, BTreeSet<i64>>,
     certain: BTreeMap<u32, BTreeSet<i64>>,
 }
 
@@ -169,7 +171,7 @@ impl<'a> Demand<'a> {
     /// The days on which a job came that this host could have run.
     fn days(&self, index: u32, host: &HistoricHost) -> BTreeSet<i64> {
         let labels: BTreeSet<&Arc<str>> = host.labels.iter().collect();
-        let fits = |(label, depends): &(&Arc<str>, Vec<&Arc<str>>)| {
+        let fits = |(label, depends): &Request<'_>| {
             labels.contains(label) && depends.iter().all(|label| labels.contains(label))
         };
         let any = self.any.iter().filter(|(request, _)| fits(request)).flat_map(|(_, days)| days);
