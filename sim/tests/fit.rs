@@ -324,7 +324,8 @@ fn special_tasks_are_found_again() {
 fn outages_are_found_again_common_ones_as_common_ones() {
     let (history, lab) = learned();
     let of = |wanted: &OutageOf| lab.outages.iter().find(|outages| outages.of == *wanted).map(|outages| &outages.when);
-    let Some(OutageTimes::Again { between, lasting }) = of(&OutageOf::Kind("x86".into())) else {
+    let Some(OutageTimes::Again { between, lasting }) = of(&OutageOf::Kind { kind: "x86".into(), except: Vec::new() })
+    else {
         panic!("{:?}", lab.outages)
     };
     near("hours between", median(&between.shape) / std::f64::consts::LN_2, 150.0, 0.25);
@@ -387,4 +388,181 @@ fn pseudonyms_hide_names_and_keep_who_is_who() {
     assert_ne!(pseudonymised(history, "pepper"), hidden);
     // Nothing but names differs.
     assert_eq!(text.lines().count(), lab.to_string().lines().count());
+}
+
+/// A job of a class for any arm, half a minute long, every so many minutes.
+fn job(id: u64, minute: i64, request: HistoricRequest) -> HistoricJob {
+    let like = learned().0.jobs.first().expect("a job");
+    let submitted = learned().0.from + Span::from_minutes(minute);
+    HistoricJob {
+        id,
+        submitted,
+        started: Some(submitted),
+        ended: Some(submitted + Span::from_seconds(30)),
+        ending: JobEnding::Completed,
+        hosts: Vec::new(),
+        request,
+        synch_count: 1,
+        labels: Vec::new(),
+        profile: "odd".into(),
+        class: "odd".into(),
+        parent: None,
+        burst: None,
+        suite_min_hosts: 0,
+        ..like.clone()
+    }
+}
+
+fn any_arm() -> HistoricRequest {
+    HistoricRequest::Any { count: 1, label: "type:arm".into() }
+}
+
+/// The known lab, in which nothing but these jobs came.
+fn lab_of(jobs: Vec<HistoricJob>) -> (FittedLab, Plan) {
+    let mut history = History { jobs, tasks: Vec::new(), outages: Vec::new(), ..learned().0.clone() };
+    history.jobs.sort_by_key(|job| (job.submitted, job.id));
+    let lab = fit(&Past::from(history), &FitOptions::named("odd")).expect("a lab");
+    let text = lab.to_string();
+    let table: toml::Table = text.parse().expect("a table");
+    let scenario = Scenario::from_table(table, Path::new("odd.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let plan = scenario.plan(1).expect("a plan");
+    (lab, plan)
+}
+
+fn says(lab: &FittedLab, what: &str) -> bool {
+    lab.notes.iter().any(|note| note.contains(what))
+}
+
+#[test]
+fn jobs_for_one_host_of_many_stay_there() {
+    // Every two hours for the first of eight.
+    let (_, plan) = lab_of((0..1008).map(|n| job(n, n as i64 * 120, HistoricRequest::Hosts(vec![0]))).collect());
+    // Four weeks of twelve.
+    near("jobs", plan.jobs.len() as f64, 336.0, 0.2);
+    assert!(plan.jobs.iter().all(|job| job.placement == Placement::Hosts(vec![0])));
+}
+
+#[test]
+fn jobs_for_nearly_every_host_are_for_each() {
+    // Every eight hours on each but the last, which is new.
+    let jobs = (0..7 * 252).map(|n| job(n, n as i64 / 7 * 480, HistoricRequest::Hosts(vec![n as u32 % 7])));
+    let (lab, plan) = lab_of(jobs.collect());
+    assert!(matches!(lab.generators[0].arrivals[0], Arrivals::EachHostEvery(_)), "{:?}", lab.generators[0]);
+    let for_host = |host| plan.jobs.iter().filter(|job| job.placement == Placement::Hosts(vec![host])).count() as f64;
+    near("jobs of the first", for_host(0), 84.0, 0.25);
+}
+
+#[test]
+fn a_suite_may_have_a_child_for_one_host() {
+    let mut jobs = Vec::new();
+    for day in 0..80 {
+        let (suite, minute) = (day * 10, day as i64 * 1440);
+        jobs.push(job(suite, minute, HistoricRequest::Hostless));
+        for child in 1..=3 {
+            let request = if child == 3 { HistoricRequest::Hosts(vec![4]) } else { any_arm() };
+            jobs.push(HistoricJob { parent: Some(suite), ..job(suite + child, minute + 1, request) });
+        }
+        // A child's child is its suite's.
+        jobs.push(HistoricJob { parent: Some(suite + 1), ..job(suite + 4, minute + 2, any_arm()) });
+    }
+    let (lab, plan) = lab_of(jobs);
+    let children = plan.jobs.iter().filter(|job| job.parent.is_some()).count();
+    let suites = plan.jobs.len() - children;
+    near("children of a suite", children as f64 / suites as f64, 4.0, 0.01);
+    let pinned = plan.jobs.iter().filter(|job| job.placement == Placement::Hosts(vec![4])).count();
+    near("for the one host", pinned as f64 / children as f64, 0.25, 0.4);
+    assert!(says(&lab, "80 jobs are children of a suite's children"), "{:?}", lab.notes);
+}
+
+#[test]
+fn what_no_host_can_serve_is_dropped_and_counted() {
+    let mut jobs: Vec<HistoricJob> = (0..100).map(|n| job(n, n as i64 * 60, any_arm())).collect();
+    // The label is gone; no host has both; there are but eight; the host has not what the job depends on.
+    let depends = |id, label: &str, request| HistoricJob { labels: vec![label.into()], ..job(id, 7, request) };
+    jobs.push(depends(200, "pool:gone", any_arm()));
+    jobs.push(depends(201, "site:south", any_arm()));
+    jobs.push(job(202, 7, HistoricRequest::Any { count: 9, label: "type:arm".into() }));
+    jobs.push(depends(203, "site:south", HistoricRequest::Hosts(vec![0])));
+    // More than it asks for cannot run it together, whatever its row says.
+    jobs.push(HistoricJob { synch_count: 3, ..job(204, 8, any_arm()) });
+    let (lab, _) = lab_of(jobs);
+    assert!(says(&lab, "4 jobs asked for hosts that are gone"), "{:?}", lab.notes);
+    let nothing = History { jobs: vec![job(1, 1, HistoricRequest::Hosts(vec![99]))], ..learned().0.clone() };
+    let error = fit(&Past::from(nothing), &FitOptions::named("odd")).expect_err("nothing is left").to_string();
+    assert!(error.contains("none of the 1 jobs"), "{error}");
+}
+
+#[test]
+fn suites_that_a_build_starts_come_together_and_their_children_with_them() {
+    let mut jobs = Vec::new();
+    for day in 0..80 {
+        for suite in 0..6 {
+            let (id, minute) = (day * 100 + suite * 10, day as i64 * 1440 + suite as i64);
+            let build = Some(format!("R{day}").into());
+            jobs.push(HistoricJob { burst: build.clone(), ..job(id, minute, HistoricRequest::Hostless) });
+            let child =
+                |n| HistoricJob { parent: Some(id), burst: build.clone(), ..job(id + n, minute + 60, any_arm()) };
+            jobs.extend((1..=2).map(child));
+        }
+    }
+    // Its suite was submitted before.
+    jobs.push(HistoricJob { parent: Some(5_000_000), burst: Some("R".into()), ..job(5_000_001, 3, any_arm()) });
+    let (lab, plan) = lab_of(jobs);
+    let pushes: usize = lab.bursts.iter().map(|(_, rate)| rate.moments).sum();
+    assert_eq!(pushes, 80, "a child is no push");
+    assert!(
+        says(&lab, "480 jobs came with 80 pushes") && says(&lab, "1 jobs are children of suites"),
+        "{:?}",
+        lab.notes
+    );
+    let suites: Vec<_> = plan.jobs.iter().filter(|job| matches!(job.placement, Placement::Hostless)).collect();
+    assert!(suites.len() > 60, "{}", suites.len());
+    let alone = |place: usize| {
+        let near = |other: usize| (suites[place].submit - suites[other].submit).0.abs() < Span::from_minutes(30).0;
+        (0..suites.len()).filter(|other| *other != place && near(*other)).count() < 3
+    };
+    assert_eq!((0..suites.len()).filter(|place| alone(*place)).count(), 0, "six come together");
+    let children = plan.jobs.iter().filter(|job| job.parent.is_some()).count();
+    near("children of a suite", children as f64 / suites.len() as f64, 2.0, 0.01);
+}
+
+#[test]
+fn a_host_that_is_not_like_its_kind_has_its_own_outages_alone() {
+    let mut history = History { tasks: Vec::new(), outages: Vec::new(), ..learned().0.clone() };
+    let at = |hour: i64| history.from + Span::from_hours(hour);
+    let out = |host, from: i64, hours: i64| HistoricOutage { host, from: at(from), to: Some(at(from + hours)) };
+    // The last x86 is out every other day, its kind hardly ever.
+    let mut outages: Vec<_> = (0..40).map(|n| out(13, n * 48 + 5, 20)).collect();
+    outages.extend([out(8, 100, 2), out(9, 600, 3), out(10, 1100, 2)]);
+    outages.sort_by_key(|outage| (outage.from, outage.host));
+    history.outages = outages;
+    // Somebody tries to repair it all the time, in vain; elsewhere repairs succeed.
+    let repair = |host, from: i64, success| HistoricTask {
+        kind: TaskKind::Repair,
+        host,
+        requested: at(from),
+        started: at(from),
+        ended: at(from) + Span::from_minutes(5),
+        success,
+        job: None,
+    };
+    history.tasks =
+        (0..40).flat_map(|n| (6..20).map(move |hour| n * 48 + hour)).map(|hour| repair(13, hour, false)).collect();
+    history.tasks.extend((0..20).map(|n| repair(0, n, true)));
+    let lab = fit(&Past::from(history), &FitOptions::named("odd")).expect("a lab");
+    let of: Vec<&OutageOf> = lab.outages.iter().map(|outages| &outages.of).collect();
+    let rest = OutageOf::Kind { kind: "x86".into(), except: vec!["x86-06".into()] };
+    assert_eq!(of, [&rest, &OutageOf::Host("x86-06".into())]);
+    let table: toml::Table = lab.to_string().parse().expect("a table");
+    let again = Scenario::from_table(table, Path::new("odd.toml")).unwrap_or_else(|error| panic!("{error}"));
+    let begun = |host| {
+        let plans = (0..4).map(|seed| again.plan(seed).expect("a plan"));
+        plans
+            .map(|plan| plan.outages.iter().filter(|outage| outage.broken && outage.host == host).count())
+            .sum::<usize>()
+    };
+    // Every other day for four weeks, four times; the others every 400 days or so.
+    assert!((40..75).contains(&begun(13)) && begun(8) < 8, "{} {}", begun(13), begun(8));
+    let repairs = &lab.tasks.first().expect("repairs").usual;
+    assert_eq!((repairs.failed, repairs.ended), (0, 20), "tries while it is out say nothing of hosts in service");
 }

@@ -46,7 +46,7 @@ impl FitArgs {
         let name = self.output.file_stem().map_or_else(|| "lab".into(), |stem| stem.to_string_lossy());
         let lab = fit(&Past::from(history), &FitOptions::named(&name))?;
         let file = self.output.display();
-        let text = format!("# Learned by `yardmaster fit` from {} days.\n{lab}", self.days);
+        let text = format!("# Learned by `yardmaster fit`; what the figures mean is said in docs/fit.md.\n{lab}");
         std::fs::write(&self.output, text).with_context(|| format!("cannot write {file}"))?;
         // What has been written must be readable; if it is not, names in the database are such that no scenario can have them.
         let plan = load(&self.output, 1).context("the learned lab makes no scenario that can be run")?;

@@ -16,6 +16,8 @@ const KEYVALS: &str = "'suite', 'build', 'suite_min_duts'";
 /// What was read.
 pub(super) struct PastJobs {
     jobs: Vec<PastJob>,
+    /// When the first job was submitted, if none was before the time.
+    pub(super) begin: Option<Time>,
     /// The job of each entry.
     pub(super) entries: BTreeMap<u32, u32>,
     /// What was left out or assumed.
@@ -67,9 +69,10 @@ pub(super) async fn read(
     quarantine: &mut Quarantine,
 ) -> Result<PastJobs, DatabaseError> {
     let labels: BTreeMap<LabelId, &Arc<str>> = live.labels.iter().map(|label| (label.id, &label.name)).collect();
-    let mut past = PastJobs { jobs: Vec::new(), entries: BTreeMap::new(), remarks: Vec::new() };
-    let (mut unknown_labels, mut mixed) = (0_usize, 0_usize);
+    let mut past = PastJobs { jobs: Vec::new(), begin: None, entries: BTreeMap::new(), remarks: Vec::new() };
+    let (mut unknown_labels, mut mixed, mut various) = (0_usize, 0_usize, 0_usize);
     let mut page = Page::first(transaction, from).await?;
+    let is_first = !page.has_earlier(transaction).await?;
     while let Some(rows) = page.next(transaction, quarantine).await? {
         let ids: Vec<u32> = rows.iter().map(|row| row.id).collect();
         let mut entries: BTreeMap<u32, Vec<EntryRow>> = BTreeMap::new();
@@ -85,7 +88,11 @@ pub(super) async fn read(
             let entries = entries.remove(&row.id).unwrap_or_default();
             let wanted = dependencies.remove(&row.id).unwrap_or_default();
             let keyvals = keyvals.remove(&row.id).unwrap_or_default();
+            if is_first && past.begin.is_none() {
+                past.begin = Some(row.created);
+            }
             mixed += usize::from(is_mixed(&entries));
+            various += usize::from(is_various(&entries));
             match past_job(row, &entries, &wanted, keyvals, &labels) {
                 Some(job) => past.jobs.push(job),
                 None => unknown_labels += 1,
@@ -93,11 +100,11 @@ pub(super) async fn read(
         }
     }
     past.jobs.sort_by_key(|past| (past.job.submitted, past.job.id));
-    past.remarks = remarks(unknown_labels, mixed);
+    past.remarks = remarks(unknown_labels, mixed, various);
     Ok(past)
 }
 
-fn remarks(unknown_labels: usize, mixed: usize) -> Vec<String> {
+fn remarks(unknown_labels: usize, mixed: usize, various: usize) -> Vec<String> {
     let mut remarks = vec![
         "the tables do not tell when a test ended, only when its results were parsed: durations of tests include that"
             .to_owned(),
@@ -109,6 +116,11 @@ fn remarks(unknown_labels: usize, mixed: usize) -> Vec<String> {
     if mixed > 0 {
         remarks.push(format!(
             "{mixed} jobs name hosts and ask for others by label: they count as asking for labels alone"
+        ));
+    }
+    if various > 0 {
+        remarks.push(format!(
+            "{various} jobs ask for hosts of several labels: they count as asking for as many of the first"
         ));
     }
     remarks
@@ -133,6 +145,12 @@ impl Page {
         let rows = transaction.query(&sql, vec![Value::Integer(from.as_seconds())]).await?;
         let created = rows.first().map_or(Ok(String::new()), |row| row.get(0))?;
         Ok(Page { created, id: 0, done: false })
+    }
+
+    /// Whether there are jobs from before it.
+    async fn has_earlier(&self, transaction: &mut Transaction) -> Result<bool, DatabaseError> {
+        let sql = "SELECT id FROM afe_jobs WHERE created_on < ? LIMIT 1";
+        Ok(!transaction.query(sql, vec![self.created.as_str().into()]).await?.is_empty())
     }
 
     /// The next rows; `None` after the last.
@@ -225,6 +243,12 @@ async fn keyvals_of(
 fn is_mixed(entries: &[EntryRow]) -> bool {
     let by_label = entries.iter().filter(|entry| entry.meta_host.is_some()).count();
     by_label > 0 && by_label < entries.len()
+}
+
+fn is_various(entries: &[EntryRow]) -> bool {
+    let mut labels = entries.iter().filter_map(|entry| entry.meta_host);
+    let first = labels.next();
+    labels.any(|label| Some(label) != first)
 }
 
 /// `None`: it asks for a label that is not there.

@@ -5,6 +5,7 @@
 //! people are. `yardmaster_sim::forecast` looks ahead from what is found.
 
 mod jobs;
+mod outages;
 mod pseudonyms;
 mod tasks;
 
@@ -50,12 +51,18 @@ async fn read(transaction: &mut Transaction, options: &SnapshotOptions) -> Resul
     let taken_at = Time::from_seconds(now);
     // Moments are whole seconds: what was submitted within this one is part of it.
     let to = taken_at + Span::from_seconds(1);
-    let from = to - Span::from_hours(24 * i64::from(options.days));
-    let mut past = jobs::read(transaction, from, to, &live, &mut quarantine).await?;
+    let asked_from = to - Span::from_hours(24 * i64::from(options.days));
+    let mut past = jobs::read(transaction, asked_from, to, &live, &mut quarantine).await?;
+    // Of a time before the first job nothing is known: a lab that was not there, or rows that were purged.
+    let from = past.begin.unwrap_or(asked_from);
     let ended = tasks::read(transaction, from, &past.entries, &mut quarantine).await?;
-    let mut lab = Hosts::of(&live);
+    let mut lab = Hosts::of(&live, to);
     lab.find(transaction, past.host_ids().chain(ended.iter().map(|task| task.host)), &mut quarantine).await?;
     let mut remarks = std::mem::take(&mut past.remarks);
+    if past.begin.is_some() {
+        let days = (to - from).as_seconds_f64() / 86_400.0;
+        remarks.push(format!("the database has jobs of the last {days:.1} days only, not of {}", options.days));
+    }
     let handed_off = handed_off(transaction).await?;
     if handed_off > 0 {
         remarks.push(format!(
@@ -66,23 +73,23 @@ async fn read(transaction: &mut Transaction, options: &SnapshotOptions) -> Resul
     if quarantined > 0 {
         remarks.push(format!("{quarantined} rows make no sense and are left out: `yardmaster why` names those alive"));
     }
-    let mut snapshot = Snapshot {
-        taken_at,
-        history: History {
-            source: options.source.clone(),
-            from,
-            to,
-            unix_time: true,
-            settings: options.settings.clone(),
-            jobs: past.into_history(&lab.places),
-            tasks: ended.into_iter().filter_map(|task| task.into_history(&lab.places)).collect(),
-            hosts: lab.hosts,
-            drones: drones(&live),
-            outages: Vec::new(),
-            remarks,
-        },
-        live,
+    let mut history = History {
+        source: options.source.clone(),
+        from,
+        to,
+        unix_time: true,
+        settings: options.settings.clone(),
+        jobs: past.into_history(&lab.places),
+        tasks: ended.into_iter().filter_map(|task| task.into_history(&lab.places)).collect(),
+        hosts: lab.hosts,
+        drones: drones(&live),
+        outages: Vec::new(),
+        remarks,
     };
+    let (outages, said) = outages::outages(&history);
+    history.outages = outages;
+    history.remarks.extend(said);
+    let mut snapshot = Snapshot { taken_at, history, live };
     if options.pseudonyms {
         pseudonyms::hide(&mut snapshot);
     }
@@ -106,13 +113,15 @@ struct Hosts {
     labels: BTreeMap<LabelId, Label>,
     hosts: Vec<HistoricHost>,
     places: BTreeMap<HostId, u32>,
+    /// When deleted hosts count as gone.
+    gone: Time,
 }
 
 impl Hosts {
     /// The live ones, in the order of their ids.
-    fn of(live: &LiveRows) -> Hosts {
+    fn of(live: &LiveRows, gone: Time) -> Hosts {
         let labels = live.labels.iter().map(|label| (label.id, label.clone())).collect();
-        let mut hosts = Hosts { labels, hosts: Vec::new(), places: BTreeMap::new() };
+        let mut hosts = Hosts { labels, hosts: Vec::new(), places: BTreeMap::new(), gone };
         live.hosts.iter().for_each(|host| hosts.add(host));
         hosts
     }
@@ -130,7 +139,8 @@ impl Hosts {
             labels: names.map(|label| label.name.clone()).collect(),
             locked: host.locked,
             since: None,
-            until: None,
+            // A deleted host is gone; when it went, its row does not tell.
+            until: host.invalid.then_some(self.gone),
         });
     }
 

@@ -54,6 +54,17 @@ pub enum FitError {
         /// Where the history comes from.
         from: String,
     },
+    /// Every job was dropped.
+    #[error(
+        "{from}: none of the {jobs} jobs asked for hosts that were there at the end of this time; choose another --from and \
+         --to"
+    )]
+    NoJobsLeft {
+        /// Where the history comes from.
+        from: String,
+        /// How many there were.
+        jobs: usize,
+    },
     /// No host is left at the end of the history.
     #[error("{from}: no host was there at the end of this time; choose another --to")]
     NoHosts {

@@ -12,7 +12,7 @@ use super::bursts::{self, Bursts};
 use super::checks;
 use super::group::{Group, Sorted};
 use super::mix::{job_types, lengths, most_frequent};
-use super::model::{Arrivals, FittedLab, Generator, HostGroup, Manner, Place};
+use super::model::{Arrivals, FittedLab, Generator, HostGroup, JobType, Manner, Place};
 use super::outages::outages;
 use super::rates::{Rate, days};
 use super::sample::Fitted;
@@ -37,6 +37,9 @@ pub fn fit(past: &Past, options: &FitOptions) -> Result<FittedLab, FitError> {
     let sorted = Sorted::new(history, &kept);
     let bursts = Bursts::of(&sorted.of_bursts(), options.burst_gap);
     let generators = generators(history, &kept, &sorted, &bursts, options);
+    if generators.is_empty() {
+        return Err(FitError::NoJobsLeft { from: history.source.clone(), jobs: history.jobs.len() });
+    }
     let (tasks, became_outages) = tasks(history, &kept);
     let learned = outages(history, &kept, options.longest_outage);
     let mut notes = notes(history, &kept, &sorted, &bursts, options);
@@ -89,33 +92,36 @@ fn generators(
 ) -> Vec<Generator> {
     let mut names = Names::default();
     let mut generators = Vec::new();
-    let mut add = |group: &Group<'_>, arrivals: Vec<Arrivals>| {
-        if arrivals.is_empty() {
+    let mut add = |group: &Group<'_>, what: Option<&str>, arrivals: Vec<Arrivals>, mix: Vec<JobType>| {
+        if arrivals.is_empty() || mix.is_empty() {
             return;
         }
-        let mix = job_types(&group.place, &group.jobs, options.enough);
         let leading = mix.iter().max_by_key(|one| one.weight).map(|one| one.profile.clone());
-        let name = names.unique(&group.place, &group.class, leading);
+        let name = names.unique(&group.place, &group.class, what.map(Arc::from).or(leading));
         generators.push(Generator { name, arrivals, mix });
     };
-    for group in &sorted.burst {
-        for part in bursts::parts(group, bursts) {
-            add(&part, bursts::arrivals(&part, bursts));
-        }
+    let types = |group: &Group<'_>| job_types(&group.place, &group.jobs, options.enough);
+    let singly = |group: &Group<'_>| {
+        let times: Vec<Time> = group.jobs.iter().map(|job| job.job.submitted).collect();
+        Rate::of(&times, history.from, history.to).map(Arrivals::Single).into_iter().collect::<Vec<_>>()
+    };
+    for part in sorted.burst.iter().flat_map(|group| bursts::parts(group, bursts)) {
+        add(&part, None, bursts::arrivals(&part, bursts), types(&part));
     }
     for group in &sorted.single {
-        let times: Vec<Time> = group.jobs.iter().map(|job| job.job.submitted).collect();
-        add(group, Rate::of(&times, history.from, history.to).map(Arrivals::Single).into_iter().collect());
+        add(group, None, singly(group), types(group));
     }
     for group in &sorted.pinned {
-        add(group, checks::arrivals(group, history, kept).into_iter().collect());
+        if let Some((arrivals, mix)) = checks::generator(group, history, kept, options.enough) {
+            add(group, None, vec![arrivals], mix);
+        }
+    }
+    let suites = |group: &Group<'_>| suites::mix(group, sorted, options.enough);
+    for part in sorted.pushed_suites.iter().flat_map(|group| bursts::parts(group, bursts)) {
+        add(&part, Some("suites"), bursts::arrivals(&part, bursts), suites(&part));
     }
     for group in &sorted.suites {
-        let times: Vec<Time> = group.jobs.iter().map(|job| job.job.submitted).collect();
-        let Some(rate) = Rate::of(&times, history.from, history.to) else { continue };
-        let mix = suites::mix(group, sorted, options.enough);
-        let name = names.unique(&group.place, &group.class, Some("suites".into()));
-        generators.push(Generator { name, arrivals: vec![Arrivals::Single(rate)], mix });
+        add(group, Some("suites"), singly(group), suites(group));
     }
     generators
 }
@@ -130,6 +136,7 @@ impl Names {
             Place::Any { label, count: 1 } => label.to_string(),
             Place::Any { label, count } => format!("{count} of {label}"),
             Place::EachOfKind(kind) => format!("each {kind}"),
+            Place::Host(name) => name.to_string(),
             Place::Hostless => "hostless".to_owned(),
         };
         let words = [class, &place, what.as_deref().unwrap_or_default()];
@@ -148,7 +155,7 @@ impl Names {
 fn usual(history: &History) -> Option<Manner> {
     let mut counts: BTreeMap<Manner, usize> = BTreeMap::new();
     for job in &history.jobs {
-        *counts.entry(Manner::of(job)).or_default() += 1;
+        *counts.entry(Manner::of(job, u32::MAX)).or_default() += 1;
     }
     most_frequent(&counts)
 }
@@ -235,13 +242,21 @@ fn notes(history: &History, kept: &[bool], sorted: &Sorted<'_>, bursts: &Bursts,
     if ran.contains(&true) {
         say(ran.iter().zip(kept).filter(|(ran, kept)| !**ran && **kept).count(), "hosts ran no job and are kept");
     }
-    say(sorted.homeless, "jobs asked for hosts that are gone or labels that nothing has, and are dropped");
+    say(
+        sorted.homeless,
+        "jobs asked for hosts that are gone, labels that nothing has together, or more hosts than have them, and are dropped",
+    );
+    say(sorted.grandchildren, "jobs are children of a suite's children, and count as the suite's");
+    say(
+        sorted.orphans,
+        "jobs are children of suites that are not among these jobs, and are taken to come by themselves",
+    );
     say(
         sorted.widened,
         "jobs asked for several certain hosts, and are taken to have asked for any as many of a label of these",
     );
     if bursts.count() > 0 {
-        let (jobs, gap) = (sorted.burst.iter().map(|group| group.jobs.len()).sum::<usize>(), options.burst_gap);
+        let (jobs, gap) = (sorted.of_bursts().len(), options.burst_gap);
         let minutes = gap.as_seconds_f64() / 60.0;
         let pushes = bursts.count();
         notes.push(format!("{jobs} jobs came with {pushes} pushes; what follows within {minutes} min is one push"));

@@ -28,18 +28,18 @@ pub(super) fn job_types(place: &Place, jobs: &[Job<'_>], enough: usize) -> Vec<J
     let mut types = Vec::new();
     for (profile, jobs) in by_profile {
         let alike = Alike::of(&jobs);
-        for (manner, count) in by_manner(&jobs, enough) {
+        for (manner, count) in by_manner(&jobs, place.hosts(), enough) {
             types.push(alike.job_type(profile.clone(), place.clone(), manner, count));
         }
     }
     types
 }
 
-/// How many of the jobs are of which manner; those too rare are counted to the most frequent one.
-fn by_manner(jobs: &[&HistoricJob], enough: usize) -> Vec<(Manner, usize)> {
+/// How many of the jobs, which have so many hosts, are of which manner; those too rare are counted to the most frequent one.
+fn by_manner(jobs: &[&HistoricJob], hosts: u32, enough: usize) -> Vec<(Manner, usize)> {
     let mut counts: BTreeMap<Manner, usize> = BTreeMap::new();
     for job in jobs {
-        *counts.entry(Manner::of(job)).or_default() += 1;
+        *counts.entry(Manner::of(job, hosts)).or_default() += 1;
     }
     let Some(most) = most_frequent(&counts) else { return Vec::new() };
     let rare: usize =
@@ -104,13 +104,13 @@ fn length(job: &HistoricJob) -> Option<f64> {
 }
 
 impl Manner {
-    /// What a job is like.
-    pub(super) fn of(job: &HistoricJob) -> Manner {
+    /// What a job is like that has so many hosts. More than these cannot run it together, whatever its row says.
+    pub(super) fn of(job: &HistoricJob, hosts: u32) -> Manner {
         Manner {
             class: job.class.clone(),
             priority: job.priority,
             owner: job.owner.clone(),
-            synch_count: job.synch_count,
+            synch_count: job.synch_count.min(hosts),
             labels: job.labels.clone(),
             run_verify: job.run_verify,
             run_reset: job.run_reset,

@@ -96,8 +96,21 @@ pub enum Place {
     },
     /// One certain host of this kind, each its own jobs.
     EachOfKind(Arc<str>),
+    /// This host.
+    Host(Arc<str>),
     /// None.
     Hostless,
+}
+
+impl Place {
+    /// How many hosts a job has.
+    pub(super) fn hosts(&self) -> u32 {
+        match self {
+            Place::Any { count, .. } => *count,
+            // A job without a host is one process.
+            Place::EachOfKind(_) | Place::Host(_) | Place::Hostless => 1,
+        }
+    }
 }
 
 /// Jobs that come together, or in the same rhythm, and ask for the same hosts.
@@ -232,7 +245,12 @@ pub enum OutageTimes {
 #[derive(Debug, Clone, PartialEq)]
 pub enum OutageOf {
     /// Each host of a kind, at its own times.
-    Kind(Arc<str>),
+    Kind {
+        /// The kind.
+        kind: Arc<str>,
+        /// Hosts that are not like it.
+        except: Vec<Arc<str>>,
+    },
     /// A host that is not like its kind.
     Host(Arc<str>),
     /// Hosts at the same times: those with a label, or all.

@@ -167,11 +167,12 @@ fn each(history: &History, kept: &[bool], alone: &[One]) -> Vec<Outages> {
     for ((index, host), _) in (0..).zip(&history.hosts).zip(kept).filter(|(_, kept)| **kept) {
         by_kind.entry(&host.kind).or_default().push(index);
     }
-    let spans = |host: u32| -> Vec<(Time, Time)> {
-        alone.iter().filter(|one| one.host == host).map(|one| (one.from, one.to)).collect()
-    };
+    let mut of_host: BTreeMap<u32, Vec<(Time, Time)>> = BTreeMap::new();
+    alone.iter().for_each(|one| of_host.entry(one.host).or_default().push((one.from, one.to)));
+    let spans = |host: u32| of_host.get(&host).cloned().unwrap_or_default();
     let window = history.to - history.from;
     let away = |host: u32| spans(host).iter().map(|(from, to)| (*to - *from).as_seconds_f64()).sum::<f64>();
+    let name = |host: u32| history.hosts[host as usize].name.clone();
     let mut outages = Vec::new();
     for (kind, hosts) in by_kind {
         let total: f64 = hosts.iter().map(|host| away(*host)).sum();
@@ -181,10 +182,11 @@ fn each(history: &History, kept: &[bool], alone: &[One]) -> Vec<Outages> {
         };
         let (odd, alike): (Vec<u32>, Vec<u32>) = hosts.iter().partition(|host| unlike(host));
         let series: Vec<Vec<(Time, Time)>> = alike.iter().map(|host| spans(*host)).collect();
-        outages.extend(fitted(OutageOf::Kind(kind.clone()), &series, window));
+        // A line for the whole kind would befall the odd ones, too.
+        let of = OutageOf::Kind { kind: kind.clone(), except: odd.iter().map(|host| name(*host)).collect() };
+        outages.extend(fitted(of, &series, window));
         for host in odd {
-            let of = OutageOf::Host(history.hosts[host as usize].name.clone());
-            outages.extend(fitted(of, &[spans(host)], window));
+            outages.extend(fitted(OutageOf::Host(name(host)), &[spans(host)], window));
         }
     }
     outages

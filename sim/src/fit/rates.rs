@@ -151,7 +151,7 @@ fn hour_of_week(second: i64) -> usize {
 }
 
 /// The χ² that chance exceeds once in a hundred, by the cube-root approximation (E. B. Wilson, M. M. Hilferty, PNAS 17, 1931).
-fn chance_limit(freedom: usize) -> f64 {
+pub(super) fn chance_limit(freedom: usize) -> f64 {
     let freedom = freedom.max(1) as f64;
     let part = 2.0 / (9.0 * freedom);
     freedom * (1.0 - part + Z99 * part.sqrt()).powi(3)

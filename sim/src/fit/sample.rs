@@ -182,8 +182,12 @@ impl fmt::Display for Fitted {
 fn named(sorted: &[f64], max: f64) -> Vec<Shape> {
     let count = sorted.len() as f64;
     let mean = sorted.iter().sum::<f64>() / count;
+    if sorted.len() < FEW {
+        // Cut at the largest of a few values, it would have another mean.
+        return vec![Shape::Exponential { mean: significant(mean), max: f64::INFINITY }];
+    }
     let mut shapes = vec![Shape::Exponential { mean: significant(mean), max }];
-    if sorted.len() < FEW || sorted[0] <= 0.0 {
+    if sorted[0] <= 0.0 {
         return shapes;
     }
     let logs: Vec<f64> = sorted.iter().map(|value| libm::log(*value)).collect();
@@ -347,7 +351,7 @@ mod tests {
     #[test]
     fn few_and_equal_values_make_something_simple() {
         assert_eq!(fit(&[30.0, 30.2, 29.9]).shape, Shape::Constant(30.03));
-        assert!(matches!(fit(&[30.0, 90.0]).shape, Shape::Exponential { mean: 60.0, max: 90.0 }));
+        assert!(matches!(fit(&[30.0, 90.0]).shape, Shape::Exponential { mean: 60.0, max: f64::INFINITY }));
         assert!(matches!(fit(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 900.0]).shape, Shape::Quantiles(_)));
         assert_eq!(Fitted::of(&[], 1.0), None);
         assert_eq!(Fitted::of(&[f64::NAN], 1.0), None);

@@ -10,10 +10,15 @@ use super::sample::Fitted;
 
 /// The suites of a group, and their children as job types of the same mix.
 pub(super) fn mix(group: &Group<'_>, sorted: &Sorted<'_>, enough: usize) -> Vec<JobType> {
-    let mut mix = job_types(&group.place, &group.jobs, enough);
     // One manner for each profile: a suite is found by its profile.
-    let mut profiles = BTreeSet::new();
-    mix.retain(|one| profiles.insert(one.profile.clone()));
+    let mut mix: Vec<JobType> = Vec::new();
+    for one in job_types(&group.place, &group.jobs, enough) {
+        match mix.iter_mut().find(|known| known.profile == one.profile) {
+            Some(known) => known.weight += one.weight,
+            None => mix.push(one),
+        }
+    }
+    let mut profiles: BTreeSet<Arc<str>> = mix.iter().map(|one| one.profile.clone()).collect();
     let children = children_by_place(group, sorted);
     let mut child_types: BTreeMap<(Place, Arc<str>), Arc<str>> = BTreeMap::new();
     let mut types = Vec::new();
@@ -29,9 +34,9 @@ pub(super) fn mix(group: &Group<'_>, sorted: &Sorted<'_>, enough: usize) -> Vec<
             types.push(one);
         }
     }
+    let known: BTreeSet<Arc<str>> = group.jobs.iter().map(|job| job.job.profile.clone()).collect();
     for suite in &mut mix {
         let name = suite.profile.clone();
-        let known: BTreeSet<Arc<str>> = group.jobs.iter().map(|job| job.job.profile.clone()).collect();
         let is_own = |job: &&Job<'_>| if known.contains(&name) { job.job.profile == name } else { true };
         let parents: Vec<&Job<'_>> = group.jobs.iter().filter(is_own).collect();
         suite.suite = children_of(&parents, sorted, &child_types);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use yardmaster_engine::{Span, TaskKind};
 
-use crate::history::{HistoricTask, History};
+use crate::history::{HistoricOutage, HistoricTask, History};
 
 use super::model::{TaskHabit, Tasks};
 use super::sample::Fitted;
@@ -21,26 +21,34 @@ const SOON: Span = Span::from_minutes(10);
 
 /// Every kind of task that there was, and how many failed repairs became outages.
 pub(super) fn tasks(history: &History, kept: &[bool]) -> (Vec<Tasks>, usize) {
+    let mut outages: BTreeMap<u32, Vec<&HistoricOutage>> = BTreeMap::new();
+    history.outages.iter().for_each(|outage| outages.entry(outage.host).or_default().push(outage));
     let mut by_kind: BTreeMap<TaskKind, Vec<&HistoricTask>> = BTreeMap::new();
     let mut became_outages = 0;
     for task in &history.tasks {
         if !kept.get(task.host as usize).copied().unwrap_or(false) {
             continue;
         }
-        if task.kind == TaskKind::Repair && !task.success && is_outage(history, task) {
+        let outages = outages.get(&task.host).map_or(&[][..], Vec::as_slice);
+        if task.kind == TaskKind::Repair && !task.success && outages.iter().any(|outage| follows(outage, task)) {
             became_outages += 1;
-            continue;
+        } else if !outages.iter().any(|outage| is_within(outage, task)) {
+            by_kind.entry(task.kind).or_default().push(task);
         }
-        by_kind.entry(task.kind).or_default().push(task);
     }
     (by_kind.into_iter().filter_map(|(kind, tasks)| of_kind(history, kind, &tasks)).collect(), became_outages)
 }
 
 /// Whether the history counts the time after a failed repair as an outage: then the outage is drawn, and the repair must not fail
 /// besides.
-fn is_outage(history: &History, task: &HistoricTask) -> bool {
-    let begins = |from| from >= task.ended && from <= task.ended + SOON;
-    history.outages.iter().any(|outage| outage.host == task.host && begins(outage.from))
+fn follows(outage: &HistoricOutage, repair: &HistoricTask) -> bool {
+    outage.from >= repair.ended && outage.from <= repair.ended + SOON
+}
+
+/// Whether somebody tried, in vain, to bring the host back while it was out of service: again and again, it may be, which
+/// says nothing of hosts in service.
+fn is_within(outage: &HistoricOutage, task: &HistoricTask) -> bool {
+    !task.success && outage.from <= task.started && outage.to.is_none_or(|end| task.ended <= end)
 }
 
 fn of_kind(history: &History, kind: TaskKind, tasks: &[&HistoricTask]) -> Option<Tasks> {

@@ -135,6 +135,7 @@ fn write_job_type(f: &mut fmt::Formatter<'_>, one: &JobType, usual: &Manner) -> 
         Place::Any { label, count: 1 } => writeln!(f, "label = {}", quoted(label))?,
         Place::Any { label, count } => writeln!(f, "label = {}\ncount = {count}", quoted(label))?,
         Place::EachOfKind(kind) => writeln!(f, "each_host_of_kind = {}", quoted(kind))?,
+        Place::Host(name) => writeln!(f, "hosts = {}", quoted(name))?,
         Place::Hostless => writeln!(f, "hostless = true")?,
     }
     if let Some(runtime) = &one.runtime {
@@ -191,7 +192,13 @@ fn write_tasks(f: &mut fmt::Formatter<'_>, tasks: &Tasks) -> fmt::Result {
 fn write_outages(f: &mut fmt::Formatter<'_>, outages: &Outages) -> fmt::Result {
     writeln!(f, "\n[[outage]]")?;
     match &outages.of {
-        OutageOf::Kind(kind) => writeln!(f, "kind = {}", quoted(kind))?,
+        OutageOf::Kind { kind, except } => {
+            writeln!(f, "kind = {}", quoted(kind))?;
+            if !except.is_empty() {
+                let names: Vec<&str> = except.iter().map(|name| &**name).collect();
+                writeln!(f, "except = {}", quoted(&host_list_of(&names)))?;
+            }
+        }
         OutageOf::Host(name) => writeln!(f, "hosts = {}   # not like its kind", quoted(name))?,
         OutageOf::Together { label, share } => {
             if let Some(label) = label {

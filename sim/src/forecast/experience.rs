@@ -115,7 +115,7 @@ impl Experience {
         };
         let mut split_jobs = 0;
         for job in &history.jobs {
-            if job.started.is_some() && job.hosts.len() > job.synch_count.max(1) as usize {
+            if is_split(job) {
                 split_jobs += 1;
                 continue;
             }
@@ -167,6 +167,12 @@ impl Experience {
             None => Ground::Assumed,
         }
     }
+}
+
+/// Whether its hosts run a job one by one: some of its tests have ended while others are to come, or came later.
+fn is_split(job: &HistoricJob) -> bool {
+    let between = job.ending == JobEnding::Open && job.ended.is_some();
+    job.started.is_some() && (between || job.hosts.len() > job.synch_count.max(1) as usize)
 }
 
 fn observation(job: &HistoricJob, history: &History) -> Option<Observation> {

@@ -54,9 +54,10 @@ fn write(snapshot: &Snapshot, file: &Path) -> std::io::Result<()> {
     let mut temporary = tempfile::Builder::new().prefix(".snapshot-").permissions(permissions).tempfile_in(folder)?;
     let mut out = BufWriter::new(temporary.as_file_mut());
     if file.extension().is_some_and(|extension| extension == "gz") {
-        let mut compressed = GzEncoder::new(out, Compression::default());
-        serde_json::to_writer(&mut compressed, snapshot)?;
-        out = compressed.finish()?;
+        // JSON comes in bits of a few bytes, each of which would cost the compressor a call.
+        let mut plain = BufWriter::new(GzEncoder::new(out, Compression::default()));
+        serde_json::to_writer(&mut plain, snapshot)?;
+        out = plain.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()?;
     } else {
         serde_json::to_writer(&mut out, snapshot)?;
         out.write_all(b"\n")?;

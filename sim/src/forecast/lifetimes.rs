@@ -6,7 +6,8 @@
 //!
 //! * One more observation is thought to lie beyond all others: the next one is the longest of n + 1 with the chance
 //!   1 / (n + 1). What lies beyond the longest follows an exponential law, fitted by maximum likelihood to what is above the
-//!   upper quartile.
+//!   upper quartile. With the same chance the next one is the shortest: as far below the shortest yet, in proportion, as that
+//!   one is below the lower quartile.
 //! * Between two ends that were seen, the curve is a straight line.
 //! * Every replication weighs the observations anew, with independent exponential weights: Rubin's Bayesian bootstrap
 //!   (1981), for censored observations as Lo (1993) has it. All draws of one replication share the weights, so that the
@@ -44,6 +45,8 @@ pub(super) struct Lifetimes {
     observations: Vec<Observation>,
     events: usize,
     longest: Option<f64>,
+    /// Nothing is shorter than this, in seconds.
+    least: f64,
     /// Mean of what lies beyond the longest, in seconds.
     tail: f64,
 }
@@ -58,7 +61,7 @@ impl Lifetimes {
         let ends: Vec<f64> =
             observations.iter().filter(|seen| seen.ending.is_some()).map(|seen| seen.seconds).collect();
         let tail = tail(&observations, &ends);
-        Lifetimes { events: ends.len(), longest: ends.last().copied(), tail, observations }
+        Lifetimes { events: ends.len(), longest: ends.last().copied(), least: least(&ends), tail, observations }
     }
 
     /// How many ends were seen.
@@ -75,16 +78,27 @@ impl Lifetimes {
     pub(super) fn curve(&self, weights: &mut Stream) -> Curve {
         let exponential: Vec<f64> = self.observations.iter().map(|_| -libm::log(weights.unit())).collect();
         let mut at_risk = exponential.iter().sum::<f64>() - libm::log(weights.unit());
-        let mut points = Vec::with_capacity(self.events);
+        let mut points = Vec::with_capacity(self.events + 1);
         let mut survival = 1.0;
         for (seen, weight) in self.observations.iter().zip(exponential) {
             if let Some(ending) = seen.ending {
+                if points.is_empty() {
+                    points.push(Point { seconds: self.least, survival, ending });
+                }
                 survival *= 1.0 - weight / at_risk;
                 points.push(Point { seconds: seen.seconds, survival, ending });
             }
             at_risk -= weight;
         }
         Curve { points, tail: self.tail }
+    }
+}
+
+/// As far below the shortest as that is below the lower quartile, in proportion.
+fn least(ends: &[f64]) -> f64 {
+    match (ends.first(), ends.get(ends.len() / 4)) {
+        (Some(shortest), Some(quartile)) if *quartile > 0.0 => shortest * (shortest / quartile),
+        _ => 0.0,
     }
 }
 
@@ -108,7 +122,7 @@ struct Point {
 /// The curve of survival of one kind in one replication; at least one end was seen.
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
-    /// Ascending in time.
+    /// Ascending in time; the first is where all still last.
     points: Vec<Point>,
     tail: f64,
 }
@@ -217,12 +231,15 @@ mod tests {
         assert!(draws.iter().all(|seconds| *seconds == 20.0));
     }
 
-    /// Of n + 1 exchangeable ones the last is the longest with the chance 1 / (n + 1).
+    /// Of n + 1 exchangeable ones the last is the longest with the chance 1 / (n + 1), and the shortest.
     #[test]
     fn few_observations_leave_room_beyond_them() {
         let lifetimes = Lifetimes::new(vec![ended(10.0), ended(20.0), ended(30.0), ended(40.0)]);
-        let beyond = draws(&lifetimes, None).iter().filter(|seconds| **seconds > 40.0).count();
-        assert!((700..900).contains(&beyond), "{beyond} of 4000, expected 800");
+        let draws = draws(&lifetimes, None);
+        let (below, beyond) =
+            (draws.partition_point(|drawn| *drawn < 10.0), draws.partition_point(|drawn| *drawn <= 40.0));
+        assert!((700..900).contains(&below), "{below} of 4000, expected 800");
+        assert!((3100..3300).contains(&beyond), "{beyond} of 4000, expected 3200");
     }
 
     #[test]

@@ -57,8 +57,9 @@ pub struct Drain {
     pub(super) last_ends: Vec<Option<Span>>,
 }
 
-/// Quantiles over replications by nearest rank, in seconds after the snapshot. `None`: in so many replications it does not
-/// happen within the horizon.
+/// Quantiles over replications, in seconds after the snapshot. Reality is as one replication more: with the chance
+/// k / (R + 1) it lies below the k-th of R, and a quantile is where this is the chance that it names, between two ranks on
+/// the line. `None`: in so many replications it does not happen within the horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Quantiles {
     /// 5 %.
@@ -161,11 +162,20 @@ impl Quantiles {
         // What does not happen comes last.
         values.sort_unstable_by_key(|value| (value.is_none(), *value));
         let at = |percent: usize| {
-            let rank = (percent * values.len()).div_ceil(100).max(1);
-            values.get(rank - 1).copied().flatten()
+            let hundredths = (percent * (values.len() + 1)).clamp(100, (100 * values.len()).max(100));
+            let low = values.get(hundredths / 100 - 1).copied().flatten()?;
+            match hundredths % 100 {
+                0 => Some(low),
+                rest => values.get(hundredths / 100).copied().flatten().map(|high| between(low, high, rest)),
+            }
         };
         Quantiles { p05: at(5), p50: at(50), p90: at(90), p95: at(95) }
     }
+}
+
+/// So many hundredths of the way from one to the other.
+fn between(low: Span, high: Span, hundredths: usize) -> Span {
+    low + Span((high.0 - low.0) * hundredths as i64 / 100)
 }
 
 /// The live rows by what is asked of them.
@@ -335,8 +345,17 @@ mod tests {
         let seconds = |values: &[Option<i64>]| Quantiles::of(values.iter().map(|value| value.map(Span::from_seconds)));
         let quantiles = seconds(&[None, Some(3), Some(1), Some(2)]);
         assert_eq!(quantiles.p05, Some(Span::from_seconds(1)));
-        assert_eq!(quantiles.p50, Some(Span::from_seconds(2)));
+        assert_eq!(quantiles.p50, Some(Span::from_seconds_f64(2.5)));
         assert_eq!((quantiles.p90, quantiles.p95), (None, None));
         assert_eq!(Quantiles::of([]).p50, None);
+    }
+
+    #[test]
+    fn reality_is_one_replication_more() {
+        let quantiles = Quantiles::of((1..=99).map(|second| Some(Span::from_seconds(second))));
+        let seconds =
+            [quantiles.p05, quantiles.p50, quantiles.p90, quantiles.p95].map(|q| q.expect("it happens").0 / 1_000_000);
+        assert_eq!(seconds, [5, 50, 90, 95]);
+        assert_eq!(Quantiles::of([Some(Span::from_seconds(7))]).p95, Some(Span::from_seconds(7)));
     }
 }

@@ -427,6 +427,7 @@ pub(super) struct OutageSpec {
     pub(super) hosts: Option<String>,
     pub(super) kind: Option<String>,
     pub(super) label: Option<String>,
+    pub(super) except: Option<String>,
     pub(super) effect: Option<EffectSpec>,
     #[serde(default)]
     pub(super) together: bool,

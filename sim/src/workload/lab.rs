@@ -20,7 +20,13 @@ pub(super) struct Lab {
     pub(super) hosts: Vec<HostPlan>,
     pub(super) drones: Vec<DronePlan>,
     by_name: BTreeMap<Arc<str>, u32>,
-    hosts_of_label: BTreeMap<Arc<str>, u32>,
+    labels: HostsByLabel,
+}
+
+/// Which hosts have which labels: what requests for hosts are checked against.
+pub(crate) struct HostsByLabel {
+    /// Ascending.
+    hosts: BTreeMap<Arc<str>, Vec<u32>>,
     /// Which labels restrict the choice of host is a setting.
     settings: Settings,
 }
@@ -32,8 +38,7 @@ impl Lab {
             hosts: Vec::new(),
             drones: Vec::new(),
             by_name: BTreeMap::new(),
-            hosts_of_label: BTreeMap::new(),
-            settings: file.settings.clone(),
+            labels: HostsByLabel::new(file.settings.clone()),
         };
         for (index, spec) in file.host.iter().enumerate() {
             lab.add_listed(source, &format!("host[{index}]"), spec)?;
@@ -108,9 +113,7 @@ impl Lab {
         if self.by_name.insert(host.name.clone(), index).is_some() {
             return Err(format!("host {:?} is listed twice", host.name));
         }
-        for label in &host.labels {
-            *self.hosts_of_label.entry(label.clone()).or_default() += 1;
-        }
+        self.labels.add(index, &host.labels);
         self.hosts.push(host);
         Ok(())
     }
@@ -143,8 +146,7 @@ impl Lab {
         nearest(name, self.by_name.keys().map(|name| &**name))
     }
 
-    /// Checks that `count` hosts have the label `own` and, of the labels that a job depends on, all that restrict its
-    /// choice.
+    /// As [`HostsByLabel::check_request`].
     ///
     /// # Errors
     /// What is wrong, and a label that may have been meant.
@@ -154,22 +156,7 @@ impl Lab {
         own: &str,
         depends: &[Arc<str>],
     ) -> Result<(), (String, Option<String>)> {
-        let restricting = depends.iter().map(|label| &**label);
-        let restricting = restricting.filter(|label| self.settings.label_use(label) == LabelUse::Restricts);
-        let wanted: Vec<&str> = [own].into_iter().chain(restricting).collect();
-        if let Some(unknown) = wanted.iter().find(|label| !self.hosts_of_label.contains_key(**label)) {
-            let like = nearest(unknown, self.hosts_of_label.keys().map(|label| &**label));
-            return Err((format!("no host of the lab has label {unknown:?}"), like));
-        }
-        let there = match wanted[..] {
-            [one] => self.hosts_of_label.get(one).map_or(0, |hosts| *hosts as usize),
-            _ => self.hosts.iter().filter(|host| wanted.iter().all(|label| has(host, label))).count(),
-        };
-        if count == 0 || (count as usize) > there {
-            let wanted = wanted.join(", ");
-            return Err((format!("asks for {count} host(s) with {wanted}; the lab has {there}"), None));
-        }
-        Ok(())
+        self.labels.check_request(count, own, depends)
     }
 
     /// Indices of the hosts of a kind.
@@ -179,7 +166,7 @@ impl Lab {
 
     /// Indices of the hosts with a label.
     pub(super) fn with_label(&self, label: &str) -> Vec<u32> {
-        (0..).zip(&self.hosts).filter(|(_, host)| has(host, label)).map(|(index, _)| index).collect()
+        self.labels.hosts.get(label).cloned().unwrap_or_default()
     }
 
     /// Whether there is a host of this kind; else, perhaps, a kind like it.
@@ -195,8 +182,59 @@ impl Lab {
     }
 }
 
-fn has(host: &HostPlan, label: &str) -> bool {
-    host.labels.iter().any(|known| &**known == label)
+impl HostsByLabel {
+    /// No hosts yet.
+    pub(crate) fn new(settings: Settings) -> HostsByLabel {
+        HostsByLabel { hosts: BTreeMap::new(), settings }
+    }
+
+    /// Adds a host; its number is above those of all before.
+    pub(crate) fn add(&mut self, host: u32, labels: &[Arc<str>]) {
+        for label in labels {
+            let hosts = self.hosts.entry(label.clone()).or_default();
+            // A label that a host has twice is one.
+            if hosts.last() != Some(&host) {
+                hosts.push(host);
+            }
+        }
+    }
+
+    /// Of the labels that a job depends on, those that restrict its choice of host.
+    pub(crate) fn restricting<'a>(&'a self, depends: &'a [Arc<str>]) -> impl Iterator<Item = &'a str> {
+        let labels = depends.iter().map(|label| &**label);
+        labels.filter(|label| self.settings.label_use(label) == LabelUse::Restricts)
+    }
+
+    /// Checks that `count` hosts have the label `own` and, of the labels that a job depends on, all that restrict its
+    /// choice.
+    ///
+    /// # Errors
+    /// What is wrong, and a label that may have been meant.
+    pub(crate) fn check_request(
+        &self,
+        count: u32,
+        own: &str,
+        depends: &[Arc<str>],
+    ) -> Result<(), (String, Option<String>)> {
+        let wanted: Vec<&str> = [own].into_iter().chain(self.restricting(depends)).collect();
+        let mut lists: Vec<&[u32]> = Vec::with_capacity(wanted.len());
+        for label in &wanted {
+            let Some(hosts) = self.hosts.get(*label) else {
+                let like = nearest(label, self.hosts.keys().map(|label| &**label));
+                return Err((format!("no host of the lab has label {label:?}"), like));
+            };
+            lists.push(hosts);
+        }
+        lists.sort_by_key(|hosts| hosts.len());
+        let there = lists.split_first().map_or(0, |(fewest, others)| {
+            fewest.iter().filter(|host| others.iter().all(|hosts| hosts.binary_search(host).is_ok())).count()
+        });
+        if count == 0 || (count as usize) > there {
+            let wanted = wanted.join(", ");
+            return Err((format!("asks for {count} host(s) with {wanted}; the lab has {there}"), None));
+        }
+        Ok(())
+    }
 }
 
 /// A key of `[lab]` that needs `from_trace`.

@@ -82,6 +82,7 @@ mod trace;
 
 pub(crate) use error::nearest;
 pub use error::{KeyError, ScenarioError, ValueError};
+pub(crate) use lab::HostsByLabel;
 pub use load::load;
 pub use past::{Past, moment};
 pub use plan::{Behaviour, DronePlan, Ending, HostPlan, JobPlan, Outage, OutageEffect, Placement, Plan, ProcessStart};

@@ -316,30 +316,36 @@ fn back_in_service(job: &TraceJob, last_heard: Time) -> Time {
 }
 
 fn listed_hosts(source: &Source, key: &str, spec: &OutageSpec, lab: &Lab) -> Result<Vec<u32>, ScenarioError> {
-    match (&spec.hosts, &spec.kind, &spec.label) {
-        (Some(list), None, None) => {
-            let key = format!("{key}.hosts");
-            let names = host_list(list).map_err(|error| source.wrong(&key, error))?;
-            let known = |name: String| {
-                lab.host(&name).ok_or_else(|| {
-                    let problem = format!("the lab has no host {name:?}");
-                    source.wrong_name(&key, problem, lab.host_like(&name))
-                })
-            };
-            names.into_iter().map(known).collect()
-        }
+    let mut hosts = match (&spec.hosts, &spec.kind, &spec.label) {
+        (Some(list), None, None) => named_hosts(source, &format!("{key}.hosts"), list, lab)?,
         (None, Some(kind), None) => {
             lab.check_kind(source, &format!("{key}.kind"), kind)?;
-            Ok(lab.of_kind(kind))
+            lab.of_kind(kind)
         }
         (None, None, Some(label)) => {
             lab.check_request(1, label, &[])
                 .map_err(|(problem, like)| source.wrong_name(&format!("{key}.label"), problem, like))?;
-            Ok(lab.with_label(label))
+            lab.with_label(label)
         }
-        (None, None, None) => Ok((0..).take(lab.hosts.len()).collect()),
-        _ => Err(source.wrong(key, "takes one of hosts, kind and label, not several")),
+        (None, None, None) => (0..).take(lab.hosts.len()).collect(),
+        _ => return Err(source.wrong(key, "takes one of hosts, kind and label, not several")),
+    };
+    if let Some(list) = &spec.except {
+        let except = named_hosts(source, &format!("{key}.except"), list, lab)?;
+        hosts.retain(|host| !except.contains(host));
     }
+    Ok(hosts)
+}
+
+fn named_hosts(source: &Source, key: &str, list: &str, lab: &Lab) -> Result<Vec<u32>, ScenarioError> {
+    let names = host_list(list).map_err(|error| source.wrong(key, error))?;
+    let known = |name: String| {
+        lab.host(&name).ok_or_else(|| {
+            let problem = format!("the lab has no host {name:?}");
+            source.wrong_name(key, problem, lab.host_like(&name))
+        })
+    };
+    names.into_iter().map(known).collect()
 }
 
 /// The same times, ascending, those that overlap or touch being one.

@@ -37,6 +37,8 @@ fn submit(lab: &mut Lab, count: u64, seed: u64, round: u64) {
 #[derive(Debug, Default)]
 struct Score {
     within: u32,
+    early: u32,
+    late: u32,
     below_median: u32,
     all: u32,
 }
@@ -46,7 +48,10 @@ impl Score {
         let at_least = |bound: Option<Span>| moment.is_none_or(|moment| bound.is_some_and(|bound| moment >= bound));
         let at_most = |bound: Option<Span>| bound.is_none_or(|bound| moment.is_some_and(|moment| moment <= bound));
         self.all += 1;
-        self.within += u32::from(at_least(interval.p05) && at_most(interval.p95));
+        let (early, late) = (!at_least(interval.p05), !at_most(interval.p95));
+        self.within += u32::from(!early && !late);
+        self.early += u32::from(early);
+        self.late += u32::from(late);
         self.below_median += u32::from(at_most(interval.p50));
     }
 
@@ -57,7 +62,7 @@ impl Score {
 
 /// Forty labs with some twenty waiting jobs each. Jobs of one lab share their luck: if the test in front of them is long,
 /// all of them are late. So the sample is nearer to forty than to eight hundred, the standard error of the share some
-/// √(0.9 · 0.1 / 40) = 4.7 % if jobs of one lab agreed fully, and less as they do not. The bounds leave 1.5 of the larger:
+/// √(0.9 · 0.1 / 40) = 4.7 % if jobs of one lab agreed fully, and less as they do not. The bounds leave one of the larger:
 /// seeds are fixed, so the test cannot fail by chance.
 #[test]
 fn nine_in_ten_intervals_hold() {
@@ -91,8 +96,8 @@ fn nine_in_ten_intervals_hold() {
         "of {} starts and {} ends: within the interval {shares:?}, up to the median {medians:?}",
         starts.all, ends.all
     );
-    println!("starts within, by lab:{by_lab}");
+    println!("starts within, by lab:{by_lab}; {starts:?}, {ends:?}");
     assert!(starts.all > 600, "{starts:?}");
-    assert!(shares.iter().all(|share| (0.83..0.97).contains(share)), "{shares:?}");
+    assert!(shares.iter().all(|share| (0.85..0.95).contains(share)), "{shares:?}");
     assert!(medians.iter().all(|share| (0.38..0.62).contains(share)), "{medians:?}");
 }
