@@ -375,7 +375,9 @@ fn numbers_of_before_are_forgotten() {
         let lab = Lab::new(Kind::Local, 1);
         let mut backend = lab.backend();
         backend.act_surely(1, 1, vec![start(1), start(2)]).await;
-        backend.until_last(1, 2, &RUNNING).await;
+        for pidfile in [1, 2] {
+            backend.until_last(1, pidfile, &RUNNING).await;
+        }
         let again = Fence::first(Term(1)).next();
         let batch = vec![DroneBatch { drone: DroneId(1), commands: vec![watch(11, 1)] }];
         assert_eq!(backend.drones.act(again, batch).await, []);
