@@ -301,3 +301,19 @@ fn mistakes_are_named_with_their_line() {
     let middle = "[[change]]\nkey = \"settings.max_parse_processes\"\nvalues = [3, \"many\", 4]\n";
     check(&format!("{middle}{objective}"), "change[0]: settings.max_parse_processes = \"many\"");
 }
+
+/// What chance has favoured does not stand when it is judged anew, and the search goes on to what does.
+#[test]
+fn an_answer_that_does_not_stand_is_replaced_by_one_that_does() {
+    let objective = "start_within = 120\nshare = 0.9\neach = \"host_kind\"";
+    let changes = "[[change]]\nhosts = \"eve\"\nadd = [0, 12]\ncost = 5";
+    // Of the first sixty seeds, five favour six hosts.
+    let result = Files::new(LAB, &format!("seed = 36\n{}", with_objective(objective, changes))).carry_out(None);
+    let judged: Vec<(&str, bool)> = result
+        .points
+        .iter()
+        .filter_map(|point| Some((&*result.changes[0].levels[point.point.0[0]], point.confirmation.as_ref()?.holds)))
+        .collect();
+    assert_eq!(judged, [("7", true), ("6", false)], "in the order in which they were first tried");
+    assert_eq!(hosts_of_answer(&result), 7, "{}", result.sentence());
+}

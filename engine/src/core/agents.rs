@@ -88,8 +88,8 @@ pub(super) struct Agents {
     pub(super) news: Vec<AgentKey>,
     /// Parsers that run.
     pub(super) running_parsers: u32,
-    /// Something happened that may let a waiting agent start although no process ended.
-    pub(super) retry: bool,
+    /// Something has happened since the agents' last turn that may let one start that waits.
+    pub(super) may_start: bool,
 }
 
 impl Agents {
@@ -139,7 +139,7 @@ impl Agents {
         match state {
             AgentState::Waiting => {
                 places.insert(key);
-                self.retry = true;
+                self.may_start = true;
             }
             AgentState::Held => {
                 places.remove(&key);
@@ -156,10 +156,10 @@ impl Agents {
         let (_, agent) = self.slots[key.slot as usize].take()?;
         self.free.push(key.slot);
         // A refused agent that goes may have stood in others' way.
-        self.retry |= self.waiting.remove(&key) | self.parsers.remove(&key);
+        self.may_start |= self.waiting.remove(&key) | self.parsers.remove(&key);
         if matches!((agent.task, agent.state), (AgentTask::Parse(_), AgentState::Started(_))) {
             self.running_parsers -= 1;
-            self.retry |= !self.parsers.is_empty();
+            self.may_start |= !self.parsers.is_empty();
         }
         Some(agent)
     }

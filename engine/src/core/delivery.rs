@@ -9,25 +9,39 @@ use super::processes::{Process, ProcessState, Processes};
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{ActOutcome, ActReport, Command, ExecutionPath, PidfileName};
 
-/// Where a process may run of which a core that begins anew knows from before.
+/// Where a process may run of which no pidfile has told yet: whom a core that begins anew has to hear before it may start
+/// the process again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whereabouts {
+    /// Nothing was started, or it was looked for in vain.
+    Nowhere,
     /// On this drone, or nowhere.
     On(DroneId),
-    /// On any drone that has not been heard yet.
+    /// On any drone that has not been heard yet, or nowhere.
     Anywhere,
 }
 
-/// The processes that may run, by the place of their pidfile.
+impl Whereabouts {
+    /// Where one of two processes may run.
+    pub(super) fn or(self, other: Whereabouts) -> Whereabouts {
+        match (self, other) {
+            (Whereabouts::Nowhere, known) | (known, Whereabouts::Nowhere) => known,
+            (Whereabouts::On(drone), Whereabouts::On(same)) if drone == same => Whereabouts::On(drone),
+            (Whereabouts::On(_) | Whereabouts::Anywhere, _) => Whereabouts::Anywhere,
+        }
+    }
+}
+
+/// The processes that may run, by the place of their pidfile; all others are nowhere.
 pub(super) type MayRun = BTreeMap<(ExecutionPath, PidfileName), Whereabouts>;
 
 impl Process {
-    /// Where it may run, as far as is known; `None`: it was looked for, and is nowhere.
-    fn whereabouts(&self, looked_for: Option<Whereabouts>) -> Option<Whereabouts> {
+    /// Where it may run, as far as is known.
+    fn whereabouts(&self, looked_for: Whereabouts) -> Whereabouts {
         match (self.drone, self.state) {
-            (Some(drone), _) => Some(Whereabouts::On(drone)),
+            (Some(drone), _) => Whereabouts::On(drone),
             (None, ProcessState::Unseen) if !self.doomed => looked_for,
-            (None, _) => Some(Whereabouts::Anywhere),
+            (None, _) => Whereabouts::Anywhere,
         }
     }
 }
@@ -38,9 +52,10 @@ impl Processes {
     pub(super) fn may_run(&self, looked_for: &BTreeMap<PidfileId, Whereabouts>) -> MayRun {
         let unheard_of: BTreeSet<PidfileId> = self.ordered_now.iter().copied().collect();
         let kept = self.by_pidfile.iter().filter(|(id, _)| !unheard_of.contains(id));
-        let kept = kept.map(|(id, process)| (process, looked_for.get(&id).copied()));
-        let all = kept.chain(self.dropped_now.iter().map(|process| (process, None)));
-        all.filter_map(|(process, looked_for)| Some((process.place(), process.whereabouts(looked_for)?))).collect()
+        let kept = kept.map(|(id, process)| (process, looked_for.get(&id).copied().unwrap_or(Whereabouts::Nowhere)));
+        let all = kept.chain(self.dropped_now.iter().map(|process| (process, Whereabouts::Nowhere)));
+        let all = all.map(|(process, looked_for)| (process.place(), process.whereabouts(looked_for)));
+        all.filter(|(_, whereabouts)| *whereabouts != Whereabouts::Nowhere).collect()
     }
 }
 

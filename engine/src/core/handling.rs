@@ -16,7 +16,7 @@ impl Core {
         news.dedup();
         self.bring_near(&news);
         let mut news = news.into_iter().peekable();
-        self.agents.retry = false;
+        self.agents.may_start = false;
         self.settle_held_agents();
         let mut refused = false;
         let mut after: Option<AgentKey> = None;
@@ -37,7 +37,7 @@ impl Core {
         }
         self.stats.throttled |= refused;
         // A slot that came free behind the back of a waiting parser is for the next tick.
-        self.agents.retry =
+        self.agents.may_start =
             self.agents.running_parsers < self.settings.max_parse_processes && !self.agents.parsers.is_empty();
     }
 

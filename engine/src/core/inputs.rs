@@ -12,8 +12,6 @@ use super::{Core, Role};
 use crate::ids::{AclGroupId, DroneId, EntryId, HostId, JobId, LabelId, PidfileId, TaskId};
 use crate::model::{Entry, EntryStatus, Host, HostStatus, Ineligible, Job, Label, SpecialTask, Subdir, TaskKind, User};
 use crate::protocol::{EntryColumns, EntryUpdate, Notice, PidfileName, RowChange};
-use crate::settings::{LabelUse, Settings};
-use crate::time::Span;
 
 impl Core {
     /// Takes in all changes, in their order.
@@ -25,12 +23,12 @@ impl Core {
                 RowChange::User(user) => self.hear_user(user),
                 RowChange::Drone(drone) => {
                     self.drones.upsert(drone, false);
-                    self.agents.retry = true;
+                    self.agents.may_start = true;
                 }
                 RowChange::DroneGone(drone) => self.hear_drone_gone(drone),
                 RowChange::DroneSet(set) => {
                     self.rows.drone_sets.insert(set.id, set);
-                    self.agents.retry = true;
+                    self.agents.may_start = true;
                 }
                 RowChange::Job(job) => self.hear_job(job),
                 RowChange::Entry(entry) => self.hear_entry(entry),
@@ -54,7 +52,7 @@ impl Core {
                 RowChange::TaskGone(task) => self.hear_task_gone(task),
                 RowChange::Subnets(subnets) => {
                     self.rows.subnets = subnets;
-                    self.agents.retry = true;
+                    self.agents.may_start = true;
                 }
                 RowChange::Ineligible(row) => self.hear_ineligible(row),
                 RowChange::IneligibleGone(row) => {
@@ -184,7 +182,7 @@ impl Core {
                 self.refresh_job_waiting(job);
             }
         }
-        self.agents.retry = true;
+        self.agents.may_start = true;
     }
 
     /// The access set of this combination of groups; made when first needed.
@@ -237,7 +235,7 @@ impl Core {
                 self.refresh_job_waiting(id);
                 self.rows.job_limits.set(limit, id);
                 // It may have been bound to other drones.
-                self.agents.retry = true;
+                self.agents.may_start = true;
             }
             None => {
                 if let Some(parent) = row.parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
@@ -461,7 +459,7 @@ impl Core {
         }
     }
 
-    fn refresh_all_waiting(&mut self) {
+    pub(super) fn refresh_all_waiting(&mut self) {
         let jobs: Vec<JobId> = self.rows.jobs.ids().collect();
         for job in jobs {
             self.refresh_job_waiting(job);
@@ -543,35 +541,6 @@ impl Core {
             },
             TaskKind::Cleanup | TaskKind::Verify | TaskKind::Reset => {}
         }
-    }
-
-    // ---- Settings
-
-    pub(super) fn apply_settings(&mut self, settings: Settings) {
-        let words = settings.notify_email_statuses.split(',');
-        self.notify_statuses = words.filter_map(|word| word.trim().parse().ok()).collect();
-        let (timeout, inline) = (self.pidfile_timeout(), self.settings.inline_host_acquisition);
-        self.settings = settings;
-        self.processes.move_deadlines(Span(self.pidfile_timeout().0 - timeout.0));
-        self.skip_served_periods();
-        if inline != self.settings.inline_host_acquisition {
-            self.suite_holdings.clear();
-            self.rebuild_suite_holdings();
-            for host in self.rows.host_order.clone() {
-                self.rows.touch(host);
-            }
-        }
-        let labels: Vec<LabelId> = self.rows.labels.ids().collect();
-        let mut changed = false;
-        for label in labels {
-            let usage: LabelUse = self.settings.label_use(&self.rows.labels[label].row.name);
-            changed |= usage != self.rows.labels[label].usage;
-            self.rows.labels[label].usage = usage;
-        }
-        if changed {
-            self.refresh_all_waiting();
-        }
-        self.agents.retry = true;
     }
 }
 

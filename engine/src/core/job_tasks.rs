@@ -32,13 +32,24 @@ impl Core {
         }
         let (entries, count) = (group.entries.clone(), group.entries.len() as u32);
         let (task, processes) = match status {
-            _ if self.is_handed_off(group.job) => {
-                (AgentTask::HandOff(key), if status == EntryStatus::Parsing { 0 } else { count })
-            }
+            EntryStatus::Parsing if self.is_handed_off(group.job) => (AgentTask::HandOff(key), 0),
+            _ if self.is_handed_off(group.job) => (AgentTask::HandOff(key), count),
             EntryStatus::Starting | EntryStatus::Running if hostless => (AgentTask::HostlessTest(key), 1),
             EntryStatus::Starting | EntryStatus::Running => (AgentTask::Test(key), count),
             EntryStatus::Gathering => (AgentTask::Gather(key), count),
-            _ => (AgentTask::Parse(key), 0),
+            EntryStatus::Parsing => (AgentTask::Parse(key), 0),
+            // None of these has a group.
+            EntryStatus::Queued
+            | EntryStatus::Resetting
+            | EntryStatus::Verifying
+            | EntryStatus::Provisioning
+            | EntryStatus::Cleaning
+            | EntryStatus::Pending
+            | EntryStatus::Aborted
+            | EntryStatus::Completed
+            | EntryStatus::Failed
+            | EntryStatus::Stopped
+            | EntryStatus::Template => return,
         };
         let hosts = if status == EntryStatus::Parsing { SmallVec::new() } else { self.hosts_of(&entries) };
         let is_free = |host: &HostId| self.rows.hosts.get(*host).is_none_or(|host| host.agent.is_none());
@@ -274,7 +285,7 @@ impl Core {
         let status = match end {
             _ if self.is_group_aborted(key) => EntryStatus::Aborted,
             Some((0, _)) => EntryStatus::Completed,
-            _ => EntryStatus::Failed,
+            Some(_) | None => EntryStatus::Failed,
         };
         if let Some((_, drone)) = self.processes.process_drone(test) {
             let path = self.group_path(key);

@@ -32,6 +32,7 @@ mod inputs;
 mod job_tasks;
 mod processes;
 mod queue;
+mod reconfigure;
 mod recovery;
 mod special_tasks;
 mod subnets;
@@ -244,7 +245,7 @@ impl Core {
         }
         self.role != Role::HostScheduler
             && (self.release_held_agents
-                || self.agents.retry
+                || self.agents.may_start
                 || (self.drones.has_passed_over() && !self.agents.waiting.is_empty())
                 || !self.agents.news.is_empty()
                 || !rows.recalled.is_empty()
@@ -308,11 +309,6 @@ impl Core {
             stats: std::mem::take(&mut self.stats),
             must_stop: std::mem::take(&mut self.orphans_found) && self.settings.die_on_orphans,
         }
-    }
-
-    /// Changes the settings between two ticks.
-    pub fn set_settings(&mut self, settings: Settings) {
-        self.apply_settings(settings);
     }
 
     /// What it is there for.

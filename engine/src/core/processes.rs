@@ -382,7 +382,7 @@ impl Core {
     pub(super) fn free_room(&mut self, drone: DroneId, weight: u32) {
         self.drones.remove_active(drone, weight);
         self.stats.processes_ended += weight;
-        self.agents.retry |= weight > 0;
+        self.agents.may_start |= weight > 0;
     }
 
     /// Takes in what the drones report.
@@ -395,7 +395,7 @@ impl Core {
                     state.answers = true;
                     self.release_held_agents |= self.unheard.remove(&drone);
                     if !answered_before {
-                        self.agents.retry = true;
+                        self.agents.may_start = true;
                         self.notices.push(Notice::DroneBack { drone });
                     }
                     if !unclaimed.is_empty() {

@@ -27,38 +27,8 @@ struct Recovered {
     agent: AgentKey,
     /// The pidfile that would show its process.
     pidfile: PidfileId,
-    /// Who has to be heard before it may start anew.
-    awaits: Awaits,
-}
-
-/// Whose answer tells whether a recovered agent's process runs, should no pidfile show it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Awaits {
-    /// Nobody's: nothing was started for it.
-    Nobody,
-    /// This drone's, which was to start it.
-    Drone(DroneId),
-    /// Every drone's.
-    Everybody,
-}
-
-impl Awaits {
-    fn from(whereabouts: Option<Whereabouts>) -> Awaits {
-        match whereabouts {
-            None => Awaits::Nobody,
-            Some(Whereabouts::On(drone)) => Awaits::Drone(drone),
-            Some(Whereabouts::Anywhere) => Awaits::Everybody,
-        }
-    }
-
-    /// Both have to be heard.
-    fn and(self, other: Awaits) -> Awaits {
-        match (self, other) {
-            (Awaits::Nobody, awaits) | (awaits, Awaits::Nobody) => awaits,
-            (Awaits::Drone(drone), Awaits::Drone(same)) if drone == same => Awaits::Drone(drone),
-            (Awaits::Drone(_) | Awaits::Everybody, _) => Awaits::Everybody,
-        }
-    }
+    /// Where it may be running, should no pidfile show it: it starts anew once these drones have been heard.
+    may_be: Whereabouts,
 }
 
 impl Recovery {
@@ -69,11 +39,7 @@ impl Recovery {
 
     /// The pidfiles of agents that are still held because some drone may be running their processes.
     fn looked_for(&self) -> impl Iterator<Item = (PidfileId, Whereabouts)> {
-        self.agents.iter().filter_map(|recovered| match recovered.awaits {
-            Awaits::Nobody => None,
-            Awaits::Drone(drone) => Some((recovered.pidfile, Whereabouts::On(drone))),
-            Awaits::Everybody => Some((recovered.pidfile, Whereabouts::Anywhere)),
-        })
+        self.agents.iter().map(|recovered| (recovered.pidfile, recovered.may_be))
     }
 
     /// The pidfile that would show the process of a recovered agent.
@@ -95,8 +61,8 @@ impl Core {
         now: Time,
         recover_hosts: bool,
     ) -> (Core, Vec<DroneBatch>) {
-        let (mut core, commands) =
-            Core::recover_numbered(settings, role, rows, now, recover_hosts, Processes::default(), None);
+        let mut core = Core::without_rows(settings, role, now, Processes::default());
+        let commands = core.take_up(rows, recover_hosts, None);
         core.run_first_upkeep();
         (core, commands)
     }
@@ -106,25 +72,16 @@ impl Core {
     /// what was never started. Pidfiles are numbered on: drones may have news under numbers of before, which must not be
     /// taken for others'.
     pub fn recover_again(&self, rows: LiveRows, now: Time) -> (Core, Vec<DroneBatch>) {
-        let processes = self.processes.numbered_on();
         let looked_for = self.recovery.iter().flat_map(Recovery::looked_for).collect();
         let may_run = self.processes.may_run(&looked_for);
-        let (mut core, commands) =
-            Core::recover_numbered(self.settings.clone(), self.role, rows, now, false, processes, Some(&may_run));
+        let mut core = Core::without_rows(self.settings.clone(), self.role, now, self.processes.numbered_on());
+        let commands = core.take_up(rows, false, Some(&may_run));
         core.started_at = self.started_at;
         core.upkeep = self.upkeep.clone();
         (core, commands)
     }
 
-    fn recover_numbered(
-        settings: Settings,
-        role: Role,
-        mut rows: LiveRows,
-        now: Time,
-        recover_hosts: bool,
-        processes: Processes,
-        may_run: Option<&MayRun>,
-    ) -> (Core, Vec<DroneBatch>) {
+    fn without_rows(settings: Settings, role: Role, now: Time, processes: Processes) -> Core {
         let mut core = Core {
             settings: Settings::default(),
             role,
@@ -148,23 +105,28 @@ impl Core {
             suite_holdings: Default::default(),
             system_user: None,
         };
-        core.apply_settings(settings);
+        core.set_settings(settings);
+        core
+    }
+
+    /// Builds the working set from the database's rows, and the agents of what they say is under way. `may_run`: what is
+    /// known from before, if anything is. The commands ask the drones for the pidfiles of these agents.
+    fn take_up(&mut self, mut rows: LiveRows, recover_hosts: bool, may_run: Option<&MayRun>) -> Vec<DroneBatch> {
         let kills = std::mem::take(&mut rows.kills);
-        if matches!(role, Role::Whole | Role::Dispatcher) {
-            core.load_hand_offs(std::mem::take(&mut rows.hand_offs));
+        if matches!(self.role, Role::Whole | Role::Dispatcher) {
+            self.load_hand_offs(std::mem::take(&mut rows.hand_offs));
         }
-        core.load(rows);
+        self.load(rows);
         let mut agents = Vec::new();
-        if role != Role::HostScheduler {
-            agents = core.recover_agents(may_run);
-            kills.into_iter().for_each(|order| core.recover_kill(order));
+        if self.role != Role::HostScheduler {
+            agents = self.recover_agents(may_run);
+            kills.into_iter().for_each(|order| self.recover_kill(order));
         }
-        core.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
-        let outboxes = core.drones.by_id.iter_mut();
+        self.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
+        let outboxes = self.drones.by_id.iter_mut();
         let commands =
             outboxes.map(|(drone, state)| DroneBatch { drone: *drone, commands: std::mem::take(&mut state.outbox) });
-        let commands = commands.filter(|batch| !batch.commands.is_empty()).collect();
-        (core, commands)
+        commands.filter(|batch| !batch.commands.is_empty()).collect()
     }
 
     fn load(&mut self, rows: LiveRows) {
@@ -233,24 +195,24 @@ impl Core {
         let mut recovered = Vec::with_capacity(agents.len());
         for (agent, task) in agents {
             let Some(pidfile) = self.watch_for(agent, task) else { continue };
-            let awaits = may_run.map_or(Awaits::Everybody, |may_run| self.awaits(task, pidfile, may_run));
-            recovered.push(Recovered { agent, pidfile, awaits });
+            let may_be = may_run.map_or(Whereabouts::Anywhere, |may_run| self.whereabouts(task, pidfile, may_run));
+            recovered.push(Recovered { agent, pidfile, may_be });
         }
         recovered
     }
 
-    /// Whom an agent awaits, given what may run. Gathering and parsing also need to know where the test has run.
-    fn awaits(&self, task: AgentTask, pidfile: PidfileId, may_run: &MayRun) -> Awaits {
+    /// Where an agent's process may be, given what may run. Gathering and parsing also need to know where the test has run.
+    fn whereabouts(&self, task: AgentTask, pidfile: PidfileId, may_run: &MayRun) -> Whereabouts {
         let of = |pidfile: PidfileId| {
             let place = self.processes.by_pidfile.get(pidfile).map(|process| process.place());
-            Awaits::from(place.and_then(|place| may_run.get(&place).copied()))
+            place.and_then(|place| may_run.get(&place).copied()).unwrap_or(Whereabouts::Nowhere)
         };
         match task {
             AgentTask::Special(_) | AgentTask::Test(_) | AgentTask::HostlessTest(_) | AgentTask::HandOff(_) => {
                 of(pidfile)
             }
             AgentTask::Gather(group) | AgentTask::Parse(group) => {
-                self.rows.group(group).test.map_or(Awaits::Nobody, of).and(of(pidfile))
+                self.rows.group(group).test.map_or(Whereabouts::Nowhere, of).or(of(pidfile))
             }
         }
     }
@@ -382,7 +344,7 @@ impl Core {
     fn settle_agents(&mut self) {
         let Some(recovery) = &mut self.recovery else { return };
         let mut held = std::mem::take(&mut recovery.agents);
-        held.retain(|Recovered { agent: key, pidfile, awaits }| {
+        held.retain(|Recovered { agent: key, pidfile, may_be }| {
             if self.agents.get(*key).is_none_or(|agent| agent.state != AgentState::Held) {
                 return false;
             }
@@ -390,16 +352,14 @@ impl Core {
             if state.has_trace() || state == ProcessState::Ordered {
                 self.agents.set_state(*key, AgentState::Started(*pidfile));
                 self.attach_process(*pidfile, *key);
-            } else if self.is_heard(*awaits)
-                && self.silence_is_over
-                && *awaits != Awaits::Nobody
-                && self.is_runner(*key)
-            {
+            } else if !self.is_heard(*may_be) {
+                return true;
+            } else if self.silence_is_over && *may_be != Whereabouts::Nowhere && self.is_runner(*key) {
                 // A drone that kept silent may have it: a second one must not be started beside it.
                 self.recall_agent(*key);
-            } else if self.is_heard(*awaits) {
+            } else {
                 self.agents.set_state(*key, AgentState::Waiting);
-                if self.silence_is_over && *awaits != Awaits::Nobody {
+                if self.silence_is_over && *may_be != Whereabouts::Nowhere {
                     // It will be started anew: should a drone that kept silent have it after all, it must go.
                     self.doom_process(*pidfile);
                 }
@@ -410,8 +370,6 @@ impl Core {
                 if !keeps_watch {
                     self.retire_process(*pidfile);
                 }
-            } else {
-                return true;
             }
             false
         });
@@ -424,21 +382,22 @@ impl Core {
     /// The one drone that a held agent waits for, if it is one.
     pub(super) fn awaited_drone(&self, agent: AgentKey) -> Option<DroneId> {
         let recovered = self.recovery.as_ref()?.agents.iter().find(|recovered| recovered.agent == agent)?;
-        match recovered.awaits {
-            Awaits::Drone(drone) => Some(drone),
-            Awaits::Everybody => match self.unheard.len() {
+        match recovered.may_be {
+            Whereabouts::On(drone) => Some(drone),
+            Whereabouts::Anywhere => match self.unheard.len() {
                 1 => self.unheard.first().copied(),
                 _ => None,
             },
-            Awaits::Nobody => None,
+            Whereabouts::Nowhere => None,
         }
     }
 
-    fn is_heard(&self, awaits: Awaits) -> bool {
-        match awaits {
-            Awaits::Nobody => true,
-            Awaits::Drone(drone) => !self.unheard.contains(&drone),
-            Awaits::Everybody => self.unheard.is_empty(),
+    /// Whether all drones have been heard that may run a process.
+    fn is_heard(&self, may_be: Whereabouts) -> bool {
+        match may_be {
+            Whereabouts::Nowhere => true,
+            Whereabouts::On(drone) => !self.unheard.contains(&drone),
+            Whereabouts::Anywhere => self.unheard.is_empty(),
         }
     }
 

@@ -7,7 +7,7 @@
 //! * `hand_off` are jobs whose remaining life is a runner's, and everything that may happen to runner and scheduler.
 //! * `containers` are cleaned beside everything else.
 //! * `subnets`: hosts that only some drones may drive.
-//! * `schedulers`, `handover`, `agents`, `silence`, `disks`, `upgrade` and `databases` are the faults.
+//! * `schedulers`, `handover`, `agents`, `silence`, `disks`, `upgrade`, `databases` and `failover` are the faults.
 //!
 //! `YARDMASTER_FAULTS=full` takes much longer. `YARDMASTER_SEED` repeats a run whose seed a failure has told, as far as real
 //! parts can be made to repeat anything. `YARDMASTER_KEEP=1` leaves the folder of a failed test.
@@ -25,6 +25,7 @@ mod containers;
 mod databases;
 mod dice;
 mod disks;
+mod failover;
 mod hand_off;
 mod handover;
 mod host_scheduler;

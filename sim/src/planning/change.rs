@@ -58,8 +58,8 @@ pub(super) enum Setting {
 /// What a change takes hold of.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Lever {
-    /// Hosts of a kind, by their number.
-    Hosts(String),
+    /// Hosts of a kind, by their number. Those that are added have these labels in place of like ones.
+    Hosts { kind: String, added_labels: Vec<String> },
     /// Room for processes on one drone, or on each (`None`).
     DroneProcesses(Option<String>),
     /// Drones like this one, by their number.
@@ -78,7 +78,7 @@ impl Lever {
     /// Whether a higher level can be relied on to be no worse: then the best one is found by bisection.
     pub(super) fn is_monotone(&self) -> bool {
         match self {
-            Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Runtimes(_) => true,
+            Lever::Hosts { .. } | Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Runtimes(_) => true,
             Lever::Arrivals(_) | Lever::Key(_) | Lever::Options => false,
         }
     }
@@ -86,8 +86,8 @@ impl Lever {
     /// What something of this name is called in a sentence: `qemu hosts`.
     pub(super) fn called(&self, name: &str) -> String {
         match self {
-            Lever::Hosts(kind) if kind == name => format!("{name} hosts"),
-            Lever::Hosts(_)
+            Lever::Hosts { kind, .. } if kind == name => format!("{name} hosts"),
+            Lever::Hosts { .. }
             | Lever::DroneProcesses(_)
             | Lever::Drones(_)
             | Lever::Arrivals(_)
@@ -97,10 +97,21 @@ impl Lever {
         }
     }
 
+    /// Whether one would undo what the other does.
+    pub(super) fn is_about_the_same(&self, other: &Lever) -> bool {
+        match self {
+            Lever::Hosts { kind, .. } => matches!(other, Lever::Hosts { kind: other, .. } if kind == other),
+            Lever::Options => false,
+            Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) => {
+                self == other
+            }
+        }
+    }
+
     /// Whether its levels are numbers of machines or of processes.
     pub(super) fn is_number(&self) -> bool {
         match self {
-            Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) => true,
+            Lever::Hosts { .. } | Lever::DroneProcesses(_) | Lever::Drones(_) => true,
             Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) | Lever::Options => false,
         }
     }
@@ -109,7 +120,9 @@ impl Lever {
     pub(super) fn set(&self, scenario: &mut Table, setting: &Setting) -> Result<(), PatchError> {
         match (self, setting) {
             (_, Setting::AsItIs) => Ok(()),
-            (Lever::Hosts(kind), Setting::Count(count)) => patch::set_hosts(scenario, kind, *count),
+            (Lever::Hosts { kind, added_labels }, Setting::Count(count)) => {
+                patch::set_hosts(scenario, kind, *count, added_labels)
+            }
             (Lever::DroneProcesses(drone), Setting::Count(count)) => {
                 patch::set_drone_processes(scenario, drone.as_deref(), *count)
             }

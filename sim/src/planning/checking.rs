@@ -26,7 +26,12 @@ pub(super) fn probes(scenario: &Scenario, table: &Table) -> Vec<Change> {
     let kinds: BTreeSet<&str> = scenario.hosts().iter().map(|host| &*host.kind).collect();
     let hosts = kinds.into_iter().map(|kind| {
         let count = patch::count_hosts(table, kind);
-        one_more(format!("one more {kind}"), Lever::Hosts(kind.to_owned()), count, Setting::Count)
+        one_more(
+            format!("one more {kind}"),
+            Lever::Hosts { kind: kind.to_owned(), added_labels: Vec::new() },
+            count,
+            Setting::Count,
+        )
     });
     let drones = scenario.drones().first().into_iter().flat_map(|drone| {
         let name = drone.name.to_string();
@@ -136,9 +141,7 @@ impl Checking<'_> {
                     format_args!("there is another change called {:?}; give it a name", change.name).to_string();
                 return Err(self.wrong(&key, problem));
             }
-            if change.lever != Lever::Options
-                && let Some(other) = changes.iter().find(|other| other.lever == change.lever)
-            {
+            if let Some(other) = changes.iter().find(|other| other.lever.is_about_the_same(&change.lever)) {
                 let problem =
                     format_args!("{:?} and {:?} are about the same thing", other.name, change.name).to_string();
                 return Err(self.wrong(&key, problem));
@@ -155,7 +158,10 @@ impl Checking<'_> {
         let or_all = |name: &String| (name != "all").then(|| name.clone());
         let runtimes = |kind: &String| (Lever::Runtimes(kind.clone()), format!("length of {kind}"));
         let levers = [
-            spec.hosts.as_ref().map(|kind| (Lever::Hosts(kind.clone()), kind.clone())),
+            spec.hosts.as_ref().map(|kind| {
+                let added_labels = spec.added_labels.clone();
+                (Lever::Hosts { kind: kind.clone(), added_labels }, kind.clone())
+            }),
             spec.drone_processes.as_ref().map(|drone| {
                 (
                     Lever::DroneProcesses(or_all(drone)),
@@ -169,6 +175,9 @@ impl Checking<'_> {
             (!spec.options.is_empty()).then(|| (Lever::Options, String::new())),
         ];
         let mut given = levers.into_iter().flatten();
+        if spec.hosts.is_none() && !spec.added_labels.is_empty() {
+            return Err(self.wrong(&format!("{key}.added_labels"), "goes with hosts only"));
+        }
         match (given.next(), given.next()) {
             (Some(lever), None) => Ok(lever),
             (None, _) | (Some(_), Some(_)) => Err(self.wrong(
@@ -187,7 +196,7 @@ impl Checking<'_> {
         let (base, mut levels) = match &lever {
             Lever::Options => self.options(key, spec)?,
             Lever::Key(path) => self.key_levels(key, path, spec)?,
-            Lever::Hosts(_) | Lever::DroneProcesses(_) | Lever::Drones(_) => {
+            Lever::Hosts { .. } | Lever::DroneProcesses(_) | Lever::Drones(_) => {
                 let (base, concerned) = self.present(key, &lever)?;
                 self.counted(key, base, concerned, spec)?
             }
@@ -218,7 +227,7 @@ impl Checking<'_> {
     fn present(&self, key: &str, lever: &Lever) -> Result<(u32, u32), PlanError> {
         let drones = self.scenario.drones();
         match lever {
-            Lever::Hosts(kind) => match patch::count_hosts(self.table, kind) {
+            Lever::Hosts { kind, .. } => match patch::count_hosts(self.table, kind) {
                 0 => {
                     let is_possible = |kind: &&str| patch::count_hosts(self.table, kind) > 0;
                     let kinds: BTreeSet<&str> = self.scenario.hosts().iter().map(|host| &*host.kind).collect();

@@ -64,6 +64,9 @@ pub(super) struct SimulationSpec {
 pub(super) struct ChangeSpec {
     /// A kind of host; values are how many there are.
     pub(super) hosts: Option<String>,
+    /// With `hosts`: labels of those that are added. Each takes the place of labels with the same word before the colon.
+    #[serde(default)]
+    pub(super) added_labels: Vec<String>,
     /// A drone, or `all`; values are the processes that it may run.
     pub(super) drone_processes: Option<String>,
     /// A drone that may be cloned; values are how many of it there are.
@@ -90,6 +93,8 @@ pub(super) struct ChangeSpec {
 #[serde(deny_unknown_fields)]
 pub(super) struct GivenSpec {
     pub(super) hosts: Option<String>,
+    #[serde(default)]
+    pub(super) added_labels: Vec<String>,
     pub(super) drone_processes: Option<String>,
     pub(super) drones: Option<String>,
     pub(super) arrivals: Option<String>,
@@ -109,6 +114,7 @@ impl GivenSpec {
         let option = |set: &toml::Table| OptionSpec { name: "given".to_owned(), cost: 0.0, set: set.clone() };
         ChangeSpec {
             hosts: self.hosts.clone(),
+            added_labels: self.added_labels.clone(),
             drone_processes: self.drone_processes.clone(),
             drones: self.drones.clone(),
             arrivals: self.arrivals.clone(),

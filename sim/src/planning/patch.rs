@@ -68,11 +68,22 @@ pub(super) fn count_drones(scenario: &Table, drone: &str) -> u32 {
     count(scenario, "drone", |entry| has_name(entry, drone)).max(1)
 }
 
-/// Lets there be so many usable hosts of a kind: more like the last of them, or fewer, the last ones first.
-pub(super) fn set_hosts(scenario: &mut Table, kind_wanted: &str, count: u32) -> Result<(), PatchError> {
+/// Lets there be so many usable hosts of a kind: more like the last of them but for these labels, or fewer, the last ones
+/// first.
+pub(super) fn set_hosts(
+    scenario: &mut Table,
+    kind_wanted: &str,
+    count: u32,
+    added_labels: &[String],
+) -> Result<(), PatchError> {
     let entries = tables(scenario, "host")?;
     let places: Vec<usize> = (0..entries.len()).filter(|place| is_usable(&entries[*place], kind_wanted)).collect();
-    resize(entries, &places, kind_wanted, count)
+    resize(entries, &places, kind_wanted, count, |added| {
+        if !added_labels.is_empty() {
+            added.insert("kind".to_owned(), Value::from(kind_wanted));
+            relabel(added, added_labels);
+        }
+    })
 }
 
 /// Lets there be so many drones like this one.
@@ -82,11 +93,29 @@ pub(super) fn set_drones(scenario: &mut Table, drone: &str, count: u32) -> Resul
         entries.push(default_drone(1000));
     }
     let places: Vec<usize> = (0..entries.len()).filter(|place| has_name(&entries[*place], drone)).collect();
-    resize(entries, &places, drone, count)
+    resize(entries, &places, drone, count, |_| {})
 }
 
-/// Makes the entries at these places name so many machines in all.
-fn resize(entries: &mut Vec<Value>, places: &[usize], what: &str, count: u32) -> Result<(), PatchError> {
+/// Gives labels to an entry. Each takes the place of those with the same word before the colon: `site:b` of `site:a`.
+fn relabel(entry: &mut Table, new: &[String]) {
+    let word = |label: &str| label.split_once(':').map(|(word, _)| word.to_owned());
+    let is_replaced =
+        |old: &str| new.iter().any(|label| label == old || (word(old).is_some() && word(label) == word(old)));
+    let labels = entry.get("labels").and_then(Value::as_array).into_iter().flatten();
+    let kept = labels.filter(|label| !label.as_str().is_some_and(is_replaced)).cloned();
+    let labels = kept.chain(new.iter().map(|label| Value::from(label.as_str()))).collect();
+    entry.insert("labels".to_owned(), Value::Array(labels));
+}
+
+/// Makes the entries at these places name so many machines in all. Those that are added are like the last one, and then
+/// adapted.
+fn resize(
+    entries: &mut Vec<Value>,
+    places: &[usize],
+    what: &str,
+    count: u32,
+    adapt: impl FnOnce(&mut Table),
+) -> Result<(), PatchError> {
     let Some(last) = places.last().copied() else {
         return Err(PatchError::new(format_args!(
             "the scenario has no [[host]] (unlocked) or [[drone]] {what:?} that could be had more or fewer of"
@@ -107,7 +136,9 @@ fn resize(entries: &mut Vec<Value>, places: &[usize], what: &str, count: u32) ->
             entries.iter().filter_map(Value::as_table).filter_map(|entry| names(entry).ok()).flatten().collect();
         let new = (1..).map(|number| format!("{what}-added{number}")).filter(|name| !taken.contains(name));
         // At the end, so that the hosts that are there keep their numbers.
-        entries.push(Value::Table(named(model, new.take(left).collect::<Vec<_>>().join(","))));
+        let mut added = named(model, new.take(left).collect::<Vec<_>>().join(","));
+        adapt(&mut added);
+        entries.push(Value::Table(added));
     }
     entries.retain(|entry| !is_empty(entry));
     Ok(())
@@ -362,16 +393,29 @@ mod tests {
     #[test]
     fn hosts_come_and_go_at_the_end() {
         let mut more = lab();
-        set_hosts(&mut more, "eve", 6).expect("possible");
+        set_hosts(&mut more, "eve", 6, &[]).expect("possible");
         let expected = ["eve1", "eve2", "eve3", "kevin1", "eve9", "eve-added1", "eve-added2"];
         assert_eq!(machines(&more, "host"), expected);
         assert_eq!(more["host"][3]["dirty"], Value::Boolean(true), "as the last of them");
         let mut fewer = lab();
-        set_hosts(&mut fewer, "eve", 2).expect("possible");
+        set_hosts(&mut fewer, "eve", 2, &[]).expect("possible");
         assert_eq!(machines(&fewer, "host"), ["eve1", "eve2", "kevin1"]);
-        set_hosts(&mut fewer, "eve", 0).expect("possible");
+        set_hosts(&mut fewer, "eve", 0, &[]).expect("possible");
         assert_eq!(machines(&fewer, "host"), ["kevin1"]);
-        assert!(set_hosts(&mut fewer, "eve", 1).is_err(), "there is nothing to clone");
+        assert!(set_hosts(&mut fewer, "eve", 1, &[]).is_err(), "there is nothing to clone");
+    }
+
+    #[test]
+    fn added_hosts_may_stand_elsewhere() {
+        let mut more: Table =
+            "host = [{ name = \"eve[1-2]\", labels = [\"board:eve\", \"site:a\", \"usb\"] }]".parse().expect("TOML");
+        set_hosts(&mut more, "eve", 3, &["site:b".to_owned(), "usb".to_owned()]).expect("possible");
+        let labels = |entry: usize| {
+            let labels = more["host"][entry]["labels"].as_array().expect("a list").iter();
+            labels.map(|label| label.as_str().expect("a label").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(0), ["board:eve", "site:a", "usb"]);
+        assert_eq!(labels(1), ["board:eve", "site:b", "usb"]);
     }
 
     #[test]
@@ -404,10 +448,10 @@ mod tests {
                 .parse()
                 .expect("TOML");
         assert_eq!(count_hosts(&lab, "eve"), 2);
-        set_hosts(&mut lab, "eve", 3).expect("possible");
+        set_hosts(&mut lab, "eve", 3, &[]).expect("possible");
         assert_eq!(machines(&lab, "host"), ["eve1", "eve2", "eve3", "eve-added1"]);
         assert_eq!(lab["host"][2].get("locked"), None, "it can be used");
-        set_hosts(&mut lab, "eve", 1).expect("possible");
+        set_hosts(&mut lab, "eve", 1, &[]).expect("possible");
         assert_eq!(machines(&lab, "host"), ["eve1", "eve3"], "the locked one stays");
     }
 

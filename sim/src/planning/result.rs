@@ -330,8 +330,9 @@ impl PlanResult {
     pub fn extent(&self) -> String {
         let plans = self.points.iter().filter(|point| !self.is_probe(point)).count();
         format!(
-            "{} plans, {} replications of {} after a warm-up of {}",
+            "{} {}, {} replications of {} after a warm-up of {}",
             grouped_count(plans as u64),
+            if plans == 1 { "plan" } else { "plans" },
             grouped_count(self.replications),
             readable_duration(self.simulation.window.0),
             readable_duration(self.warm_up.length.0)

@@ -270,14 +270,15 @@ impl Searching<'_, '_> {
 }
 
 /// Plans on the way from how things are to another one: at each step the change whose objective is farthest from being met
-/// goes one step, so that the first steps are those that help most.
+/// goes one step, so that the first steps are those that help most. They are there to be looked at: the least number of replications
+/// is enough.
 pub(super) fn path(evaluator: &mut Evaluator<'_>, study: &Study, goal: &Point) -> Result<Vec<Point>, PlanError> {
     let mut point = study.base();
     let mut path = vec![point.clone()];
     let total: usize = point.0.iter().zip(&goal.0).map(|(from, to)| from.abs_diff(*to)).sum();
     let stride = total.div_ceil(PATH_MAX).max(1);
     while point != *goal && !evaluator.has_missing() {
-        evaluator.evaluate(std::slice::from_ref(&point))?;
+        evaluator.evaluate_to(std::slice::from_ref(&point), study.simulation.replications_min)?;
         for _ in 0..stride {
             let Some(change) = next_change(evaluator, study, path.last().unwrap_or(&point), &point, goal) else {
                 break;
@@ -296,7 +297,7 @@ pub(super) fn path(evaluator: &mut Evaluator<'_>, study: &Study, goal: &Point) -
         }
         path.push(point.clone());
     }
-    evaluator.evaluate(&path)?;
+    evaluator.evaluate_to(&path, study.simulation.replications_min)?;
     Ok(path)
 }
 
@@ -304,7 +305,7 @@ fn next_change(evaluator: &Evaluator<'_>, study: &Study, known: &Point, point: &
     let open = (0..point.0.len()).filter(|change| point.0[*change] != goal.0[*change]);
     let figures = evaluator.figures(known)?;
     let distance = |change: usize| -> f64 {
-        let Lever::Hosts(kind) = &study.changes[change].lever else { return 0.0 };
+        let Lever::Hosts { kind, .. } = &study.changes[change].lever else { return 0.0 };
         let own =
             evaluator.objectives().iter().enumerate().filter(|(_, objective)| objective.host_kind() == Some(kind));
         let gap = |(number, objective): (usize, &Objective)| {

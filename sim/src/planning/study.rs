@@ -1,6 +1,7 @@
 //! A plan, read and checked: what is asked, of which lab.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
@@ -167,6 +168,19 @@ impl Study {
         patch::get_key(&self.table, "workload.trace").is_some()
     }
 
+    /// The labels of hosts that are added where they are not like others of their kind, each with the kinds of which that is so.
+    pub(super) fn moved(&self) -> BTreeMap<&[String], Vec<&str>> {
+        let mut moved: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
+        for change in &self.changes {
+            if let Lever::Hosts { kind, added_labels } = &change.lever
+                && !added_labels.is_empty()
+            {
+                moved.entry(added_labels).or_default().push(kind);
+            }
+        }
+        moved
+    }
+
     /// How things are.
     pub fn base(&self) -> Point {
         Point(self.changes.iter().map(|change| change.base).collect())
@@ -275,7 +289,7 @@ fn with_given(
         .map_err(|error| source.wrong("given", error))?;
     let words = |given: &Given| match given.lever {
         Lever::Options => given.name.clone(),
-        Lever::Hosts(_)
+        Lever::Hosts { .. }
         | Lever::DroneProcesses(_)
         | Lever::Drones(_)
         | Lever::Arrivals(_)

@@ -189,6 +189,9 @@ impl Telling<'_, '_> {
         if !self.study.given.is_empty() {
             assumed.push(format!("In every plan, the lab as it is included: {}.", self.study.given.join("; ")));
         }
+        for (labels, kinds) in self.study.moved() {
+            assumed.push(format!("Added hosts of {} have the labels {}.", kinds.join(", "), labels.join(", ")));
+        }
         if simulation.window < Span::from_hours(3 * 24) {
             assumed.push(
                 "Whether queues grow without bound was not asked: less than three days are looked at.".to_owned(),

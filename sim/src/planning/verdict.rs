@@ -69,7 +69,7 @@ impl<'a> Judge<'a, '_> {
 
     /// The objectives that speak only of hosts of the kind that a change is about.
     pub(super) fn own_objectives(self, change: usize) -> Vec<usize> {
-        let Lever::Hosts(kind) = &self.study.changes[change].lever else { return Vec::new() };
+        let Lever::Hosts { kind, .. } = &self.study.changes[change].lever else { return Vec::new() };
         let is_own = |(_, objective): &(usize, &Objective)| objective.host_kind() == Some(kind);
         self.evaluator.objectives().iter().enumerate().filter(is_own).map(|(number, _)| number).collect()
     }
@@ -82,7 +82,7 @@ impl<'a> Judge<'a, '_> {
 
     /// Whether a change's own objectives are met.
     pub(super) fn own_suffice(self, point: &Point, own: &[usize], change: usize) -> bool {
-        let Lever::Hosts(kind) = &self.study.changes[change].lever else { return false };
+        let Lever::Hosts { kind, .. } = &self.study.changes[change].lever else { return false };
         let unmet = self.unmet(point);
         self.evaluator.figures(point).is_some()
             && !self.unstable(point).contains(kind)
@@ -101,7 +101,7 @@ impl<'a> Judge<'a, '_> {
     /// Whether a plan has no more of what another one lacks: of the kinds whose own objectives are not met, else of anything.
     fn is_no_better(self, point: &Point, failed: &Point) -> bool {
         let is_ordered = |change: &usize| self.study.changes[*change].lever.is_monotone();
-        let (ordered, others): (Vec<usize>, Vec<usize>) = (0..point.0.len()).partition(is_ordered);
+        let (ordered, others): (Vec<usize>, Vec<usize>) = self.study.searched().into_iter().partition(is_ordered);
         let no_more = |change: &usize| point.0[*change] <= failed.0[*change];
         let lacking: Vec<usize> = ordered.iter().copied().filter(|change| self.is_lacking(failed, *change)).collect();
         let is_shared = |change: &&usize| self.own_objectives(**change).is_empty();

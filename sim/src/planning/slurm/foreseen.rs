@@ -46,7 +46,7 @@ fn search_alike(study: &Study) -> Vec<Point> {
 }
 
 fn has_own_objective(study: &Study, change: usize) -> bool {
-    let Lever::Hosts(kind) = &study.changes[change].lever else { return false };
+    let Lever::Hosts { kind, .. } = &study.changes[change].lever else { return false };
     let speaks_of = |rule: &ObjectiveRule| match rule.only.iter().find(|only| only.grouping == Grouping::HostKind) {
         Some(only) => only.values == [kind.clone()],
         None => rule.each == Some(Grouping::HostKind),
