@@ -15,7 +15,7 @@ fn plans(criterion: &mut Criterion) {
         ("4 × the days", PlanSize { days: 30, ..SMALL }),
     ];
     for (name, size) in sizes {
-        group.throughput(Throughput::Elements(u64::from(size.days_simulated())));
+        group.throughput(Throughput::Elements(u64::from(run_plan(size))));
         group.bench_with_input(BenchmarkId::from_parameter(name), &size, |bencher, size| {
             bencher.iter(|| run_plan(*size));
         });

@@ -15,22 +15,20 @@ pub struct PlanSize {
     pub days: u32,
 }
 
-impl PlanSize {
-    /// Days that are simulated altogether.
-    pub fn days_simulated(self) -> u32 {
-        self.points * self.replications * (self.days + 2)
-    }
-}
-
-/// Carries out a plan of this size on all processors, keeping nothing on disk.
-pub fn run_plan(size: PlanSize) {
+/// Carries out a plan of this size on all processors, keeping nothing on disk. It also tries one more of each resource. Gives the
+/// number of days that were simulated altogether.
+pub fn run_plan(size: PlanSize) -> u32 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     month_file(folder.path());
     let file = folder.path().join("plan.toml");
     std::fs::write(&file, plan(size)).expect("room for a temporary file");
     let study = Study::read(&file).unwrap_or_else(|error| panic!("{error}"));
     match carry_out(&study, &Carrying::default(), &|_| {}) {
-        Ok(Carried::Done(result)) => assert_eq!(result.points.len(), size.points as usize, "points"),
+        Ok(Carried::Done(result)) => {
+            let asked = result.points.iter().filter(|point| !result.is_probe(point)).count();
+            assert_eq!(asked, size.points as usize, "points");
+            result.replications as u32 * (size.days + 2)
+        }
         Ok(Carried::Missing(parts)) => panic!("{} replications were not simulated", parts.len()),
         Err(error) => panic!("{error}"),
     }
@@ -38,8 +36,8 @@ pub fn run_plan(size: PlanSize) {
 
 fn plan(size: PlanSize) -> String {
     let PlanSize { points, replications, days } = size;
-    // The scenario's own value, 100, is one of them.
-    let values: Vec<String> = (0..points).map(|point| (100 + point).to_string()).collect();
+    // How things are is one of them.
+    let values: Vec<String> = (1..points).map(|point| (100 + point).to_string()).collect();
     let values = values.join(", ");
     format!(
         r#"

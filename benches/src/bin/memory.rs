@@ -17,8 +17,8 @@ fn main() {
     let full = memory_of(|| BusyLab::new(LabSize { hosts: HOSTS, queued: QUEUED }));
     let entry = full.saturating_sub(busy) / QUEUED as usize;
     println!("a queued entry, with its job: {entry} bytes (to reach: 600 bytes)");
-    for replications in [64, 128, 256, 512] {
-        let peak = peak_of(PlanSize { points: 1, replications, days: 6 });
+    for replications in [32, 64, 128] {
+        let peak = peak_of(PlanSize { points: 2, replications, days: 6 });
         println!("a plan of {replications} replications: {:.1} MB at most", peak as f64 / 1e6);
     }
 }

@@ -241,7 +241,7 @@ impl PlanResult {
 
     /// Whether a point only says what one more of a resource would bring: such points are no plans, and have no price. They
     /// differ from how things are in a level beyond those of the plan's own changes.
-    pub(super) fn is_probe(&self, point: &PointResult) -> bool {
+    pub fn is_probe(&self, point: &PointResult) -> bool {
         let beyond = |point: &PointResult| point.point.0.get(self.changes.len()..).unwrap_or_default().to_vec();
         self.points.get(self.base).is_some_and(|base| beyond(base) != beyond(point))
     }
