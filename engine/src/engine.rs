@@ -21,7 +21,8 @@ pub trait Clock {
 
 /// The drones, all of them. One drone's trouble is that drone's result, never an error of the call, and delays no other.
 pub trait DroneBackend {
-    /// What every drone has to say since the last call.
+    /// What the drones have to say since the last call. One that is not named has no news, and answers, or does not, as before.
+    /// After the first call of a newer fence (see below) each is named once.
     fn refresh(&mut self) -> impl Future<Output = Vec<DroneReport>>;
 
     /// Has batches carried out, drones in parallel, commands of one drone in order. Reports only what was not done for
@@ -121,6 +122,15 @@ fn still_to_do(mut acts: Vec<ActReport>) -> Vec<ActReport> {
     };
     acts.iter_mut().for_each(|act| act.undelivered.retain(is_to_do));
     acts
+}
+
+/// Adds what has come to what was there before: nothing, unless a tick was skipped.
+fn add_all<T>(all: &mut Vec<T>, mut more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.append(&mut more);
+    }
 }
 
 /// Is shown everything that goes into the core, before it does, and what comes out: enough to decide it all again elsewhere.
@@ -237,9 +247,9 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         self.times = TickTimes::default();
         let begun = self.clock.now();
         let (rows, reports) = join(self.store.poll(), self.drones.refresh()).await;
-        self.input.drones.extend(reports);
+        add_all(&mut self.input.drones, reports);
         match rows {
-            Ok(rows) => self.input.rows.extend(rows),
+            Ok(rows) => add_all(&mut self.input.rows, rows),
             Err(error) => return Ok(TickReport::Skipped(error)),
         }
         let input = std::mem::take(&mut self.input);

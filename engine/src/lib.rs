@@ -52,4 +52,4 @@ pub use protocol::{
     PidfileEvent, PidfileName, ResultNote, RowChange, Subnets, TaskHistory, TaskUpdate, Work, WorkKind,
 };
 pub use settings::{LabelUse, Settings};
-pub use time::{Span, Time};
+pub use time::{Span, Time, earliest};

@@ -71,6 +71,11 @@ impl Span {
     }
 }
 
+/// The first of some moments; `None` stands for never.
+pub fn earliest(moments: &[Option<Time>]) -> Option<Time> {
+    moments.iter().flatten().min().copied()
+}
+
 impl Add<Span> for Time {
     type Output = Time;
     fn add(self, span: Span) -> Time {

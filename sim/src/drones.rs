@@ -9,7 +9,8 @@
 //! A drone that answers again is first told what to watch, and shows that in its first refresh: so do real ones.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
@@ -138,6 +139,8 @@ struct FakeDrone {
     lose_replies: u32,
     miss_batches: u32,
     news: Vec<(PidfileId, PidfileEvent)>,
+    /// Some of the news is more than that a process runs that was started just now.
+    news_is_pressing: bool,
     /// What it was to watch while it did not answer.
     missed_watches: Vec<(PidfileId, ExecutionPath, PidfileName)>,
 }
@@ -173,6 +176,8 @@ pub struct FakeDrones<F> {
     /// How processes go.
     pub fate: F,
     drones: BTreeMap<DroneId, FakeDrone>,
+    /// Drones of which the next refresh has something to tell.
+    stirred: BTreeSet<DroneId>,
     processes: FxHashMap<ProcessKey, FakeProcess>,
     files: FxHashMap<(ExecutionPath, PidfileName), ProcessKey>,
     watched: FxHashMap<PidfileId, ProcessKey>,
@@ -192,10 +197,12 @@ pub struct FakeDrones<F> {
 impl<F: Fate> FakeDrones<F> {
     /// Drones of these ids, all well, without processes.
     pub fn new(clock: VirtualClock, drones: impl IntoIterator<Item = DroneId>, fate: F, record_kills: bool) -> Self {
+        let drones: BTreeMap<DroneId, FakeDrone> = drones.into_iter().map(|id| (id, FakeDrone::default())).collect();
         FakeDrones {
             clock,
             fate,
-            drones: drones.into_iter().map(|id| (id, FakeDrone::default())).collect(),
+            stirred: drones.keys().copied().collect(),
+            drones,
             processes: FxHashMap::default(),
             files: FxHashMap::default(),
             watched: FxHashMap::default(),
@@ -223,10 +230,17 @@ impl<F: Fate> FakeDrones<F> {
         self.due.peek().map(|Reverse((time, ..))| *time)
     }
 
-    /// Whether a refresh would bring news.
-    pub fn has_news(&self) -> bool {
-        let has_news = |drone: &FakeDrone| !drone.news.is_empty() || !drone.missed_watches.is_empty();
-        self.drones.values().any(|drone| !drone.silent && has_news(drone))
+    /// Whether a refresh would bring news on which a scheduler may act. That a process runs which it has just started is none:
+    /// the next tick, whatever its reason, is early enough for that.
+    pub fn has_pressing_news(&self) -> bool {
+        let has_news = |drone: &FakeDrone| drone.news_is_pressing || !drone.missed_watches.is_empty();
+        let mut stirred = self.stirred.iter().filter_map(|id| self.drones.get(id));
+        stirred.any(|drone| !drone.silent && has_news(drone))
+    }
+
+    fn stir(&mut self, drone: DroneId) -> &mut FakeDrone {
+        self.stirred.insert(drone);
+        self.drones.entry(drone).or_default()
     }
 
     /// Ends a process.
@@ -263,7 +277,7 @@ impl<F: Fate> FakeDrones<F> {
 
     /// Lets a drone stop or begin to answer.
     pub fn set_silent(&mut self, drone: DroneId, silent: bool) {
-        self.drones.entry(drone).or_default().silent = silent;
+        self.stir(drone).silent = silent;
     }
 
     /// Whether a drone does not answer.
@@ -281,7 +295,7 @@ impl<F: Fate> FakeDrones<F> {
 
     /// Lets pidfiles of processes that start from now on stay away, until they are shown.
     pub fn set_late_pidfiles(&mut self, drone: DroneId, late: bool) {
-        self.drones.entry(drone).or_default().late_pidfiles = late;
+        self.stir(drone).late_pidfiles = late;
     }
 
     /// Shows the pidfiles that have stayed away so far.
@@ -300,24 +314,24 @@ impl<F: Fate> FakeDrones<F> {
             if self.doomed.remove(&file).is_some() && !stage.is_over() {
                 self.end(key, Stage::Ended { exit_status: KILLED, tests_failed: 0 });
             } else {
-                self.tell(key, stage);
+                self.tell_at_once(key, stage);
             }
         }
     }
 
     /// Lets a drone carry out its next so many batches and lose the replies.
     pub fn lose_replies(&mut self, drone: DroneId, count: u32) {
-        self.drones.entry(drone).or_default().lose_replies = count;
+        self.stir(drone).lose_replies = count;
     }
 
     /// Lets a drone answer refreshes, and be gone when its next so many batches come.
     pub fn miss_batches(&mut self, drone: DroneId, count: u32) {
-        self.drones.entry(drone).or_default().miss_batches = count;
+        self.stir(drone).miss_batches = count;
     }
 
     /// Adds a drone.
     pub fn add_drone(&mut self, drone: DroneId) {
-        self.drones.entry(drone).or_default();
+        self.stir(drone);
     }
 
     fn end(&mut self, key: ProcessKey, stage: Stage) {
@@ -347,6 +361,17 @@ impl<F: Fate> FakeDrones<F> {
         }
         let (Some(pidfile), Some(drone)) = (process.watched_as, self.drones.get_mut(&process.drone)) else { return };
         drone.news.extend(stage.events().map(|event| (pidfile, event)));
+        drone.news_is_pressing |= stage.is_over();
+        self.stirred.insert(process.drone);
+    }
+
+    /// Tells how a process stands that the scheduler may know nothing about yet.
+    fn tell_at_once(&mut self, key: ProcessKey, stage: Stage) {
+        self.tell(key, stage);
+        let drone = self.processes.get(&key).and_then(|process| self.drones.get_mut(&process.drone));
+        if let Some(drone) = drone {
+            drone.news_is_pressing = !drone.news.is_empty();
+        }
     }
 
     fn pass_time(&mut self) {
@@ -392,7 +417,7 @@ impl<F: Fate> FakeDrones<F> {
         }
         self.watched.insert(pidfile, key);
         let stage = process.stage;
-        self.tell(key, stage);
+        self.tell_at_once(key, stage);
     }
 
     fn start(
@@ -404,12 +429,13 @@ impl<F: Fate> FakeDrones<F> {
         work: Work,
         processes: u32,
     ) {
-        let file = (path, name);
-        if self.files.contains_key(&file) {
-            let (path, name) = file;
-            return self.watch(drone, pidfile, path, name);
-        }
         let (key, now) = (self.next, self.clock.now());
+        match self.files.entry((path.clone(), name)) {
+            Entry::Occupied(_) => return self.watch(drone, pidfile, path, name),
+            Entry::Vacant(place) => {
+                place.insert(key);
+            }
+        }
         self.next += 1;
         let late = self.drones.get(&drone).is_some_and(|drone| drone.late_pidfiles);
         let course = self.fate.course(&work, now);
@@ -425,11 +451,9 @@ impl<F: Fate> FakeDrones<F> {
             let end = Due::End { exit_status: course.exit_status, tests_failed: course.tests_failed };
             self.plan(now + course.startup + course.runtime, key, end);
         }
-        let (path, name) = file.clone();
         let process =
             FakeProcess { path, name, work, drone, processes, stage, hidden: late, watched_as: Some(pidfile) };
         self.processes.insert(key, process);
-        self.files.insert(file, key);
         self.watched.insert(pidfile, key);
         self.tell(key, stage);
     }
@@ -462,20 +486,24 @@ impl<F: Fate> FakeDrones<F> {
         self.watched.clear();
         self.awaited.clear();
         self.processes.values_mut().for_each(|process| process.watched_as = None);
+        self.stirred.extend(self.drones.keys());
         for drone in self.drones.values_mut() {
             drone.news.clear();
+            drone.news_is_pressing = false;
             drone.missed_watches.clear();
         }
     }
 
     /// Tells the drones that answer again what they were to watch meanwhile.
     fn catch_up(&mut self) {
-        let answers = self.drones.iter_mut().filter(|(_, drone)| !drone.silent);
-        let missed = answers.map(|(id, drone)| (*id, std::mem::take(&mut drone.missed_watches)));
-        let missed: Vec<_> = missed.filter(|(_, watches)| !watches.is_empty()).collect();
-        for (drone, watches) in missed {
+        let missed = |id: &DroneId| {
+            let answers = |drone: &&FakeDrone| !drone.silent && !drone.missed_watches.is_empty();
+            self.drones.get(id).filter(answers).map(|_| *id)
+        };
+        for id in self.stirred.iter().filter_map(missed).collect::<Vec<DroneId>>() {
+            let watches = std::mem::take(&mut self.stir(id).missed_watches);
             for (pidfile, path, name) in watches {
-                self.watch(drone, pidfile, path, name);
+                self.watch(id, pidfile, path, name);
             }
         }
     }
@@ -499,15 +527,17 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
     async fn refresh(&mut self) -> Vec<DroneReport> {
         self.pass_time();
         self.catch_up();
-        let report = |(id, drone): (&DroneId, &mut FakeDrone)| {
+        let report = |id: DroneId| {
+            let drone = self.drones.get_mut(&id)?;
             let answer = if drone.silent {
                 DroneAnswer::Silent { reason: "no answer in time".to_owned() }
             } else {
+                drone.news_is_pressing = false;
                 DroneAnswer::News { pidfiles: std::mem::take(&mut drone.news), unclaimed: Vec::new() }
             };
-            DroneReport { drone: *id, answer }
+            Some(DroneReport { drone: id, answer })
         };
-        self.drones.iter_mut().map(report).collect()
+        std::mem::take(&mut self.stirred).into_iter().filter_map(report).collect()
     }
 
     async fn act(&mut self, fence: Fence, batches: Vec<DroneBatch>) -> Vec<ActReport> {
@@ -526,10 +556,14 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
             self.forget_numbers();
         }
         for DroneBatch { drone, commands } in batches {
-            let state = self.drones.entry(drone).or_default();
+            let state = self.drones.entry(drone).or_insert_with(|| {
+                self.stirred.insert(drone);
+                FakeDrone::default()
+            });
             if state.silent || state.miss_batches > 0 {
                 state.miss_batches = state.miss_batches.saturating_sub(1);
                 state.miss(&commands);
+                self.stirred.insert(drone);
                 let outcome = ActOutcome::NotDone("no answer in time".to_owned());
                 reports.push(ActReport { drone, outcome, undelivered: commands });
                 continue;

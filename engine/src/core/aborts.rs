@@ -50,6 +50,9 @@ impl Core {
 
     /// Deals with every aborted entry.
     pub(super) fn abort_entries(&mut self) {
+        if self.rows.to_abort.is_empty() {
+            return;
+        }
         let entries = std::mem::take(&mut self.rows.to_abort);
         let mut jobs = BTreeSet::new();
         for entry in entries {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use super::Core;
 use super::host_set::{HostIndex, HostSet};
-use super::queue::{GroupOrder, PendingKey, Waiting};
+use super::queue::{GroupOrder, PendingKey, Waiting, Woken};
 use super::working_set::{HostState, HostStep};
 use crate::ids::{EntryId, HostId, JobId, LabelId};
 use crate::model::EntryStatus;
@@ -136,7 +136,7 @@ impl Core {
     }
 
     /// The second pass: requests in their order, each with what is left.
-    fn serve_requirements(&mut self, woken: Vec<u32>, chosen: &mut Vec<Assignment>) {
+    fn serve_requirements(&mut self, woken: Woken, chosen: &mut Vec<Assignment>) {
         let mut heads: BinaryHeap<Reverse<(GroupOrder, u32)>> = BinaryHeap::new();
         for requirement in woken {
             if self.next_candidate(requirement, 0).is_none() {
@@ -257,10 +257,7 @@ impl Core {
     pub(super) fn release_hosts(&mut self) -> Vec<HostId> {
         let mut released = Vec::new();
         for host in self.rows.take_touched(HostStep::Release) {
-            let Some(state) = self.rows.hosts.get(host) else { continue };
-            let unused = state.active.is_empty() && state.tasks.is_empty();
-            let ready = state.row.status == crate::model::HostStatus::Ready && !state.row.locked;
-            if state.row.leased && ready && unused && state.row.shard.is_none() {
+            if self.rows.hosts.get(host).is_some_and(HostState::is_leased_in_vain) {
                 self.rows.set_leased(host, false);
                 released.push(host);
             }

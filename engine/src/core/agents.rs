@@ -85,7 +85,7 @@ pub(super) struct Agents {
     /// Parsers that have not started.
     pub(super) parsers: BTreeSet<AgentKey>,
     /// Agents whose process has news.
-    pub(super) news: Vec<AgentKey>,
+    pub(super) news: SmallVec<[AgentKey; 4]>,
     /// Parsers that run.
     pub(super) running_parsers: u32,
     /// Something has happened since the agents' last turn that may let one start that waits.

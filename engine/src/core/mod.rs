@@ -53,7 +53,7 @@ use crate::protocol::{
     ActReport, Changes, Command, DroneReport, EntryUpdate, HostUpdate, Notice, RowChange, TaskUpdate,
 };
 use crate::settings::Settings;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 
 use agents::Agents;
 use drones::Drones;
@@ -231,16 +231,16 @@ impl Core {
         if self.has_work() {
             return Some(self.now);
         }
-        [self.processes.next_deadline(), self.next_upkeep(), self.silence_limit()].into_iter().flatten().min()
+        earliest(&[self.processes.next_deadline(), self.next_upkeep(), self.silence_limit()])
     }
 
     /// Whether a tick at this very moment would find something to do.
     fn has_work(&self) -> bool {
         let rows = &self.rows;
-        let touched = self.steps_of_role().iter().any(|step| rows.is_touched(*step));
         let acquires = self.role == Role::HostScheduler || self.role == Role::Whole;
         let recovers = self.recovery.as_ref().is_some_and(recovery::Recovery::is_due);
-        if recovers || touched || (acquires && !rows.queue.woken.is_empty()) {
+        let asks = |step: &HostStep| rows.touched(*step).iter().any(|host| self.asks_for(*step, *host));
+        if recovers || (acquires && !rows.queue.woken.is_empty()) || self.steps_of_role().iter().any(asks) {
             return true;
         }
         self.role != Role::HostScheduler
@@ -253,6 +253,19 @@ impl Core {
                 || !rows.to_abort.is_empty()
                 || !rows.tasks_to_abort.is_empty()
                 || !rows.queue.hostless.is_empty())
+    }
+
+    /// Whether a step would find something to do about a host.
+    fn asks_for(&self, step: HostStep, host: HostId) -> bool {
+        let Some(state) = self.rows.hosts.get(host) else { return false };
+        match step {
+            HostStep::Lease => self.asks_for_lease(state),
+            HostStep::Tasks => self.next_task(state).is_some(),
+            HostStep::Acquire => {
+                state.is_available() && !(state.waiting.is_empty() && self.rows.queue.requirements_len() == 0)
+            }
+            HostStep::Release => state.is_leased_in_vain(),
+        }
     }
 
     fn steps_of_role(&self) -> &'static [HostStep] {

@@ -10,7 +10,7 @@ use crate::protocol::{
     Command, DroneAnswer, DroneReport, ExecutionPath, KillOrder, Notice, PidfileContents, PidfileEvent, PidfileName,
     Work,
 };
-use crate::time::{Span, Time};
+use crate::time::{Span, Time, earliest};
 
 /// How a process stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Processes {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let appear = self.appear_by.front().map(|deadline| deadline.due);
         let forget = self.forget_by.front().map(|deadline| deadline.due);
-        [appear, forget].into_iter().flatten().min()
+        earliest(&[appear, forget])
     }
 
     /// The time-out has changed: what waits has so much longer, or less.

@@ -95,6 +95,9 @@ impl WaitGroup {
     }
 }
 
+/// Requirements to be looked at; few, at most times.
+pub(super) type Woken = SmallVec<[u32; 8]>;
+
 /// All pending entries but those that name a host.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PendingQueue {
@@ -110,7 +113,7 @@ pub(super) struct PendingQueue {
     /// The groups of every suite, in the order in which they are served.
     pub(super) suites: BTreeMap<JobId, BTreeSet<GroupOrder>>,
     /// Requirements to be looked at.
-    pub(super) woken: Vec<u32>,
+    pub(super) woken: Woken,
 }
 
 impl PendingQueue {
@@ -150,7 +153,7 @@ impl PendingQueue {
     }
 
     /// The requirements to be looked at now.
-    pub(super) fn take_woken(&mut self) -> Vec<u32> {
+    pub(super) fn take_woken(&mut self) -> Woken {
         let mut woken = std::mem::take(&mut self.woken);
         woken.retain(|key| match &mut self.requirements[*key as usize] {
             Some(requirement) => std::mem::replace(&mut requirement.woken, false),

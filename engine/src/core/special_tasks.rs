@@ -3,7 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::agents::{Agent, AgentKey, AgentState, AgentTask};
-use super::working_set::{HostStep, TaskRowState};
+use super::working_set::{HostState, HostStep, TaskRowState};
 use super::{Core, Role};
 use crate::ids::{DroneId, EntryId, HostId, PidfileId, TaskId, UserId};
 use crate::model::{EntryStatus, HostStatus, RebootBefore, SpecialTask, TaskKind};
@@ -84,7 +84,7 @@ impl Core {
     pub(super) fn schedule_special_tasks(&mut self) {
         let mut chosen: Vec<(TaskKind, TaskId)> = Vec::new();
         for host in self.rows.take_touched(HostStep::Tasks) {
-            chosen.extend(self.next_task(host));
+            chosen.extend(self.rows.hosts.get(host).and_then(|host| self.next_task(host)));
         }
         chosen.sort_unstable();
         for (_, task) in chosen {
@@ -111,32 +111,34 @@ impl Core {
     }
 
     /// The queued task that a host will be given to now, if any.
-    fn next_task(&self, host: HostId) -> Option<(TaskKind, TaskId)> {
-        let state = self.rows.hosts.get(host)?;
-        let free = state.agent.is_none() && !state.row.locked && state.row.shard.is_none();
-        let leased_enough = self.settings.inline_host_acquisition || state.row.leased;
+    pub(super) fn next_task(&self, host: &HostState) -> Option<(TaskKind, TaskId)> {
+        let free = host.agent.is_none() && !host.row.locked && host.row.shard.is_none();
+        let leased_enough = self.settings.inline_host_acquisition || host.row.leased;
         if !free || !leased_enough {
             return None;
         }
-        let tasks = state.tasks.iter().filter_map(|id| Some(&self.rows.tasks.get(*id)?.row));
-        let eligible =
-            tasks.filter(|row| row.is_queued() && state.active.iter().all(|entry| Some(*entry) == row.entry));
+        let tasks = host.tasks.iter().filter_map(|id| Some(&self.rows.tasks.get(*id)?.row));
+        let eligible = tasks.filter(|row| row.is_queued() && host.active.iter().all(|entry| Some(*entry) == row.entry));
         eligible.map(|row| (row.kind, row.id)).min()
     }
 
     /// Host scheduler: leases the hosts of queued tasks that belong to no entry.
     pub(super) fn lease_for_requested_tasks(&mut self) {
         for host in self.rows.take_touched(HostStep::Lease) {
-            let Some(state) = self.rows.hosts.get(host) else { continue };
-            let requested = |id: &TaskId| {
-                let row = &self.rows.tasks[*id].row;
-                row.is_queued() && row.entry.is_none()
-            };
-            let free = !state.row.locked && !state.row.leased && state.active.is_empty() && state.row.shard.is_none();
-            if free && state.tasks.iter().any(requested) {
+            if self.rows.hosts.get(host).is_some_and(|host| self.asks_for_lease(host)) {
                 self.rows.set_leased(host, true);
             }
         }
+    }
+
+    /// Whether a host that is not leased has a queued task that belongs to no entry.
+    pub(super) fn asks_for_lease(&self, host: &HostState) -> bool {
+        let requested = |id: &TaskId| {
+            let row = &self.rows.tasks[*id].row;
+            row.is_queued() && row.entry.is_none()
+        };
+        let free = !host.row.locked && !host.row.leased && host.active.is_empty() && host.row.shard.is_none();
+        free && host.tasks.iter().any(requested)
     }
 
     pub(super) fn task_path(&self, task: &SpecialTask) -> Option<ExecutionPath> {

@@ -69,6 +69,9 @@ impl<I: Copy + Into<u32> + From<u32>, R> Table<I, R> {
         self.len += 1;
         let id = id.into() as usize;
         if self.pages.len() <= id / PAGE {
+            if let Some(last) = self.pages.last_mut() {
+                last.take_if(|page| page.used == 0);
+            }
             self.pages.resize_with(id / PAGE + 1, || None);
         }
         let page = self.pages[id / PAGE].get_or_insert_with(|| Box::new(Page { slots: [VACANT; PAGE], used: 0 }));
@@ -92,12 +95,13 @@ impl<I: Copy + Into<u32> + From<u32>, R> Table<I, R> {
 
     pub(crate) fn remove(&mut self, id: I) -> Option<R> {
         let slot = self.slot(id)?;
-        let id = id.into() as usize;
+        let (id, pages) = (id.into() as usize, self.pages.len());
         let entry = &mut self.pages[id / PAGE];
         if let Some(page) = entry {
             page.slots[id % PAGE] = VACANT;
             page.used -= 1;
-            if page.used == 0 {
+            // The next id will be on the last page: that one stays.
+            if page.used == 0 && id / PAGE + 1 < pages {
                 *entry = None;
             }
         }

@@ -9,7 +9,7 @@ use super::{Core, Role};
 use crate::ids::{EntryId, HostId, JobId, LabelId};
 use crate::model::TaskKind;
 use crate::protocol::Notice;
-use crate::time::{Span, Time};
+use crate::time::{Span, Time, earliest};
 
 const DAY: Span = Span::from_hours(24);
 
@@ -60,12 +60,11 @@ impl Core {
 
     /// The next moment at which periodic work would find something to do.
     pub(super) fn next_upkeep(&self) -> Option<Time> {
-        let limits = [
+        let limit = earliest(&[
             self.rows.job_limits.earliest(),
             self.rows.run_limits.earliest(),
             (!self.upkeep.sweep.is_empty()).then_some(self.now),
-        ];
-        let limit = limits.into_iter().flatten().min();
+        ]);
         // A limit is passed strictly after it.
         let clean = limit.map(|due| self.on_grid(due + Span(1), self.clean_interval(), self.upkeep.cleanings));
         let reverify = self.reverify_period().filter(|_| !self.rows.repair_failed.is_empty());
@@ -73,8 +72,8 @@ impl Core {
         let shard = self.upkeep.shard_aborts.first().map(|(due, _)| *due + Span(1));
         let daily = self.on_grid(self.now, DAY, self.upkeep.days);
         let daily = (self.rows.hosts.len() > 0).then_some(daily);
-        let lab = [reverify, daily].into_iter().flatten().filter(|_| self.minds_the_lab());
-        [clean, shard].into_iter().flatten().chain(lab).min()
+        let lab = earliest(&[reverify, daily]).filter(|_| self.minds_the_lab());
+        earliest(&[clean, shard, lab])
     }
 
     /// Whether the hosts' upkeep is this role's: a runner minds one job, a host scheduler who gets which host.

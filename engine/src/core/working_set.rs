@@ -169,7 +169,7 @@ pub(super) struct WorkingSet {
     /// When running entries reach theirs.
     pub(super) run_limits: TimeLimits<EntryId>,
     pub(super) next_task: u32,
-    touched: [Vec<HostId>; 4],
+    touched: [Touched; 4],
     pub(super) changed_hosts: Vec<HostId>,
     pub(super) changed_entries: Vec<EntryId>,
     pub(super) changed_tasks: Vec<TaskId>,
@@ -179,6 +179,9 @@ pub(super) struct WorkingSet {
     pub(super) ended_jobs: Vec<JobId>,
     pub(super) ended_tasks: Vec<TaskId>,
 }
+
+/// Hosts about which something has changed: few, but in a large lab.
+pub(super) type Touched = SmallVec<[HostId; 8]>;
 
 impl HostState {
     pub(super) fn new(row: Host, index: HostIndex) -> HostState {
@@ -210,6 +213,13 @@ impl HostState {
         self.is_available() && !self.row.invalid
     }
 
+    /// Whether it is leased and nobody needs it.
+    pub(super) fn is_leased_in_vain(&self) -> bool {
+        let unused = self.active.is_empty() && self.tasks.is_empty();
+        let ready = self.row.status == HostStatus::Ready && !self.row.locked;
+        self.row.leased && ready && unused && self.row.shard.is_none()
+    }
+
     pub(super) fn has_label(&self, label: LabelId) -> bool {
         self.row.labels.binary_search(&label).is_ok()
     }
@@ -228,11 +238,14 @@ impl WorkingSet {
         }
     }
 
-    /// The hosts about which something has changed since this step took them last.
-    pub(super) fn take_touched(&mut self, step: HostStep) -> Vec<HostId> {
+    /// Takes [`WorkingSet::touched`].
+    pub(super) fn take_touched(&mut self, step: HostStep) -> Touched {
         let touched = &mut self.touched[step as usize];
+        if touched.is_empty() {
+            return Touched::new();
+        }
         // As many will be touched the next time, more or less: one allocation instead of several.
-        let room = Vec::with_capacity(touched.len());
+        let room = Touched::with_capacity(touched.len());
         let hosts = std::mem::replace(touched, room);
         for host in &hosts {
             if let Some(state) = self.hosts.get_mut(*host) {
@@ -242,8 +255,9 @@ impl WorkingSet {
         hosts
     }
 
-    pub(super) fn is_touched(&self, step: HostStep) -> bool {
-        !self.touched[step as usize].is_empty()
+    /// The hosts about which something has changed since this step took them last.
+    pub(super) fn touched(&self, step: HostStep) -> &[HostId] {
+        &self.touched[step as usize]
     }
 
     pub(super) fn set_host_status(&mut self, host: HostId, status: HostStatus) {

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
     Changes, Clock, CommitOutcome, DroneId, Engine, EngineError, EntryColumns, EntryStatus, JobId, LiveRows, Role,
-    RowChange, Setup, Span, Store, StoreError, Term, TickReport, Time,
+    RowChange, Setup, Span, Store, StoreError, Term, TickReport, Time, earliest,
 };
 
 use super::arrivals::Arrivals;
@@ -137,11 +137,14 @@ impl Replication<'_> {
     }
 
     fn next_moment(&self) -> Option<Time> {
-        if !self.engine.store().inbox.is_empty() || self.engine.drones().has_news() || self.engine.has_backlog() {
+        if !self.engine.store().inbox.is_empty()
+            || self.engine.drones().has_pressing_news()
+            || self.engine.has_backlog()
+        {
             return Some(self.clock.now());
         }
         let arrival = self.arriving.as_ref().and_then(|arriving| arriving.next_moment());
-        [arrival, self.engine.core().next_wake(), self.engine.drones().next_event()].into_iter().flatten().min()
+        earliest(&[arrival, self.engine.core().next_wake(), self.engine.drones().next_event()])
     }
 
     /// The first tick of the grid at or after a moment, and after the last one.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
     AclGroupId, Clock, DroneId, Engine, EngineError, HandOffLevel, Host, HostId, Job, JobId, LabelId, Role, Settings,
-    Setup, Span, TickReport, Time, UserId,
+    Setup, Span, TickReport, Time, UserId, earliest,
 };
 
 use super::Progress;
@@ -132,7 +132,7 @@ impl<'a, O: Observer> Run<'a, O> {
     fn next_moment(&mut self) -> Option<Time> {
         let observer = &self.engine.drones().fate.observer;
         if self.engine.store().lab.has_news()
-            || self.engine.drones().has_news()
+            || self.engine.drones().has_pressing_news()
             || self.engine.has_backlog()
             || self.held_back.iter().any(|&(host, since)| self.pinned.are_served(host, since, observer))
         {
@@ -141,10 +141,7 @@ impl<'a, O: Observer> Run<'a, O> {
         let submission = self.plan.jobs.get(self.submitted).map(|job| job.submit);
         let unlocks = |outage: &&crate::workload::Outage| outage.effect != OutageEffect::Fails;
         let outage = self.plan.outages.get(self.outages).filter(unlocks).map(|outage| outage.time);
-        [submission, outage, self.engine.core().next_wake(), self.engine.drones().next_event()]
-            .into_iter()
-            .flatten()
-            .min()
+        earliest(&[submission, outage, self.engine.core().next_wake(), self.engine.drones().next_event()])
     }
 
     /// The first tick of the grid at or after a moment, and after the last one.
@@ -174,6 +171,13 @@ impl<'a, O: Observer> Run<'a, O> {
                 },
             }
         }
+        if !self.held_back.is_empty() {
+            self.begin_held_back(now);
+        }
+    }
+
+    /// Lets the silences begin that no longer have to wait.
+    fn begin_held_back(&mut self, now: Time) {
         let observer = &self.engine.drones().fate.observer;
         let begins = |held: &mut (u32, Time)| self.pinned.are_served(held.0, held.1, observer);
         let begun: Vec<(u32, Time)> = self.held_back.extract_if(.., begins).collect();

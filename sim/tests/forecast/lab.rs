@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use yardmaster_engine::{
     Clock, DroneId, Engine, EntryColumns, EntryStatus, Host, HostId, Job, JobId, RebootAfter, RebootBefore, Role,
-    Settings, Setup, Span, Store, TaskKind, TickReport, Time, UserId, Work, WorkKind,
+    Settings, Setup, Span, Store, TaskKind, TickReport, Time, UserId, Work, WorkKind, earliest,
 };
 use yardmaster_sim::clock::VirtualClock;
 use yardmaster_sim::drones::{Course, FakeDrones, Fate, ProcessKey};
@@ -219,11 +219,11 @@ impl Lab {
     pub(crate) fn run_until(&mut self, end: Time) {
         loop {
             let pending =
-                self.engine.store().has_news() || self.engine.drones().has_news() || self.engine.has_backlog();
+                self.engine.store().has_news() || self.engine.drones().has_pressing_news() || self.engine.has_backlog();
             let next = if pending {
                 Some(self.clock.now())
             } else {
-                [self.engine.core().next_wake(), self.engine.drones().next_event()].into_iter().flatten().min()
+                earliest(&[self.engine.core().next_wake(), self.engine.drones().next_event()])
             };
             let Some(next) = next else { break };
             let ticks = ((next - ORIGIN).0 + self.tick.0 - 1).div_euclid(self.tick.0);

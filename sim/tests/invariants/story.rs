@@ -17,6 +17,8 @@ pub(crate) struct Story {
     pub(crate) entries: Vec<String>,
     pub(crate) watcher: Watcher,
     told: Vec<String>,
+    /// Nothing but the time has passed since the last tick.
+    undisturbed: bool,
 }
 
 impl Story {
@@ -24,7 +26,7 @@ impl Story {
         let player = Player::new(&lab.0, false).unwrap_or_else(|problem| panic!("{problem:?}"));
         let watcher = Watcher::new(player.engine());
         let (hosts, drones) = (lab.0.host.len(), lab.0.drone.len());
-        Story { player, hosts, drones, jobs: 0, entries: Vec::new(), watcher, told: Vec::new() }
+        Story { player, hosts, drones, jobs: 0, entries: Vec::new(), watcher, told: Vec::new(), undisturbed: false }
     }
 
     /// What happened, a line each.
@@ -61,6 +63,7 @@ impl Story {
 
     pub(crate) fn act(&mut self, action: Action) -> Result<(), String> {
         self.told.push(format!("do {action:?}"));
+        self.undisturbed = false;
         self.watcher.before(self.player.engine(), &action);
         self.player.act(&action).map_err(|problem| describe(&problem))
     }
@@ -69,6 +72,7 @@ impl Story {
         // By key: a drone that lost track of a restart may run something under the name of another.
         let keys: Vec<u32> = self.engine().drones().running().into_iter().map(|(key, _)| key).collect();
         if !keys.is_empty() {
+            self.undisturbed = false;
             self.told.push(format!("finish {:?}", self.player.running()));
         }
         for key in keys {
@@ -79,8 +83,16 @@ impl Story {
 
     pub(crate) fn tick(&mut self) -> Result<(), String> {
         self.watcher.before_tick(self.player.engine());
-        self.player.tick().map_err(|problem| describe(&problem))?;
+        let expected = self.expects_anything();
+        let changed = self.player.tick().map_err(|problem| describe(&problem))?;
         let now = yardmaster_engine::Clock::now(self.player.engine_mut().clock_mut());
+        let undisturbed = std::mem::replace(&mut self.undisturbed, true);
+        if changed && undisturbed && !expected {
+            let now = now.as_seconds_f64();
+            return Err(format!(
+                "the tick at {now:.0} s did something, and whoever jumps over idle ones would have left it out"
+            ));
+        }
         let running = self.player.running().join(", ");
         // Of a long silence, the last tick is enough.
         if self.told.last().is_some_and(|line| line.starts_with("tick") && line.ends_with(": ") && running.is_empty()) {
@@ -88,6 +100,17 @@ impl Story {
         }
         self.told.push(format!("tick {:.0} s: {running}", now.as_seconds_f64()));
         self.watcher.after_tick(self.player.engine())
+    }
+
+    /// Whether whoever jumps over ticks in which nothing can happen would run the next one.
+    fn expects_anything(&mut self) -> bool {
+        let engine = self.player.engine_mut();
+        let next = yardmaster_engine::Clock::now(engine.clock_mut()) + engine.core().settings().tick();
+        let wakes = [engine.core().next_wake(), engine.drones().next_event()];
+        engine.store().has_news()
+            || engine.drones().has_pressing_news()
+            || engine.has_backlog()
+            || wakes.into_iter().flatten().any(|wake| wake <= next)
     }
 
     fn action(&mut self, deed: &Deed) -> Option<Action> {
