@@ -6,6 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use smallvec::SmallVec;
+
 use super::Core;
 use super::host_set::{HostIndex, HostSet};
 use super::queue::{GroupOrder, PendingKey, Waiting, Woken};
@@ -127,7 +129,7 @@ impl Core {
     /// The lowest idle host, not below `from`, that meets a requirement.
     fn next_candidate(&self, requirement: u32, from: HostIndex) -> Option<HostIndex> {
         let spec = &self.rows.queue.requirement(requirement)?.spec;
-        let mut sets: smallvec::SmallVec<[&HostSet; 8]> = smallvec::SmallVec::new();
+        let mut sets: SmallVec<[&HostSet; 8]> = SmallVec::new();
         for label in &spec.labels {
             sets.push(&self.rows.labels.get(*label)?.hosts);
         }
@@ -190,7 +192,7 @@ impl Core {
         let group = self.rows.queue.group(order.group);
         let (requirement, parent, priority) = (group.spec.requirement, group.spec.parent, group.spec.priority);
         let mut candidates = Candidates::new(self, requirement, &group.spec.preferred);
-        let mut taken: Vec<(JobId, EntryId, HostIndex)> = Vec::new();
+        let mut taken: SmallVec<[(JobId, EntryId, HostIndex); 4]> = SmallVec::new();
         let mut barred_job = None;
         for (job, entry) in &group.entries {
             if taken.len() >= limit || candidates.is_exhausted(self) {
@@ -284,7 +286,7 @@ impl Core {
 /// The hosts that a group may take, best first: those with more preferred labels, then the lowest id.
 enum Candidates {
     /// Nothing is preferred: straight from the sets, from this position on, leaving out those that were taken.
-    Lowest { requirement: u32, from: HostIndex, taken: Vec<HostIndex> },
+    Lowest { requirement: u32, from: HostIndex, taken: SmallVec<[HostIndex; 8]> },
     /// Sorted by preference.
     Sorted(std::collections::VecDeque<HostIndex>),
 }
@@ -292,7 +294,7 @@ enum Candidates {
 impl Candidates {
     fn new(core: &Core, requirement: u32, preferred: &[LabelId]) -> Candidates {
         if preferred.is_empty() {
-            return Candidates::Lowest { requirement, from: 0, taken: Vec::new() };
+            return Candidates::Lowest { requirement, from: 0, taken: SmallVec::new() };
         }
         let mut hosts: Vec<(Reverse<usize>, HostIndex)> = Vec::new();
         let mut from = 0;

@@ -65,7 +65,7 @@ impl Core {
     /// would start anew), or a watch for one that was not there (it would take the pidfile from the process started since).
     /// And not so a start that is certain never to have reached its drone: others may have room.
     pub(super) fn hear_acts(&mut self, reports: Vec<ActReport>) {
-        self.drones.by_id.values_mut().for_each(|state| state.passed_over = false);
+        self.drones.pass_over_none();
         let mut again: BTreeMap<DroneId, Vec<Command>> = BTreeMap::new();
         for ActReport { drone, outcome, undelivered } in reports {
             let is_certain = match outcome {
@@ -76,11 +76,8 @@ impl Core {
             let undelivered: Vec<Command> = undelivered.collect();
             again.entry(drone).or_default().extend(undelivered);
         }
-        for (drone, mut commands) in again {
-            if let Some(state) = self.drones.by_id.get_mut(&drone) {
-                commands.append(&mut state.outbox);
-                state.outbox = commands;
-            }
+        for (drone, commands) in again {
+            self.drones.send_first(drone, commands);
         }
     }
 

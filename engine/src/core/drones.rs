@@ -1,8 +1,9 @@
 //! The drones: how full they are, who may use them, and which one a process goes to.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::DroneBatch;
 use crate::ids::{DroneId, UserId};
 use crate::model::Drone;
 use crate::protocol::Command;
@@ -16,10 +17,6 @@ pub(super) struct DroneState {
     /// Whether it answered the last refresh. At recovery it counts as answering until it is heard of, and recovered agents
     /// wait for it; one that is added later counts as silent until then: it may not even be there.
     pub(super) answers: bool,
-    /// It has just not carried out a start: others come first in this tick.
-    pub(super) passed_over: bool,
-    /// Commands for the end of this tick.
-    pub(super) outbox: Vec<Command>,
 }
 
 impl DroneState {
@@ -30,7 +27,6 @@ impl DroneState {
     fn is_usable(&self, user: Option<UserId>, allowed: Option<&[DroneId]>) -> bool {
         self.row.enabled
             && self.answers
-            && !self.passed_over
             && (self.row.users.is_empty() || user.is_some_and(|user| self.row.users.contains(&user)))
             && allowed.is_none_or(|allowed| allowed.contains(&self.row.id))
     }
@@ -53,6 +49,10 @@ impl DroneState {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Drones {
     pub(super) by_id: BTreeMap<DroneId, DroneState>,
+    /// Those that have just not carried out a start: others come first in this tick.
+    passed_over: BTreeSet<DroneId>,
+    /// Commands for the end of this tick.
+    outbox: BTreeMap<DroneId, Vec<Command>>,
 }
 
 impl Drones {
@@ -61,34 +61,58 @@ impl Drones {
         match self.by_id.get_mut(&row.id) {
             Some(state) => state.row = row,
             None => {
-                self.by_id
-                    .insert(row.id, DroneState { row, active: 0, answers, passed_over: false, outbox: Vec::new() });
+                self.by_id.insert(row.id, DroneState { row, active: 0, answers });
             }
         }
     }
 
+    /// A drone is no longer part of the lab.
+    pub(super) fn remove(&mut self, drone: DroneId) {
+        self.by_id.remove(&drone);
+        self.passed_over.remove(&drone);
+        self.outbox.remove(&drone);
+    }
+
     pub(super) fn send(&mut self, drone: DroneId, command: Command) {
-        if let Some(state) = self.by_id.get_mut(&drone) {
-            state.outbox.push(command);
+        if self.by_id.contains_key(&drone) {
+            self.outbox.entry(drone).or_default().push(command);
         }
     }
 
     pub(super) fn send_all(&mut self, command: &Command) {
-        for state in self.by_id.values_mut() {
-            state.outbox.push(command.clone());
+        for drone in self.by_id.keys() {
+            self.outbox.entry(*drone).or_default().push(command.clone());
         }
+    }
+
+    /// Sends again, before anything else.
+    pub(super) fn send_first(&mut self, drone: DroneId, mut commands: Vec<Command>) {
+        if self.by_id.contains_key(&drone) && !commands.is_empty() {
+            let outbox = self.outbox.entry(drone).or_default();
+            commands.append(outbox);
+            *outbox = commands;
+        }
+    }
+
+    /// What there is to send, in the order of the drones' ids.
+    pub(super) fn take_batches(&mut self) -> Vec<DroneBatch> {
+        let outbox = std::mem::take(&mut self.outbox);
+        outbox.into_iter().map(|(drone, commands)| DroneBatch { drone, commands }).collect()
     }
 
     /// Looks at other drones first, for this tick.
     pub(super) fn pass_over(&mut self, drone: DroneId) {
-        if let Some(state) = self.by_id.get_mut(&drone) {
-            state.passed_over = true;
-        }
+        self.passed_over.insert(drone);
+    }
+
+    /// A new tick: all drones are looked at again.
+    pub(super) fn pass_over_none(&mut self) {
+        self.passed_over.clear();
     }
 
     /// Whether a drone was left out of this tick that the next one may use.
     pub(super) fn has_passed_over(&self) -> bool {
-        self.by_id.values().any(|state| state.passed_over)
+        !self.passed_over.is_empty()
     }
 
     pub(super) fn add_active(&mut self, drone: DroneId, processes: u32) {
@@ -107,7 +131,7 @@ impl Drones {
     /// the least used. `None`: no usable drone has room, and the processes have to wait.
     pub(super) fn admit(&self, user: Option<UserId>, allowed: Option<&[DroneId]>, processes: u32) -> Option<DroneId> {
         let usable = self.by_id.values().filter(|drone| drone.is_usable(user, allowed));
-        let with_room = usable.filter(|drone| drone.room() >= processes);
+        let with_room = usable.filter(|drone| drone.room() >= processes && !self.passed_over.contains(&drone.row.id));
         with_room.min_by(|a, b| a.by_use(b)).map(|drone| drone.row.id)
     }
 }

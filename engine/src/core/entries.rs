@@ -185,19 +185,19 @@ impl Core {
 
     /// Lets go of rows that ended in this tick, once their last values are on their way to the store.
     pub(super) fn drop_ended_rows(&mut self) {
-        for id in std::mem::take(&mut self.rows.ended_tasks) {
-            self.rows.tasks.remove(id);
+        let rows = &mut self.rows;
+        for id in rows.ended_tasks.drain(..) {
+            rows.tasks.remove(id);
         }
-        let mut jobs = std::mem::take(&mut self.rows.ended_jobs);
-        for id in std::mem::take(&mut self.rows.ended_entries) {
-            jobs.extend(self.rows.entries.remove(id).map(|state| state.row.job));
+        for id in rows.ended_entries.drain(..) {
+            rows.ended_jobs.extend(rows.entries.remove(id).map(|state| state.row.job));
         }
-        for job in jobs {
-            if self.rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {
+        for job in rows.ended_jobs.drain(..) {
+            if rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {
                 continue;
             }
-            let parent = self.rows.jobs.remove(job).and_then(|state| state.row.parent);
-            if let Some(state) = parent.and_then(|parent| self.rows.jobs.get_mut(parent)) {
+            let parent = rows.jobs.remove(job).and_then(|state| state.row.parent);
+            if let Some(state) = parent.and_then(|parent| rows.jobs.get_mut(parent)) {
                 state.children.retain(|child| *child != job);
             }
         }

@@ -15,7 +15,7 @@ impl Core {
         news.sort_unstable();
         news.dedup();
         self.bring_near(&news);
-        let mut news = news.into_iter().peekable();
+        let mut news = news.as_slice();
         self.agents.may_start = false;
         self.settle_held_agents();
         let mut refused = false;
@@ -24,10 +24,10 @@ impl Core {
             let waiting = if refused { None } else { next_after(&self.agents.waiting, after) };
             let parser_may_start = self.agents.running_parsers < self.settings.max_parse_processes;
             let parser = if parser_may_start { next_after(&self.agents.parsers, after) } else { None };
-            let Some(key) = [news.peek().copied(), waiting, parser].into_iter().flatten().min() else { break };
+            let Some(key) = news.first().copied().into_iter().chain(waiting).chain(parser).min() else { break };
             after = Some(key);
-            if news.peek() == Some(&key) {
-                news.next();
+            if let Some(rest) = news.strip_prefix(&[key]) {
+                news = rest;
                 self.poll_agent(key);
             } else if Some(key) == parser {
                 self.start_parser(key);

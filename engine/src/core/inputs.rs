@@ -205,7 +205,7 @@ impl Core {
     }
 
     fn hear_drone_gone(&mut self, drone: DroneId) {
-        self.drones.by_id.remove(&drone);
+        self.drones.remove(drone);
         if self.unheard.remove(&drone) {
             self.release_held_agents = true;
         }

@@ -308,16 +308,10 @@ impl Core {
         }
         changes.tasks.extend(rows.deleted_tasks.drain(..).map(TaskUpdate::Delete));
         self.drop_ended_rows();
-        let mut commands = Vec::new();
-        for (drone, state) in &mut self.drones.by_id {
-            if !state.outbox.is_empty() {
-                commands.push(DroneBatch { drone: *drone, commands: std::mem::take(&mut state.outbox) });
-            }
-        }
         self.stats.agents = self.agents.len();
         TickOutput {
             changes,
-            commands,
+            commands: self.drones.take_batches(),
             notices: std::mem::take(&mut self.notices),
             stats: std::mem::take(&mut self.stats),
             must_stop: std::mem::take(&mut self.orphans_found) && self.settings.die_on_orphans,

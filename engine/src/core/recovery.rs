@@ -123,10 +123,7 @@ impl Core {
             kills.into_iter().for_each(|order| self.recover_kill(order));
         }
         self.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
-        let outboxes = self.drones.by_id.iter_mut();
-        let commands =
-            outboxes.map(|(drone, state)| DroneBatch { drone: *drone, commands: std::mem::take(&mut state.outbox) });
-        commands.filter(|batch| !batch.commands.is_empty()).collect()
+        self.drones.take_batches()
     }
 
     fn load(&mut self, rows: LiveRows) {
