@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use yardmaster_engine::Span;
 use yardmaster_sim::planning::statistics::Estimate;
 use yardmaster_sim::planning::{
-    Answer, Gain, Grouping, JobSet, Judgement, Objective, ObjectiveResult, PlanResult, PointResult, Restriction,
+    Answer, Gain, Grouping, JobSet, Judgement, Objective, ObjectiveResult, PlanResult, PointResult, Queue, Restriction,
     Target, WaitCauses, write_all,
 };
 
@@ -49,7 +49,11 @@ fn large() -> PlanResult {
             cost: 1000.5 * (number as f64 - 10.0),
             objectives: (0..30).map(|kind| (kind != number % 30).then(|| found(kind))).collect(),
             on_time: Some(share(value)),
-            unstable: if number % 5 == 1 { kinds[..number % 9].to_vec() } else { Vec::new() },
+            unstable: if number % 5 == 1 {
+                kinds[..number % 9].iter().cloned().map(Queue::Hosts).collect()
+            } else {
+                Vec::new()
+            },
             suffices: false,
             ..like.clone()
         }

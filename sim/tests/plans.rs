@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use yardmaster_sim::planning::{Answer, Carried, Carrying, Judgement, PlanResult, Study, carry_out};
+use yardmaster_sim::planning::{
+    Answer, Carried, Carrying, Judgement, PlanResult, PointResult, Queue, Study, carry_out,
+};
 
 /// Jobs of ten minutes arrive at random, 18 an hour: three hosts' work.
 const LAB: &str = r#"
@@ -226,10 +228,40 @@ fn overload_is_called_unstable_and_no_plan_is_said_to_suffice() {
     let result = Files::new(&lab, &format!("{simulation}{plan}")).carry_out(None);
     assert!(matches!(result.answer, Answer::None { .. }), "{}", result.sentence());
     for point in &result.points {
-        assert_eq!(point.unstable, ["eve"], "{:?}", point.differences);
+        assert_eq!(point.unstable, [Queue::Hosts("eve".to_owned())], "{:?}", point.differences);
         assert!(!point.suffices);
+        // Nothing is averaged that depends on how long one looks.
+        assert_eq!((point.on_time, point.gain), (None, None));
+        let judgements = point.objectives.iter().flatten().map(|objective| objective.judgement);
+        assert_eq!(judgements.collect::<Vec<_>>(), [Judgement::Unstable]);
     }
+    let waits = result.before.waits.iter().filter(|waits| waits.count > 0.0);
+    assert!(
+        waits.clone().count() > 0 && waits.clone().all(|waits| waits.percentiles == [None; 4] && waits.mean.is_none())
+    );
     assert!(result.sentence().contains("No plan within the bounds"), "{}", result.sentence());
+}
+
+#[test]
+fn results_that_pile_up_before_the_parsers_leave_starts_alone_and_no_end_is_told() {
+    // Eighteen results an hour, and one parser that takes five minutes.
+    let lab = LAB.replace("minimum_tick_sec = 1", "minimum_tick_sec = 1, max_parse_processes = 1");
+    let lab = lab.replace("[processes.parse]\nruntime = 0", "[processes.parse]\nruntime = 300");
+    let simulation = SHORT.replace("days = 0.75\n", "days = 3\n").replace("[4, 10]", "[3, 4]");
+    let plan = "search = \"grid\"\n[[change]]\nkey = \"settings.max_parse_processes\"\nvalues = [2]\n\
+                [[objective]]\nstart_within = 7200\nshare = 0.8\n\
+                [[objective]]\nend_within = 7200\nshare = 0.8\n";
+    let result = Files::new(&lab, &plan.replacen("[[change]]", &format!("{simulation}[[change]]"), 1)).carry_out(None);
+    let judgements = |point: &PointResult| -> Vec<Judgement> {
+        point.objectives.iter().flatten().map(|objective| objective.judgement).collect()
+    };
+    let base = &result.points[result.base];
+    assert_eq!(base.unstable, [Queue::Results]);
+    assert_eq!((judgements(base), base.on_time), (vec![Judgement::Met, Judgement::Unstable], None));
+    assert!(result.before.waits.iter().all(|waits| waits.percentiles[0].is_some()), "hosts are free long before");
+    let Answer::Cheapest(chosen) = result.answer else { panic!("{}", result.sentence()) };
+    let chosen = &result.points[chosen];
+    assert_eq!((judgements(chosen), chosen.unstable.len()), (vec![Judgement::Met; 2], 0));
 }
 
 #[test]

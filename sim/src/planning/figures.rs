@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::objective::{Grouping, JobGroup, Objective, Restriction, Target, restricted};
 use super::observation::{JobTimes, KindObservation, Observation, Week};
+use super::queue::Queue;
 use super::statistics::{self, Estimate, Growth, Waits};
 use crate::run::HostUse;
 
@@ -22,6 +23,8 @@ pub enum Judgement {
     Unclear,
     /// The whole interval is on the wrong side.
     Missed,
+    /// A queue of the jobs in question grows without bound: what is estimated depends on how long one looks, and says nothing.
+    Unstable,
 }
 
 impl Judgement {
@@ -117,9 +120,29 @@ pub(super) struct KindFigures {
     pub(super) used: Vec<(f64, f64)>,
     /// Host · seconds by use, all replications together.
     pub(super) spent: Vec<f64>,
+    backlog: Backlog,
+}
+
+/// How a queue goes, over all replications.
+#[derive(Debug, Clone, Default)]
+struct Backlog {
     arrived: u64,
     days: u64,
+    /// By how much it grew a day, in each replication of three days and more.
     slopes: Vec<f64>,
+}
+
+impl Backlog {
+    /// Adds a replication: what arrived in whole days, and how much waited on average in each of them.
+    fn add(&mut self, arrived: u64, by_day: &[f64]) {
+        self.arrived += arrived;
+        self.days += by_day.len() as u64;
+        self.slopes.extend(statistics::slope(by_day));
+    }
+
+    fn growth(&self) -> Option<Growth> {
+        statistics::growth(&self.slopes, self.arrived as f64 / self.days.max(1) as f64)
+    }
 }
 
 /// Everything that is known of a plan.
@@ -133,6 +156,7 @@ pub(super) struct Figures {
     /// Those of suites.
     suites: BTreeSet<JobGroup>,
     drones: Vec<(f64, f64)>,
+    results: Backlog,
     pub(super) processes_peak: u32,
     pub(super) parsers_peak: u32,
     pub(super) week: Week,
@@ -153,6 +177,21 @@ pub struct WaitFigures {
     pub percentiles: [Option<Estimate>; PERCENTS.len()],
     /// How many jobs of all replications waited so many seconds, ascending; three significant digits.
     pub distribution: Vec<(u64, u64)>,
+}
+
+impl WaitFigures {
+    /// The same without what depends on how long one looks at a queue that grows without bound: nothing is left but the count.
+    pub(super) fn without_times(self) -> WaitFigures {
+        let WaitFigures { jobs, count, .. } = self;
+        WaitFigures {
+            jobs,
+            count,
+            never: 0.0,
+            mean: None,
+            percentiles: [None; PERCENTS.len()],
+            distribution: Vec::new(),
+        }
+    }
 }
 
 impl Figures {
@@ -209,6 +248,8 @@ impl Figures {
         for kind in &observation.kinds {
             self.kinds.entry(kind.name.clone()).or_default().add(kind);
         }
+        let arrived = observation.kinds.iter().map(|kind| kind.arrived).sum();
+        self.results.add(arrived, &observation.results_backlog);
         self.drones.push(observation.drones.into());
         self.processes_peak = self.processes_peak.max(observation.processes_peak);
         self.parsers_peak = self.parsers_peak.max(observation.parsers_peak);
@@ -262,18 +303,16 @@ impl Figures {
         self.sets.iter().map(of_set).collect()
     }
 
-    /// Kinds whose queue grows, or does not.
-    pub(super) fn growth(&self) -> Vec<(String, Growth)> {
-        let of_kind = |(name, kind): (&String, &KindFigures)| {
-            let arrivals = kind.arrived as f64 / kind.days.max(1) as f64;
-            Some((name.clone(), statistics::growth(&kind.slopes, arrivals)?))
-        };
-        self.kinds.iter().filter_map(of_kind).collect()
+    /// How each queue grows.
+    pub(super) fn growth(&self) -> Vec<(Queue, Growth)> {
+        let of_kinds = self.kinds.iter().map(|(name, kind)| (Queue::Hosts(name.clone()), &kind.backlog));
+        let all = of_kinds.chain([(Queue::Results, &self.results)]);
+        all.filter_map(|(queue, backlog)| Some((queue, backlog.growth()?))).collect()
     }
 
-    /// Kinds whose queue grows without bound.
-    pub(super) fn unstable(&self) -> Vec<String> {
-        self.growth().into_iter().filter(|(_, growth)| growth.is_unbounded).map(|(name, _)| name).collect()
+    /// Queues that grow without bound.
+    pub(super) fn unstable(&self) -> Vec<Queue> {
+        self.growth().into_iter().filter(|(_, growth)| growth.is_unbounded).map(|(queue, _)| queue).collect()
     }
 
     /// The share of drones' room that is in use.
@@ -346,8 +385,6 @@ impl KindFigures {
         self.used.push(used(kind));
         self.spent.resize(kind.spent.len(), 0.0);
         self.spent.iter_mut().zip(&kind.spent).for_each(|(sum, spent)| *sum += spent);
-        self.arrived += kind.arrived;
-        self.days += kind.backlog.len() as u64;
-        self.slopes.extend(statistics::slope(&kind.backlog));
+        self.backlog.add(kind.arrived, &kind.backlog);
     }
 }

@@ -22,6 +22,7 @@
 //!   until their number suffices.
 //! * `observation`: what is kept of a replication; `cache`: where. `figures`: replications added up. `causes`: to what waits are
 //!   owed.
+//! * `queue`: what may grow without bound, and of which times nothing can be said then.
 //! * [`statistics`]: estimates and intervals, warm-up, stability.
 //! * `result`: everything that came of it, a [`PlanResult`]; `report`: what people see of that.
 //!
@@ -43,6 +44,7 @@ mod objective;
 mod observation;
 mod patch;
 mod pilot;
+mod queue;
 mod report;
 mod result;
 mod search;
@@ -59,6 +61,7 @@ pub use evaluate::{Part, PlanProgress};
 pub use figures::{JobSet, Judgement, WaitFigures};
 pub use objective::{Grouping, JobGroup, Objective, Restriction, Target};
 pub use observation::Week;
+pub use queue::Queue;
 pub use report::{terminal_tables, write_all};
 pub use result::{
     Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,

@@ -7,7 +7,7 @@ use yardmaster_engine::{Span, Time};
 
 use super::objective::JobGroup;
 use super::statistics::Waits;
-use crate::run::{HostUse, Measurement};
+use crate::run::{Grid, HostUse, Measurement};
 use crate::workload::Plan;
 
 /// Hours of a week.
@@ -30,6 +30,8 @@ pub(super) struct Observation {
     pub(super) processes_peak: u32,
     /// The most parsers that ran at once is at most this.
     pub(super) parsers_peak: u32,
+    /// Mean number of entries whose results are parsed or wait for that, by whole day.
+    pub(super) results_backlog: Vec<f64>,
     pub(super) week: Week,
 }
 
@@ -149,24 +151,28 @@ impl Observation {
             drones: [processes, room * seconds],
             processes_peak: measured.drones.iter().map(|drone| drone.peak).sum(),
             parsers_peak: measured.drones.iter().map(|drone| drone.parsers_peak).sum(),
+            results_backlog: means_by_day(&measured.hourly.parsing, 0),
             week: week(plan, measured),
         }
     }
 }
 
+/// The means of a column of levels, by whole day: a part of a day has another mean than a day, night or noon.
+fn means_by_day(levels: &Grid, column: usize) -> Vec<f64> {
+    let hours: Vec<f64> = levels.hours().map(|hour| hour[column] as f64 / HOUR_MICROS as f64).collect();
+    hours.chunks_exact(HOURS_OF_DAY).map(|day| day.iter().sum::<f64>() / day.len() as f64).collect()
+}
+
 fn kind_observation(measured: &Measurement, kind: usize) -> KindObservation {
     let of_kind = &measured.kinds[kind];
-    let waiting: Vec<f64> =
-        measured.hourly.waiting.hours().map(|hour| hour[kind] as f64 / HOUR_MICROS as f64).collect();
-    // A part of a day has another mean than a day: night or noon.
-    let whole_days = waiting.len() / HOURS_OF_DAY * HOURS_OF_DAY;
-    let day = |hours: &[f64]| hours.iter().sum::<f64>() / hours.len() as f64;
+    let backlog = means_by_day(&measured.hourly.waiting, kind);
+    let whole_days = backlog.len() * HOURS_OF_DAY;
     KindObservation {
         name: of_kind.name.to_string(),
         hosts: of_kind.hosts,
         spent: HostUse::ALL.iter().map(|spends| of_kind.spent(*spends).as_seconds_f64()).collect(),
         arrived: measured.hourly.arrived.hours().take(whole_days).map(|hour| hour[kind] as u64).sum(),
-        backlog: waiting.chunks_exact(HOURS_OF_DAY).map(day).collect(),
+        backlog,
     }
 }
 
@@ -177,7 +183,7 @@ fn week(plan: &Plan, measured: &Measurement) -> Week {
     let mut week = Week { hours: vec![0; WEEK], ..Week::default() };
     let place = |hour: usize| (first + hour) % WEEK;
     (0..hourly.arrived.hours().len()).for_each(|hour| week.hours[place(hour)] += 1);
-    let sums = |grid: &crate::run::Grid, columns: std::ops::Range<usize>, unit: i64| {
+    let sums = |grid: &Grid, columns: std::ops::Range<usize>, unit: i64| {
         let mut sums = vec![0.0; WEEK];
         for (hour, cells) in grid.hours().enumerate() {
             sums[place(hour)] += cells[columns.clone()].iter().sum::<i64>() as f64 / unit as f64;

@@ -9,6 +9,7 @@ use super::change::Point;
 use super::figures::{JobSet, Judgement, WaitFigures};
 use super::objective::Objective;
 use super::observation::Week;
+use super::queue::Queue;
 use super::statistics::{Estimate, Growth};
 use super::study::{Search, Simulation};
 use crate::output::plots::scales::readable_number;
@@ -108,12 +109,12 @@ pub struct PointResult {
     pub replications: u32,
     /// The objectives in order; `None` where no job was seen of which it speaks.
     pub objectives: Vec<Option<ObjectiveResult>>,
-    /// The share of all jobs of all objectives that were on time.
+    /// The share of all jobs of all objectives that were on time; `None` if a queue grows without bound.
     pub on_time: Option<Estimate>,
-    /// The same less that of how things are, paired by replication.
+    /// The same less that of how things are, paired by replication; `None` if a queue grows without bound in either.
     pub gain: Option<Estimate>,
-    /// Kinds whose queue grows without bound.
-    pub unstable: Vec<String>,
+    /// Queues that grow without bound.
+    pub unstable: Vec<Queue>,
     /// All objectives are shown to be met and no queue grows without bound, and no plan that is no worse has failed when it was
     /// judged anew.
     pub suffices: bool,
@@ -137,8 +138,8 @@ pub struct Confirmation {
     pub replications: u32,
     /// The objectives in order.
     pub objectives: Vec<Option<ObjectiveResult>>,
-    /// Kinds whose queue grows without bound.
-    pub unstable: Vec<String>,
+    /// Queues that grow without bound.
+    pub unstable: Vec<Queue>,
     /// All objectives are shown to be met again, and no queue grows without bound.
     pub holds: bool,
 }
@@ -198,7 +199,7 @@ pub struct Detail {
     /// The most parsers at once.
     pub parsers_peak: u32,
     /// How queues grow, by kind of host.
-    pub growth: Vec<(String, Growth)>,
+    pub growth: Vec<(Queue, Growth)>,
     /// A typical week.
     pub week: Week,
     /// To what waits are owed, of all jobs and by kind of host and class.

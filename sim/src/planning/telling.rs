@@ -10,6 +10,7 @@ use super::evaluate::Evaluator;
 use super::figures::{Figures, Judgement};
 use super::heat_map::HeatPoints;
 use super::objective::Objective;
+use super::queue;
 use super::result::{
     Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,
     WaitCauses, WarmUpResult,
@@ -97,15 +98,18 @@ impl Telling<'_, '_> {
         let base = self.evaluator.figures(&self.study.base()).unwrap_or(&none);
         let objectives = self.evaluator.objectives();
         let on_time = figures.on_time(objectives);
+        let unstable = figures.unstable();
+        let (is_stable, base_is_stable) = (unstable.is_empty(), base.unstable().is_empty());
+        let gain = statistics::difference_of_shares(&on_time, &base.on_time(objectives), confidence);
         PointResult {
             point: point.clone(),
             differences: self.study.differences(point),
             cost: self.study.cost(point),
             replications: figures.replications(),
             objectives: self.results(figures),
-            on_time: statistics::share(&on_time, confidence),
-            gain: statistics::difference_of_shares(&on_time, &base.on_time(objectives), confidence),
-            unstable: figures.unstable(),
+            on_time: statistics::share(&on_time, confidence).filter(|_| is_stable),
+            gain: gain.filter(|_| is_stable && base_is_stable),
+            unstable,
             suffices: self.judge().suffices(point),
             confirmation: self.evaluator.fresh(point).map(|fresh| Confirmation {
                 replications: fresh.replications(),
@@ -117,9 +121,14 @@ impl Telling<'_, '_> {
     }
 
     fn results(&self, figures: &Figures) -> Vec<Option<ObjectiveResult>> {
+        let unstable = figures.unstable();
         let result = |(number, objective): (usize, &Objective)| {
             let estimate = figures.estimate(number, objective, self.study.simulation.confidence)?;
-            Some(ObjectiveResult { estimate, judgement: Judgement::of(objective, estimate) })
+            let judgement = match queue::says_nothing(&unstable, objective) {
+                true => Judgement::Unstable,
+                false => Judgement::of(objective, estimate),
+            };
+            Some(ObjectiveResult { estimate, judgement })
         };
         self.evaluator.objectives().iter().enumerate().map(result).collect()
     }
@@ -154,9 +163,13 @@ impl Telling<'_, '_> {
                 shares: kind.spent.iter().map(|spent| if all > 0.0 { spent / all } else { 0.0 }).collect(),
             }
         });
+        let unstable = figures.unstable();
+        let waits = figures.waits(confidence).into_iter();
+        let waits =
+            waits.map(|waits| if queue::has_no_waits(&unstable, &waits.jobs) { waits.without_times() } else { waits });
         Detail {
             point: index,
-            waits: figures.waits(confidence),
+            waits: waits.collect(),
             hosts: hosts.collect(),
             drone_use: figures.drone_use(confidence),
             processes_peak: figures.processes_peak,

@@ -8,6 +8,7 @@ use super::change::{Lever, Point};
 use super::evaluate::Evaluator;
 use super::figures::{Figures, Judgement};
 use super::objective::Objective;
+use super::queue::Queue;
 use super::study::Study;
 
 /// What judges plans.
@@ -59,12 +60,12 @@ impl<'a> Judge<'a, '_> {
         unmet
     }
 
-    /// The kinds whose queue grows without bound in a plan.
-    pub(super) fn unstable(self, point: &Point) -> Vec<String> {
-        let mut kinds: Vec<String> = self.all_figures(point).into_iter().flat_map(Figures::unstable).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        kinds
+    /// The queues that grow without bound in a plan.
+    pub(super) fn unstable(self, point: &Point) -> Vec<Queue> {
+        let mut queues: Vec<Queue> = self.all_figures(point).into_iter().flat_map(Figures::unstable).collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues
     }
 
     /// The objectives that speak only of hosts of the kind that a change is about.
@@ -85,7 +86,7 @@ impl<'a> Judge<'a, '_> {
         let Lever::Hosts { kind, .. } = &self.study.changes[change].lever else { return false };
         let unmet = self.unmet(point);
         self.evaluator.figures(point).is_some()
-            && !self.unstable(point).contains(kind)
+            && !self.unstable(point).contains(&Queue::Hosts(kind.clone()))
             && !own.iter().any(|number| unmet.contains(number))
     }
 

@@ -184,6 +184,8 @@ pub struct Hourly {
     pub arrived: Grid,
     /// Entries waiting for a host (entry · µs), by what they ask for.
     pub waiting: Grid,
+    /// Entries whose results are parsed or wait for a parser (entry · µs).
+    pub parsing: Grid,
     /// Hosts that are neither idle nor locked nor out for repair (host · µs), by kind of host.
     pub busy: Grid,
     /// Processes that the limit counts (process · µs), by drone.

@@ -36,6 +36,8 @@ pub(super) struct Measures<'a> {
     /// Entries waiting and hosts busy, by kind.
     waiting: Vec<Level>,
     busy: Vec<Level>,
+    /// Entries whose results are parsed or wait for that.
+    parsing: [Level; 1],
     /// Processes that count and parsers, by drone.
     processes: Vec<Level>,
     parsers: Vec<Level>,
@@ -125,6 +127,7 @@ impl<'a> Measures<'a> {
             hosts: plan.hosts.iter().map(host).collect(),
             time: vec![Default::default(); kinds.of_hosts()],
             waiting: vec![level; kinds.len()],
+            parsing: [level],
             busy: vec![level; kinds.of_hosts()],
             processes: vec![level; plan.drones.len()],
             parsers: vec![level; plan.drones.len()],
@@ -133,6 +136,7 @@ impl<'a> Measures<'a> {
             hourly: Hourly {
                 arrived: grid(kinds.len()),
                 waiting: grid(kinds.len()),
+                parsing: grid(1),
                 busy: grid(kinds.of_hosts()),
                 processes: grid(plan.drones.len()),
                 parsers: grid(plan.drones.len()),
@@ -171,6 +175,10 @@ impl<'a> Measures<'a> {
         let more = i64::from(stage == Stage::Queued) - i64::from(old == Stage::Queued);
         if more != 0 {
             self.waiting_changed(now, job, more);
+        }
+        let more = i64::from(stage == Stage::Parsing) - i64::from(old == Stage::Parsing);
+        if more != 0 {
+            self.parsing[0].change(self.window, now, more, &mut self.hourly.parsing, 0);
         }
         if stage == Stage::Ended && old != Stage::Ended {
             self.entry_ended(now, job);
@@ -255,8 +263,10 @@ impl<'a> Measures<'a> {
             *spent = *spent + within(window, note.since, end);
         }
         let hourly = &mut self.hourly;
-        let grids = [&mut hourly.waiting, &mut hourly.busy, &mut hourly.processes, &mut hourly.parsers];
-        let levels = [&mut self.waiting, &mut self.busy, &mut self.processes, &mut self.parsers];
+        let grids =
+            [&mut hourly.waiting, &mut hourly.parsing, &mut hourly.busy, &mut hourly.processes, &mut hourly.parsers];
+        let levels: [&mut [Level]; 5] =
+            [&mut self.waiting, &mut self.parsing, &mut self.busy, &mut self.processes, &mut self.parsers];
         for (levels, grid) in levels.into_iter().zip(grids) {
             for (column, level) in levels.iter_mut().enumerate() {
                 level.settle(window, end, grid, column);

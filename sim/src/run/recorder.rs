@@ -178,7 +178,7 @@ impl Recorder {
                 Stage::Queued => Some(&mut point.queued),
                 Stage::Preparing => Some(&mut point.preparing),
                 Stage::Running => Some(&mut point.running),
-                Stage::Finishing => Some(&mut point.finishing),
+                Stage::Gathering | Stage::Parsing => Some(&mut point.finishing),
                 Stage::Ended => None,
             }
         }

@@ -11,8 +11,10 @@ pub(super) enum Stage {
     Preparing,
     /// Its test runs.
     Running,
-    /// Its crash information is gathered, or its results are parsed.
-    Finishing,
+    /// Its crash information is gathered.
+    Gathering,
+    /// Its results are parsed, or wait for that.
+    Parsing,
     /// It is complete.
     Ended,
 }
@@ -24,7 +26,8 @@ impl Stage {
             Queued if !active => Stage::Queued,
             Queued | Starting | Resetting | Verifying | Provisioning | Cleaning | Pending => Stage::Preparing,
             Running => Stage::Running,
-            Gathering | Parsing => Stage::Finishing,
+            Gathering => Stage::Gathering,
+            Parsing => Stage::Parsing,
             Aborted | Completed | Failed | Stopped | Template => Stage::Ended,
         }
     }

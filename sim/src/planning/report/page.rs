@@ -9,6 +9,7 @@ use crate::output::plots::scales::readable_number;
 use crate::output::plots::{FONT_FACES, FONT_FAMILY, Picture};
 use crate::output::{grouped_count, readable_duration};
 use crate::planning::figures::{JobSet, Judgement};
+use crate::planning::queue::Queue;
 use crate::planning::result::{Answer, PlanResult, PointResult, TICK};
 use crate::planning::study::Search;
 
@@ -90,7 +91,7 @@ fn lead(result: &PlanResult) -> String {
     for sentence in [confirmation(result), at_bounds(result)].into_iter().flatten() {
         lead += &format!(" {sentence}");
     }
-    let unstable: Vec<&str> = result.points.get(result.base).map_or(Vec::new(), |base| unstable(base));
+    let unstable = result.points.get(result.base).map_or(Vec::new(), unstable);
     if !unstable.is_empty() {
         lead += &format!(" In the lab as it is, queues grow without bound: {}.", unstable.join(", "));
     }
@@ -105,8 +106,8 @@ fn lead(result: &PlanResult) -> String {
     lead
 }
 
-fn unstable(point: &PointResult) -> Vec<&str> {
-    point.unstable.iter().map(String::as_str).collect()
+fn unstable(point: &PointResult) -> Vec<String> {
+    point.unstable.iter().map(Queue::to_string).collect()
 }
 
 fn headlines(result: &PlanResult) -> Vec<Headline> {

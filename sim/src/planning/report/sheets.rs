@@ -1,7 +1,7 @@
 //! The tables of the page.
 
 use super::view::{Which, cost_title, details, differences, is_unstable, same_jobs, set_name, shown_sets};
-use super::words::{estimate, judgement, of_objective, share_points, time};
+use super::words::{estimate, joined, judgement, of_objective, share_points, time};
 use crate::output::grouped_count;
 use crate::output::plots::scales::readable_number;
 use crate::planning::figures::{Judgement, WaitFigures};
@@ -70,12 +70,15 @@ fn class(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Met => "met",
         Judgement::Unclear => "unclear",
-        Judgement::Missed => "missed",
+        Judgement::Missed | Judgement::Unstable => "missed",
     }
 }
 
 fn found(objective: &Objective, found: Option<ObjectiveResult>) -> Cell {
     match found {
+        Some(ObjectiveResult { judgement: Judgement::Unstable, .. }) => {
+            Cell { text: judgement(Judgement::Unstable).to_owned(), class: class(Judgement::Unstable) }
+        }
         Some(found) => Cell {
             text: format!("{} {}", of_objective(objective, found.estimate), judgement(found.judgement)),
             class: class(found.judgement),
@@ -287,8 +290,6 @@ pub(super) fn points(result: &PlanResult) -> Sheet {
 
 fn plan_row(result: &PlanResult, index: usize, point: &PointResult) -> Row {
     let is_chosen = index == result.chosen() && index != result.base;
-    // What the figures of a plan are whose queue grows depends on how long one looks.
-    let is_stable = point.unstable.is_empty();
     let name = match is_chosen {
         true => format!("{} ({})", differences(point), Which::After.words(result)),
         false => differences(point),
@@ -298,20 +299,20 @@ fn plan_row(result: &PlanResult, index: usize, point: &PointResult) -> Row {
         cell(index.to_string()),
         cell(plain(point.cost)),
         verdict(point),
-        cell(point.on_time.filter(|_| is_stable).map_or_else(|| "–".to_owned(), |share| estimate(share, true))),
+        cell(point.on_time.map_or_else(|| "–".to_owned(), |share| estimate(share, true))),
     ];
     let objectives = result.objectives.iter().enumerate();
     cells.extend(
         objectives.map(|(number, objective)| found(objective, point.objectives.get(number).copied().flatten())),
     );
-    cells.push(cell(point.gain.filter(|_| is_stable).map_or_else(|| "–".to_owned(), share_points)));
+    cells.push(cell(point.gain.map_or_else(|| "–".to_owned(), share_points)));
     cells.push(cell(point.replications.to_string()));
     Row { cells, is_marked: is_chosen || index == result.base }
 }
 
 fn verdict(point: &PointResult) -> Cell {
     match (point.suffices, &point.unstable[..]) {
-        (_, [_, ..]) => Cell { text: format!("unstable: {}", point.unstable.join(", ")), class: "words" },
+        (_, [_, ..]) => Cell { text: format!("unstable: {}", joined(&point.unstable, ", ")), class: "words" },
         (true, []) if point.confirmation.is_some() => Cell { text: "suffices, confirmed".to_owned(), class: "met" },
         (true, []) => Cell { text: "suffices".to_owned(), class: "met" },
         (false, []) if point.objectives.iter().flatten().all(|found| found.judgement == Judgement::Met) => {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::view::{details, set_keys};
-use super::words::judgement;
+use super::words::{joined, judgement};
 use crate::planning::figures::{JobSet, Judgement};
 use crate::planning::result::{Answer, PlanResult, PointResult};
 use crate::planning::statistics::Estimate;
@@ -84,6 +84,7 @@ const POINTS: &[&str] = &[
     "objectives_met",
     "objectives_unclear",
     "objectives_missed",
+    "objectives_unstable",
     "objectives_without_jobs",
     "suffices",
     "confirmed",
@@ -113,10 +114,10 @@ fn points(result: &PlanResult) -> Vec<Vec<String>> {
             point.replications.to_string(),
         ];
         row.extend(estimate(point.on_time).into_iter().chain(estimate(point.gain)));
-        row.extend([Judgement::Met, Judgement::Unclear, Judgement::Missed].map(judged));
+        row.extend([Judgement::Met, Judgement::Unclear, Judgement::Missed, Judgement::Unstable].map(judged));
         row.push(point.objectives.iter().filter(|objective| objective.is_none()).count().to_string());
         let confirmed = point.confirmation.as_ref().map_or_else(String::new, |confirmation| flag(confirmation.holds));
-        row.extend([flag(point.suffices), confirmed, point.unstable.join("; ")]);
+        row.extend([flag(point.suffices), confirmed, joined(&point.unstable, "; ")]);
         row
     };
     result.points.iter().enumerate().map(row).collect()
@@ -146,7 +147,8 @@ fn objectives(result: &PlanResult) -> Vec<Vec<String>> {
             row.extend(keys);
             row.push(if objective.target.is_share() { "share" } else { "s" }.to_owned());
             row.push(number(objective.target.bound()));
-            row.extend(estimate(found.map(|found| found.estimate)));
+            let stable = found.filter(|found| found.judgement != Judgement::Unstable);
+            row.extend(estimate(stable.map(|found| found.estimate)));
             row.push(found.map_or("", |found| judgement(found.judgement)).to_owned());
             row
         };
@@ -192,7 +194,7 @@ fn heat_map(result: &PlanResult) -> Vec<Vec<String>> {
         let mut cells: Vec<String> = label(map.x.0, column)?.into_iter().chain(label(map.y.0, row)?).collect();
         cells.extend([index.to_string(), number(point.cost), result.unit.clone()]);
         cells.extend(estimate(point.on_time));
-        cells.extend([flag(point.suffices), point.unstable.join("; ")]);
+        cells.extend([flag(point.suffices), joined(&point.unstable, "; ")]);
         Some(cells)
     };
     places.zip(&map.points).filter_map(row).collect()

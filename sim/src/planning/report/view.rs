@@ -4,6 +4,7 @@ use super::words::of_objective;
 use crate::output::grouped_count;
 use crate::planning::figures::{JobSet, WaitFigures};
 use crate::planning::objective::{Grouping, Objective, Target};
+use crate::planning::queue;
 use crate::planning::result::{Answer, ChangeResult, Detail, PlanResult, PointResult, plain};
 
 /// Which of the two plans that are told in detail.
@@ -41,11 +42,7 @@ pub(super) fn details(result: &PlanResult) -> impl Iterator<Item = (Which, &Deta
 
 /// Whether the queue of these jobs grows without bound in a plan: then no figure of their waits means anything.
 pub(super) fn is_unstable(result: &PlanResult, detail: &Detail, jobs: &JobSet) -> bool {
-    let Some(point) = result.points.get(detail.point) else { return false };
-    match jobs {
-        JobSet::Of(Grouping::HostKind, kind) => point.unstable.contains(kind),
-        JobSet::All | JobSet::Of(..) | JobSet::Asked(_) => !point.unstable.is_empty(),
-    }
+    result.points.get(detail.point).is_some_and(|point| queue::has_no_waits(&point.unstable, jobs))
 }
 
 /// How the answer stood when it was judged anew, or what came nearest to one.
@@ -121,7 +118,10 @@ pub(super) fn shown_sets(result: &PlanResult, rows_max: usize) -> (Vec<&WaitFigu
         JobSet::Of(Grouping::Class, value) => many_classes && !value.is_empty(),
         JobSet::Of(Grouping::Priority | Grouping::Profile | Grouping::Workload, _) => false,
     };
-    let p95 = |waits: &WaitFigures| waits.percentiles[2].map_or(-1.0, |estimate| estimate.value);
+    let p95 = |waits: &WaitFigures| match waits.percentiles[2] {
+        _ if is_unstable(result, &result.before, &waits.jobs) => f64::INFINITY,
+        found => found.map_or(-1.0, |estimate| estimate.value),
+    };
     let mut sets: Vec<&WaitFigures> = result.before.waits.iter().filter(is_shown).collect();
     // Stable: equal ones stay in the order of their names.
     sets.sort_by(|one, other| {

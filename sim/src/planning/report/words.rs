@@ -4,6 +4,7 @@ use crate::output::plots::scales::readable_number;
 use crate::output::readable_duration;
 use crate::planning::figures::Judgement;
 use crate::planning::objective::Objective;
+use crate::planning::queue::Queue;
 use crate::planning::statistics::Estimate;
 
 /// `95.2 % (93.0–97.1)`, or `10 min (8 min to 14 min)`.
@@ -38,12 +39,18 @@ pub(super) fn of_objective(objective: &Objective, found: Estimate) -> String {
     estimate(found, objective.target.is_share())
 }
 
+/// Queues, in a list.
+pub(super) fn joined(queues: &[Queue], between: &str) -> String {
+    queues.iter().map(Queue::to_string).collect::<Vec<_>>().join(between)
+}
+
 /// Whether an objective is met, in a word.
 pub(super) fn judgement(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Met => "met",
         Judgement::Unclear => "unclear",
         Judgement::Missed => "missed",
+        Judgement::Unstable => "unstable",
     }
 }
 

@@ -19,12 +19,13 @@ const CHART: u32 = 860;
 struct Plan<'a> {
     index: usize,
     point: &'a PointResult,
-    on_time: Estimate,
+    /// `None`: a queue grows without bound, and no share means anything; it stands at the bottom.
+    on_time: Option<Estimate>,
 }
 
 impl Plan<'_> {
-    fn place(&self) -> (f64, f64) {
-        (self.point.cost, self.on_time.value)
+    fn place(&self, bottom: f64) -> (f64, f64) {
+        (self.point.cost, self.on_time.map_or(bottom, |share| share.value))
     }
 
     fn look(&self) -> (Mark, RGBColor, i32) {
@@ -38,10 +39,13 @@ impl Plan<'_> {
 
 /// The picture; `None` unless at least two plans have a share of jobs on time.
 pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
-    let with_share = |(index, point)| Some(Plan { index, point, on_time: point.on_time? });
+    let with_share = |(index, point): (usize, _)| {
+        let plan = Plan { index, point, on_time: point.on_time };
+        (plan.on_time.is_some() || !point.unstable.is_empty()).then_some(plan)
+    };
     let plans = result.points.iter().enumerate().filter(|(_, point)| !result.is_probe(point));
     let plans: Vec<Plan<'_>> = plans.filter_map(with_share).filter(|plan| plan.point.cost.is_finite()).collect();
-    if plans.len() < 2 {
+    if plans.len() < 2 || plans.iter().all(|plan| plan.on_time.is_none()) {
         return None;
     }
     let title = "What plans cost, and how many jobs are on time";
@@ -76,7 +80,7 @@ fn legend(result: &PlanResult, plans: &[Plan<'_>]) -> Vec<(Sign, String)> {
     for (look, label) in [
         ((Mark::Disc, GREEN, 9), "meets all objectives"),
         ((Mark::Disc, AXIS, 8), "not shown to meet all"),
-        ((Mark::Cross, PURPLE, 8), "a queue grows without bound"),
+        ((Mark::Cross, PURPLE, 8), "a queue grows without bound: no share to tell, drawn at the bottom"),
     ] {
         if has(look) {
             entries.push((sign(look.0, look.1, look.2), label.to_owned()));
@@ -88,9 +92,10 @@ fn legend(result: &PlanResult, plans: &[Plan<'_>]) -> Vec<(Sign, String)> {
 fn draw(canvas: &Canvas<'_>, result: &PlanResult, plans: &[Plan<'_>]) -> Drawn {
     let costs = || plans.iter().map(|plan| plan.point.cost);
     let (low, high) = (costs().fold(f64::INFINITY, f64::min), costs().fold(f64::NEG_INFINITY, f64::max));
-    let lowest = plans.iter().map(|plan| plan.on_time.value).fold(1.0, f64::min);
+    let lowest = plans.iter().filter_map(|plan| Some(plan.on_time?.value)).fold(1.0, f64::min);
+    let bottom = (lowest - 0.02).max(0.0);
     let x = Axis::of_figures(&cost_title(result, "cost compared with the lab as it is"), low, high);
-    let y = Axis::of_high_shares("jobs on time", lowest - 0.02);
+    let y = Axis::of_high_shares("jobs on time", bottom);
     let room = Room { left: LEFT, below: BOTTOM, right: RIGHT };
     let chart = chart(&canvas.split_vertically(CHART).0, room, x, y)?;
     let pen = Pen(canvas);
@@ -99,7 +104,7 @@ fn draw(canvas: &Canvas<'_>, result: &PlanResult, plans: &[Plan<'_>]) -> Drawn {
     }
     let of_index = |index: &usize| plans.iter().find(|plan| plan.index == *index);
     let path: Vec<&Plan<'_>> = result.path.iter().filter_map(of_index).collect();
-    let spot = |plan: &Plan<'_>| place(canvas, &chart, plan.place());
+    let spot = |plan: &Plan<'_>| place(canvas, &chart, plan.place(bottom));
     pen.line(&path.iter().map(|plan| spot(plan)).collect::<Vec<_>>(), INK.stroke_width(4))?;
     for plan in plans {
         let (mark, colour, size) = plan.look();
@@ -121,9 +126,8 @@ fn draw(canvas: &Canvas<'_>, result: &PlanResult, plans: &[Plan<'_>]) -> Drawn {
     let mut labels = Labels::new(inside(canvas, &chart), plans.iter().map(spot).collect());
     labels.avoid_line(&path.iter().map(|plan| spot(plan)).collect::<Vec<_>>());
     for (plan, ..) in &named {
-        labels.avoid_line(
-            &[plan.on_time.low, plan.on_time.high].map(|share| place(canvas, &chart, (plan.point.cost, share))),
-        );
+        let ends = plan.on_time.into_iter().flat_map(|share| [share.low, share.high]);
+        labels.avoid_line(&ends.map(|share| place(canvas, &chart, (plan.point.cost, share))).collect::<Vec<_>>());
     }
     for (plan, which, colour) in named {
         let text = label(result, plan, which);
@@ -133,7 +137,10 @@ fn draw(canvas: &Canvas<'_>, result: &PlanResult, plans: &[Plan<'_>]) -> Drawn {
 }
 
 fn label(result: &PlanResult, plan: &Plan<'_>, which: Which) -> String {
-    let share = format!("{:.1} % on time", plan.on_time.value * 100.0);
+    let share = match plan.on_time {
+        Some(share) => format!("{:.1} % on time", share.value * 100.0),
+        None => "a queue grows without bound".to_owned(),
+    };
     match which {
         Which::Before => format!("{}: {share}", which.words(result)),
         Which::After => format!("{}: {} {}, {share}", which.words(result), plain(plan.point.cost), result.unit),
@@ -148,8 +155,9 @@ fn interval(
     colour: RGBColor,
     width: u32,
 ) -> Drawn {
+    let Some(Estimate { low, high, .. }) = plan.on_time else { return Ok(()) };
     let end = |share| place(canvas, chart, (plan.point.cost, share));
-    pen.line(&[end(plan.on_time.low), end(plan.on_time.high)], colour.stroke_width(width))
+    pen.line(&[end(low), end(high)], colour.stroke_width(width))
 }
 
 /// The field that a chart's values may take.

@@ -1,0 +1,69 @@
+//! The queues of a lab that may grow without bound, and whose times say nothing then.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::figures::JobSet;
+use super::objective::{Grouping, Objective, Target};
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Queue {
+    /// Entries that wait for hosts of this kind, or with this label.
+    Hosts(String),
+    /// Results that wait for a parser: a job has not ended before its results are parsed.
+    Results,
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Queue::Hosts(kind) => f.write_str(kind),
+            Queue::Results => f.write_str("results to be parsed"),
+        }
+    }
+}
+
+impl Queue {
+    /// Whether jobs of a set wait in it before they start.
+    fn delays_starts_of(&self, jobs: &JobSet) -> bool {
+        let Queue::Hosts(kind) = self else { return false };
+        match jobs {
+            JobSet::Of(Grouping::HostKind, of) => of == kind,
+            JobSet::Asked(only) => match only.iter().find(|restriction| restriction.grouping == Grouping::HostKind) {
+                Some(restriction) => restriction.values.contains(kind),
+                None => true,
+            },
+            JobSet::All | JobSet::Of(..) => true,
+        }
+    }
+
+    /// Whether jobs of a set wait in it before they end.
+    fn delays_ends_of(&self, jobs: &JobSet) -> bool {
+        *self == Queue::Results || self.delays_starts_of(jobs)
+    }
+
+    /// Whether it makes what an objective asks for a matter of how long one looks. How much machines are used is none.
+    fn decides(&self, objective: &Objective) -> bool {
+        let jobs = || JobSet::of(&objective.only.iter().collect::<Vec<_>>());
+        match objective.target {
+            Target::StartWithin { .. } | Target::WaitQuantile { .. } => self.delays_starts_of(&jobs()),
+            Target::EndWithin { .. } | Target::SuitesEndWithin { .. } | Target::TurnaroundQuantile { .. } => {
+                self.delays_ends_of(&jobs())
+            }
+            Target::HostUse { .. } | Target::DroneUse { .. } => false,
+        }
+    }
+}
+
+/// Whether what an objective asks for says nothing, where these queues grow without bound.
+pub(super) fn says_nothing(growing: &[Queue], objective: &Objective) -> bool {
+    growing.iter().any(|queue| queue.decides(objective))
+}
+
+/// Whether the waits of these jobs say nothing, where these queues grow without bound.
+pub(super) fn has_no_waits(growing: &[Queue], jobs: &JobSet) -> bool {
+    growing.iter().any(|queue| queue.delays_starts_of(jobs))
+}
