@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use yardmaster_engine::Span;
 use yardmaster_sim::workload::{Plan, Scenario, load};
 
 fn table(path: &Path) -> toml::Table {
@@ -41,6 +43,25 @@ fn threads_share_a_scenario() {
             assert_same(&alone[seed as usize], &thread.join().expect("no panic"));
         }
     });
+}
+
+#[test]
+fn a_scenario_that_is_made_to_last_goes_on_with_what_ended_it() {
+    let path = common::repository("scenarios/poisson-lab.toml");
+    let day = Span::from_hours(24);
+    let days_of = |table: toml::Table, workload: &str| {
+        let plan = Scenario::lasting(table, &path, day * 10).expect("a scenario").plan(1).expect("a plan");
+        let of_it = plan.jobs.iter().filter(|job| &*job.workload == workload);
+        of_it.map(|job| (job.submit - plan.start).0 / day.0).collect::<BTreeSet<i64>>()
+    };
+    let all: BTreeSet<i64> = (0..10).collect();
+    for workload in ["developers", "builds"] {
+        assert_eq!(days_of(table(&path), workload), all, "both stop after a week, as the scenario does");
+    }
+    let mut shorter = table(&path);
+    shorter["workload"]["generate"][0]["hours"] = 48.into();
+    assert_eq!(days_of(shorter.clone(), "developers"), BTreeSet::from([0, 1]), "the other one goes on after it");
+    assert_eq!(days_of(shorter, "builds"), all);
 }
 
 #[test]

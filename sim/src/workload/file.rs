@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use yardmaster_engine::{Protection, RebootAfter, RebootBefore, Settings, Time};
+use yardmaster_engine::{Protection, RebootAfter, RebootBefore, Settings, Span, Time};
 
 use super::distribution::DistributionSpec;
+
+/// So many hours a generator may go on at most: more than a hundred years.
+pub(super) const HOURS_MAX: f64 = 1e6;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -34,6 +37,23 @@ pub(super) struct File {
     pub(super) processes: ProcessesSpec,
     #[serde(default)]
     pub(super) outage: Vec<OutageSpec>,
+}
+
+impl File {
+    /// Generators that stop when all others have, which is the scenario's end, no longer do; unless recorded jobs end it.
+    pub(super) fn go_on(&mut self) {
+        let stop = |generator: &GenerateSpec| {
+            let hours = generator.hours.filter(|hours| *hours > 0.0 && *hours <= HOURS_MAX)?;
+            let from = generator.from.or(self.start).map_or(Time(0), |from| from.time);
+            Some(from + Span::from_seconds_f64(hours * 3600.0))
+        };
+        let stops: Option<Vec<Time>> = self.workload.generate.iter().map(stop).collect();
+        let Some(stops) = stops.filter(|_| self.workload.trace.is_none()) else { return };
+        let last = stops.iter().max().copied();
+        for (generator, stop) in self.workload.generate.iter_mut().zip(stops) {
+            generator.hours = generator.hours.filter(|_| Some(stop) != last);
+        }
+    }
 }
 
 /// `[lab]`: the hosts that a trace saw.

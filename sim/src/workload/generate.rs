@@ -9,7 +9,7 @@ use super::arrivals::{Arrivals, Extent, First, Luck};
 use super::distribution::Distribution;
 use super::draw::chance;
 use super::error::{ScenarioError, nearest};
-use super::file::{ArrivalsList, GenerateSpec, MixSpec, SharedBurstsSpec, SuiteSpec};
+use super::file::{ArrivalsList, GenerateSpec, HOURS_MAX, MixSpec, SharedBurstsSpec, SuiteSpec};
 use super::jobs::{Draft, JOBS_MAX, JobDefaults, TestRun};
 use super::lab::Lab;
 use super::plan::{HostPlan, Placement};
@@ -274,7 +274,7 @@ impl Surroundings<'_> {
     fn extent(&self, key: &str, spec: &GenerateSpec) -> Result<Extent, ScenarioError> {
         let from = spec.from.map_or(self.start, |from| from.time);
         let to = match spec.hours {
-            Some(hours) if hours > 0.0 && hours <= 1e6 => Some(from + Span::from_seconds_f64(hours * 3600.0)),
+            Some(hours) if hours > 0.0 && hours <= HOURS_MAX => Some(from + Span::from_seconds_f64(hours * 3600.0)),
             Some(hours) => {
                 let problem = format_args!("must be > 0 and at most 1,000,000, not {hours}");
                 return Err(self.source.wrong(&format!("{key}.hours"), problem));

@@ -72,13 +72,15 @@ impl Scenario {
         load::check(source, file, None)
     }
 
-    /// The same with an end so long after its start, whatever the table says.
+    /// The same with an end so long after its start, whatever the table says: those of its generators that go on the longest go on
+    /// until then.
     ///
     /// # Errors
     /// As for [`Scenario::from_table`].
     pub fn lasting(table: toml::Table, path: &Path, span: Span) -> Result<Scenario, ScenarioError> {
         let source = Source::of_table(path);
-        let file = source.parse_table(table)?;
+        let mut file = source.parse_table(table)?;
+        file.go_on();
         load::check(source, file, Some(span))
     }
 
