@@ -203,6 +203,8 @@ fn tables_have_the_documented_columns_and_a_row_for_each_point() {
     let (header, waits) = rows(&folder, "waits.csv");
     let p95 = header.iter().position(|column| column == "p95_s").expect("the column");
     assert_eq!(waits.iter().filter(|row| &row[p95] == "inf").count(), 60);
+    let grouping = header.iter().position(|column| column == "grouping").expect("the column");
+    assert!(waits.iter().any(|row| &row[grouping] == "host_kind"), "groupings are called as in plans");
 }
 
 #[test]

@@ -26,6 +26,17 @@ pub enum Grouping {
 }
 
 impl Grouping {
+    /// In files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Grouping::HostKind => "host_kind",
+            Grouping::Class => "class",
+            Grouping::Priority => "priority",
+            Grouping::Profile => "profile",
+            Grouping::Workload => "workload",
+        }
+    }
+
     /// In words.
     pub fn words(self) -> &'static str {
         match self {

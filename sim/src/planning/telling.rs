@@ -210,6 +210,14 @@ impl Telling<'_, '_> {
                 "Whether queues grow without bound was not asked: less than three days are looked at.".to_owned(),
             );
         }
+        let base = self.evaluator.figures(&self.study.base());
+        if base.is_some_and(|base| !base.unstable().is_empty()) {
+            assumed.push(
+                "Queues of the lab as it is grow without bound: what one more of a resource brings, and to what waits are owed, \
+                 holds for the time that is looked at."
+                    .to_owned(),
+            );
+        }
         if !warm_up.settled {
             assumed.push(
                 "The lab as it is did not settle within half of the time that is looked at: figures of it depend on how long \

@@ -103,7 +103,7 @@ pub(super) fn set_name(jobs: &JobSet) -> String {
 pub(super) fn set_keys(jobs: &JobSet) -> [String; 2] {
     match jobs {
         JobSet::All => [String::new(), String::new()],
-        JobSet::Of(grouping, value) => [grouping.words().replace(' ', "_"), value.clone()],
+        JobSet::Of(grouping, value) => [grouping.key().to_owned(), value.clone()],
         JobSet::Asked(_) => ["objective".to_owned(), jobs.words()],
     }
 }

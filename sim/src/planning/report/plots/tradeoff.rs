@@ -24,8 +24,9 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn place(&self, bottom: f64) -> (f64, f64) {
-        (self.point.cost, self.on_time.map_or(bottom, |share| share.value))
+    fn place(&self) -> (f64, f64) {
+        // What is below the axis stands at its end.
+        (self.point.cost, self.on_time.map_or(0.0, |share| share.value))
     }
 
     fn look(&self) -> (Mark, RGBColor, i32) {
@@ -93,9 +94,8 @@ fn draw(canvas: &Canvas<'_>, result: &PlanResult, plans: &[Plan<'_>]) -> Drawn {
     let costs = || plans.iter().map(|plan| plan.point.cost);
     let (low, high) = (costs().fold(f64::INFINITY, f64::min), costs().fold(f64::NEG_INFINITY, f64::max));
     let lowest = plans.iter().filter_map(|plan| Some(plan.on_time?.value)).fold(1.0, f64::min);
-    let bottom = (lowest - 0.02).max(0.0);
     let x = Axis::of_figures(&cost_title(result, "cost compared with the lab as it is"), low, high);
-    let y = Axis::of_high_shares("jobs on time", bottom);
+    let y = Axis::of_high_shares("jobs on time", lowest - 0.02);
     let room = Room { left: LEFT, below: BOTTOM, right: RIGHT };
     let chart = chart(&canvas.split_vertically(CHART).0, room, x, y)?;
     let pen = Pen(canvas);
@@ -104,7 +104,7 @@ fn draw(canvas: &Canvas<'_>, result: &PlanResult, plans: &[Plan<'_>]) -> Drawn {
     }
     let of_index = |index: &usize| plans.iter().find(|plan| plan.index == *index);
     let path: Vec<&Plan<'_>> = result.path.iter().filter_map(of_index).collect();
-    let spot = |plan: &Plan<'_>| place(canvas, &chart, plan.place(bottom));
+    let spot = |plan: &Plan<'_>| place(canvas, &chart, plan.place());
     pen.line(&path.iter().map(|plan| spot(plan)).collect::<Vec<_>>(), INK.stroke_width(4))?;
     for plan in plans {
         let (mark, colour, size) = plan.look();
