@@ -44,16 +44,21 @@ impl FitArgs {
             history = pseudonymised(&history, &self.salt);
         }
         let name = self.output.file_stem().map_or_else(|| "lab".into(), |stem| stem.to_string_lossy());
+        let learned_from = history.jobs.len();
         let lab = fit(&Past::from(history), &FitOptions::named(&name))?;
         let file = self.output.display();
         let text = format!("# Learned by `yardmaster fit`; what the figures mean is said in docs/fit.md.\n{lab}");
         std::fs::write(&self.output, text).with_context(|| format!("cannot write {file}"))?;
         // What has been written must be readable; if it is not, names in the database are such that no scenario can have them.
         let plan = load(&self.output, 1).context("the learned lab makes no scenario that can be run")?;
-        let value = json!({ "file": self.output, "hosts": plan.hosts.len(), "jobs": plan.jobs.len() });
+        let value = json!({
+            "file": self.output, "hosts": plan.hosts.len(), "jobs": plan.jobs.len(), "learned_from_jobs": learned_from
+        });
         context.output.one(&value, || {
             let (hosts, jobs) = (plan.hosts.len(), plan.jobs.len());
-            format!("{file}: {hosts} hosts, {jobs} jobs; try it:  yardmaster-sim run {file}")
+            format!(
+                "{file}: learned from {learned_from} jobs; {hosts} hosts, {jobs} jobs of its own. Try it:  yardmaster-sim run {file}"
+            )
         })
     }
 }

@@ -59,8 +59,9 @@ async fn read(transaction: &mut Transaction, options: &SnapshotOptions) -> Resul
     let mut lab = Hosts::of(&live, to);
     lab.find(transaction, past.host_ids().chain(ended.iter().map(|task| task.host)), &mut quarantine).await?;
     let mut remarks = std::mem::take(&mut past.remarks);
-    if past.begin.is_some() {
-        let days = (to - from).as_seconds_f64() / 86_400.0;
+    let days = (to - from).as_seconds_f64() / 86_400.0;
+    // A tenth of a day less is no news.
+    if past.begin.is_some() && days < f64::from(options.days) - 0.1 {
         remarks.push(format!("the database has jobs of the last {days:.1} days only, not of {}", options.days));
     }
     let handed_off = handed_off(transaction).await?;

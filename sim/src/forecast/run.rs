@@ -240,19 +240,19 @@ fn said_of(
     let (similar, beyond, assumed) = (count(Ground::Similar), count(Ground::BeyondAll), count(Ground::Assumed));
     if similar > 0 {
         said.push(format!(
-            "{similar} running processes are judged by similar ones: too few of their own profile and kind of host \
-             have been seen to last so long"
+            "running processes judged by similar ones, since too few of their own profile and kind of host have been seen to \
+             last so long: {similar}"
         ));
     }
     if beyond > 0 {
         said.push(format!(
-            "{beyond} running processes have lasted longer than anything like them in the history: they are taken to last \
-             as long again on average, up to their time limits"
+            "running processes that have lasted longer than anything like them in the history, and are taken to last as long \
+             again on average, up to their time limits: {beyond}"
         ));
     }
     if assumed > 0 {
         said.push(format!(
-            "{assumed} running processes are of kinds of which the history knows nothing: usual times are assumed"
+            "running processes of kinds of which the history knows nothing, whose usual times are assumed: {assumed}"
         ));
     }
     said
