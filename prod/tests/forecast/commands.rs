@@ -67,7 +67,7 @@ fn the_live_database_is_forecast() {
 fn a_lab_is_learned_from_its_database() {
     let machine = machine();
     let said = machine.ok("fit -o lab.toml --days 7");
-    assert!(said.contains("lab.toml: 3 hosts, "), "{said}");
+    assert!(said.contains("lab.toml: learned from 13 jobs; 3 hosts, "), "{said}");
     let plan = yardmaster_sim::workload::load(&machine.home.path().join("lab.toml"), 1).expect("a scenario");
     assert_eq!(plan.hosts.iter().map(|host| &*host.kind).collect::<Vec<_>>(), ["eve"; 3]);
     let recording = yardmaster_sim::simulate(&plan, 1, |_| {}).expect("it runs");
