@@ -263,6 +263,8 @@ impl<F: Fate> FakeDrones<F> {
         let Some(number) = number else { return };
         self.awaited.remove(&(drone, number));
         self.start(drone, number, path, PidfileName::Execute, work, processes);
+        // The scheduler has not started it itself.
+        self.stir(drone).news_is_pressing = true;
     }
 
     /// Lets a process vanish without an exit status.

@@ -50,6 +50,7 @@ fn a_scenario_that_is_made_to_last_goes_on_with_what_ended_it() {
     let path = common::repository("scenarios/poisson-lab.toml");
     let day = Span::from_hours(24);
     let days_of = |table: toml::Table, workload: &str| {
+        let table = Scenario::without_end(table, &path).expect("a scenario");
         let plan = Scenario::lasting(table, &path, day * 10).expect("a scenario").plan(1).expect("a plan");
         let of_it = plan.jobs.iter().filter(|job| &*job.workload == workload);
         of_it.map(|job| (job.submit - plan.start).0 / day.0).collect::<BTreeSet<i64>>()

@@ -36,8 +36,8 @@ impl Core {
             }
         }
         self.stats.throttled |= refused;
-        // A slot that came free behind the back of a waiting parser is for the next tick.
-        self.agents.may_start =
+        // A slot that came free behind the back of a waiting parser is for the next tick; so is what stood in others' way and went.
+        self.agents.may_start |=
             self.agents.running_parsers < self.settings.max_parse_processes && !self.agents.parsers.is_empty();
     }
 

@@ -32,10 +32,10 @@ impl Queue {
         let Queue::Hosts(kind) = self else { return false };
         match jobs {
             JobSet::Of(Grouping::HostKind, of) => of == kind,
-            JobSet::Asked(only) => match only.iter().find(|restriction| restriction.grouping == Grouping::HostKind) {
-                Some(restriction) => restriction.values.contains(kind),
-                None => true,
-            },
+            JobSet::Asked(only) => {
+                let mut of_kinds = only.iter().filter(|restriction| restriction.grouping == Grouping::HostKind);
+                of_kinds.all(|restriction| restriction.values.contains(kind))
+            }
             JobSet::All | JobSet::Of(..) => true,
         }
     }

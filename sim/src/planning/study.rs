@@ -89,6 +89,8 @@ impl Study {
         let file: File = source.parse()?;
         let scenario_file = source.beside(&file.scenario);
         let table = Source::read(&scenario_file)?.parse::<Table>()?;
+        // Before anything is changed: the same generators go on in every plan.
+        let table = Scenario::without_end(table, &scenario_file)?;
         let (table, given) = with_given(&source, &file, table, &scenario_file)?;
         let scenario = one_day(table.clone(), &scenario_file)?;
         let checking = Checking { source: &source, table: &table, scenario: &scenario };

@@ -40,19 +40,24 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Generators that stop when all others have, which is the scenario's end, no longer do; unless recorded jobs end it.
-    pub(super) fn go_on(&mut self) {
+    /// The generators with `hours` that stop when no other goes on any more: with the scenario's `end`, where others go on until then.
+    /// None if recorded jobs say how long it lasts.
+    pub(super) fn generators_to_the_end(&self) -> Vec<usize> {
+        if self.workload.trace.is_some() {
+            return Vec::new();
+        }
         let stop = |generator: &GenerateSpec| {
             let hours = generator.hours.filter(|hours| *hours > 0.0 && *hours <= HOURS_MAX)?;
             let from = generator.from.or(self.start).map_or(Time(0), |from| from.time);
             Some(from + Span::from_seconds_f64(hours * 3600.0))
         };
-        let stops: Option<Vec<Time>> = self.workload.generate.iter().map(stop).collect();
-        let Some(stops) = stops.filter(|_| self.workload.trace.is_none()) else { return };
-        let last = stops.iter().max().copied();
-        for (generator, stop) in self.workload.generate.iter_mut().zip(stops) {
-            generator.hours = generator.hours.filter(|_| Some(stop) != last);
-        }
+        let stops = || self.workload.generate.iter().map(stop);
+        let goes_on = |generator: &GenerateSpec| generator.hours.is_none() && generator.count.is_none();
+        let last = match self.workload.generate.iter().any(goes_on) {
+            true => self.end.map(|end| end.time),
+            false => stops().flatten().max(),
+        };
+        (0..).zip(stops()).filter(|(_, stop)| stop.is_some() && *stop >= last).map(|(index, _)| index).collect()
     }
 }
 

@@ -72,16 +72,33 @@ impl Scenario {
         load::check(source, file, None)
     }
 
-    /// The same with an end so long after its start, whatever the table says: those of its generators that go on the longest go on
-    /// until then.
+    /// The same with an end so long after its start, whatever the table says.
     ///
     /// # Errors
     /// As for [`Scenario::from_table`].
     pub fn lasting(table: toml::Table, path: &Path, span: Span) -> Result<Scenario, ScenarioError> {
         let source = Source::of_table(path);
-        let mut file = source.parse_table(table)?;
-        file.go_on();
+        let file = source.parse_table(table)?;
         load::check(source, file, Some(span))
+    }
+
+    /// Takes its own end from a scenario's table, for whoever says how long it is to last: the `hours` of the generators that go on
+    /// until the scenario ends. What others say of theirs stays.
+    ///
+    /// # Errors
+    /// As for [`Scenario::from_table`], as far as types of values go.
+    pub fn without_end(mut table: toml::Table, path: &Path) -> Result<toml::Table, ScenarioError> {
+        let to_the_end = Source::of_table(path).parse_table(table.clone())?.generators_to_the_end();
+        let generators = table.get_mut("workload").and_then(|workload| workload.get_mut("generate"));
+        if let Some(generators) = generators.and_then(toml::Value::as_array_mut) {
+            for index in to_the_end {
+                generators
+                    .get_mut(index)
+                    .and_then(toml::Value::as_table_mut)
+                    .map(|generator| generator.remove("hours"));
+            }
+        }
+        Ok(table)
     }
 
     /// The plan of this seed: the same one whenever, wherever and on which thread it is drawn.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::view::{details, set_keys};
+use super::view::{details, is_unstable, set_keys};
 use super::words::{joined, judgement};
 use crate::planning::figures::{JobSet, Judgement};
 use crate::planning::result::{Answer, PlanResult, PointResult};
@@ -227,7 +227,8 @@ fn waits(result: &PlanResult) -> Vec<Vec<String>> {
         for waits in &detail.waits {
             let mut row = vec![which.key().to_owned()];
             row.extend(set_keys(&waits.jobs));
-            row.extend([number(waits.count), number(waits.never)]);
+            let never = if is_unstable(result, detail, &waits.jobs) { String::new() } else { number(waits.never) };
+            row.extend([number(waits.count), never]);
             row.push(waits.mean.map_or_else(String::new, number));
             row.extend(waits.percentiles.iter().flat_map(|percentile| estimate(*percentile)));
             rows.push(row);
