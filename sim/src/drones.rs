@@ -316,7 +316,7 @@ impl<F: Fate> FakeDrones<F> {
             if self.doomed.remove(&file).is_some() && !stage.is_over() {
                 self.end(key, Stage::Ended { exit_status: KILLED, tests_failed: 0 });
             } else {
-                self.tell_at_once(key, stage);
+                self.tell(key, stage, true);
             }
         }
     }
@@ -329,11 +329,6 @@ impl<F: Fate> FakeDrones<F> {
     /// Lets a drone answer refreshes, and be gone when its next so many batches come.
     pub fn miss_batches(&mut self, drone: DroneId, count: u32) {
         self.stir(drone).miss_batches = count;
-    }
-
-    /// Adds a drone.
-    pub fn add_drone(&mut self, drone: DroneId) {
-        self.stir(drone);
     }
 
     fn end(&mut self, key: ProcessKey, stage: Stage) {
@@ -353,27 +348,19 @@ impl<F: Fate> FakeDrones<F> {
             };
             self.fate.ended(key, end, at);
         }
-        self.tell(key, stage);
+        self.tell(key, stage, stage.is_over());
     }
 
-    fn tell(&mut self, key: ProcessKey, stage: Stage) {
+    /// `is_pressing`: a scheduler may act on it.
+    fn tell(&mut self, key: ProcessKey, stage: Stage, is_pressing: bool) {
         let Some(process) = self.processes.get(&key) else { return };
         if process.hidden {
             return;
         }
         let (Some(pidfile), Some(drone)) = (process.watched_as, self.drones.get_mut(&process.drone)) else { return };
         drone.news.extend(stage.events().map(|event| (pidfile, event)));
-        drone.news_is_pressing |= stage.is_over();
+        drone.news_is_pressing |= is_pressing;
         self.stirred.insert(process.drone);
-    }
-
-    /// Tells how a process stands that the scheduler may know nothing about yet.
-    fn tell_at_once(&mut self, key: ProcessKey, stage: Stage) {
-        self.tell(key, stage);
-        let drone = self.processes.get(&key).and_then(|process| self.drones.get_mut(&process.drone));
-        if let Some(drone) = drone {
-            drone.news_is_pressing = !drone.news.is_empty();
-        }
     }
 
     fn pass_time(&mut self) {
@@ -419,7 +406,7 @@ impl<F: Fate> FakeDrones<F> {
         }
         self.watched.insert(pidfile, key);
         let stage = process.stage;
-        self.tell_at_once(key, stage);
+        self.tell(key, stage, true);
     }
 
     fn start(
@@ -457,7 +444,7 @@ impl<F: Fate> FakeDrones<F> {
             FakeProcess { path, name, work, drone, processes, stage, hidden: late, watched_as: Some(pidfile) };
         self.processes.insert(key, process);
         self.watched.insert(pidfile, key);
-        self.tell(key, stage);
+        self.tell(key, stage, false);
     }
 
     fn plan(&mut self, time: Time, key: ProcessKey, due: Due) {

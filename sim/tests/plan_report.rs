@@ -38,7 +38,7 @@ fn large() -> PlanResult {
     let point = |number: usize, like: &PointResult| {
         let value = 0.3 + 0.65 * (number % 40) as f64 / 40.0;
         let found = |kind: usize| ObjectiveResult {
-            estimate: share((value + 0.01 * (kind % 7) as f64).min(1.0)),
+            estimate: Some(share((value + 0.01 * (kind % 7) as f64).min(1.0))),
             judgement: Judgement::Missed,
         };
         PointResult {
@@ -72,7 +72,11 @@ fn large() -> PlanResult {
         let (all, host) = (detail.waits[0].clone(), detail.hosts[0].clone());
         for kind in &kinds {
             let jobs = JobSet::Of(Grouping::HostKind, kind.clone());
-            detail.waits.push(yardmaster_sim::planning::WaitFigures { jobs: jobs.clone(), never: 0.06, ..all.clone() });
+            detail.waits.push(yardmaster_sim::planning::WaitFigures {
+                jobs: jobs.clone(),
+                never: Some(0.06),
+                ..all.clone()
+            });
             let waits = detail.waits.last_mut().expect("just pushed");
             waits.percentiles[2] = Some(never);
             detail.hosts.push(yardmaster_sim::planning::HostFigures { kind: kind.clone(), ..host.clone() });

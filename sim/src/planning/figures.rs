@@ -169,8 +169,8 @@ pub struct WaitFigures {
     pub jobs: JobSet,
     /// How many there are in one replication, on average.
     pub count: f64,
-    /// The share of them that never came to a test.
-    pub never: f64,
+    /// The share of them that never came to a test; `None`, as all times are, if their queue grows without bound.
+    pub never: Option<f64>,
     /// Mean wait of the others, in seconds.
     pub mean: Option<f64>,
     /// p50, p90, p95, p99 in seconds.
@@ -186,7 +186,7 @@ impl WaitFigures {
         WaitFigures {
             jobs,
             count,
-            never: 0.0,
+            never: None,
             mean: None,
             percentiles: [None; PERCENTS.len()],
             distribution: Vec::new(),
@@ -294,7 +294,7 @@ impl Figures {
             WaitFigures {
                 jobs: jobs.clone(),
                 count: count as f64 / f64::from(self.replications.max(1)),
-                never: if count > 0 { set.waits.never() as f64 / count as f64 } else { 0.0 },
+                never: Some(if count > 0 { set.waits.never() as f64 / count as f64 } else { 0.0 }),
                 mean: set.waits.mean(),
                 percentiles: std::array::from_fn(|_| percentiles.next().flatten()),
                 distribution: set.waits.counts().to_vec(),

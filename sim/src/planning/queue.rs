@@ -67,3 +67,36 @@ pub(super) fn says_nothing(growing: &[Queue], objective: &Objective) -> bool {
 pub(super) fn has_no_waits(growing: &[Queue], jobs: &JobSet) -> bool {
     growing.iter().any(|queue| queue.delays_starts_of(jobs))
 }
+
+#[cfg(test)]
+mod tests {
+    use yardmaster_engine::Span;
+
+    use super::*;
+    use crate::planning::objective::Restriction;
+
+    #[test]
+    fn a_queue_decides_what_is_asked_of_its_own_jobs_alone() {
+        let of_kinds = |kinds: &[&str]| Restriction {
+            grouping: Grouping::HostKind,
+            values: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+        };
+        let limit = Span::from_seconds(600);
+        let starts = |only: Vec<Restriction>| Objective {
+            name: String::new(),
+            target: Target::StartWithin { limit, share: 0.95 },
+            only,
+            of: None,
+        };
+        let growing = [Queue::Hosts("bob".to_owned())];
+        assert!(says_nothing(&growing, &starts(Vec::new())), "bob's are among all jobs");
+        assert!(says_nothing(&growing, &starts(vec![of_kinds(&["eve", "bob"])])));
+        // Both hold: of eve and bob, for eve.
+        assert!(!says_nothing(&growing, &starts(vec![of_kinds(&["eve", "bob"]), of_kinds(&["eve"])])));
+        let ends = Objective { target: Target::EndWithin { limit, share: 0.95 }, ..starts(vec![of_kinds(&["eve"])]) };
+        assert!(!says_nothing(&growing, &ends) && says_nothing(&[Queue::Results], &ends));
+        assert!(!says_nothing(&[Queue::Results], &starts(Vec::new())), "nobody waits for a parser before a test");
+        let used = Objective { target: Target::DroneUse { at_most: 0.8 }, ..starts(Vec::new()) };
+        assert!(!says_nothing(&growing, &used));
+    }
+}

@@ -109,9 +109,9 @@ pub struct PointResult {
     pub replications: u32,
     /// The objectives in order; `None` where no job was seen of which it speaks.
     pub objectives: Vec<Option<ObjectiveResult>>,
-    /// The share of all jobs of all objectives that were on time; `None` if a queue grows without bound.
+    /// The share of all jobs of all objectives that were on time; `None` if a queue that grows without bound decides one of them.
     pub on_time: Option<Estimate>,
-    /// The same less that of how things are, paired by replication; `None` if a queue grows without bound in either.
+    /// The same less that of how things are, paired by replication; `None` where one of the two is.
     pub gain: Option<Estimate>,
     /// Queues that grow without bound.
     pub unstable: Vec<Queue>,
@@ -125,8 +125,8 @@ pub struct PointResult {
 /// What became of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveResult {
-    /// A share, or seconds.
-    pub estimate: Estimate,
+    /// A share, or seconds; `None` if it is [`Judgement::Unstable`].
+    pub estimate: Option<Estimate>,
     /// Whether it is met.
     pub judgement: Judgement,
 }
@@ -198,7 +198,7 @@ pub struct Detail {
     pub processes_peak: u32,
     /// The most parsers at once.
     pub parsers_peak: u32,
-    /// How queues grow, by kind of host.
+    /// How queues grow.
     pub growth: Vec<(Queue, Growth)>,
     /// A typical week.
     pub week: Week,
@@ -271,14 +271,19 @@ impl PlanResult {
                     objective if objective.name.is_empty() => objective.goal(),
                     objective => objective.name.clone(),
                 };
-                let names: Vec<String> = unmet.iter().map(name).collect();
-                let plan = &self.points[*nearest].differences;
-                let plan = if plan.is_empty() { "the lab as it is".to_owned() } else { plan.join(", ") };
-                let what =
-                    if names.is_empty() { "queues that grow without bound".to_owned() } else { names.join(", ") };
+                let nearest = &self.points[*nearest];
+                let mut left: Vec<String> = unmet.iter().map(name).collect();
+                if left.is_empty() || !nearest.unstable.is_empty() {
+                    left.push("queues that grow without bound".to_owned());
+                }
+                let plan = match nearest.differences.is_empty() {
+                    true => "the lab as it is".to_owned(),
+                    false => nearest.differences.join(", "),
+                };
                 format!(
-                    "{} plan within the bounds is shown to suffice ({goal}). Nearest is {plan}; what is left: {what}.",
-                    begun("No")
+                    "{} plan within the bounds is shown to suffice ({goal}). Nearest is {plan}; what is left: {}.",
+                    begun("No"),
+                    left.join(", ")
                 )
             }
         }

@@ -10,7 +10,7 @@ use super::evaluate::Evaluator;
 use super::figures::{Figures, Judgement};
 use super::heat_map::HeatPoints;
 use super::objective::Objective;
-use super::queue;
+use super::queue::{self, Queue};
 use super::result::{
     Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,
     WaitCauses, WarmUpResult,
@@ -99,7 +99,11 @@ impl Telling<'_, '_> {
         let objectives = self.evaluator.objectives();
         let on_time = figures.on_time(objectives);
         let unstable = figures.unstable();
-        let (is_stable, base_is_stable) = (unstable.is_empty(), base.unstable().is_empty());
+        let is_told = |growing: &[Queue]| {
+            let mut counting = objectives.iter().filter(|objective| objective.target.limit().is_some());
+            !counting.any(|objective| queue::says_nothing(growing, objective))
+        };
+        let (is_told, base_is_told) = (is_told(&unstable), is_told(&base.unstable()));
         let gain = statistics::difference_of_shares(&on_time, &base.on_time(objectives), confidence);
         PointResult {
             point: point.clone(),
@@ -107,8 +111,8 @@ impl Telling<'_, '_> {
             cost: self.study.cost(point),
             replications: figures.replications(),
             objectives: self.results(figures),
-            on_time: statistics::share(&on_time, confidence).filter(|_| is_stable),
-            gain: gain.filter(|_| is_stable && base_is_stable),
+            on_time: statistics::share(&on_time, confidence).filter(|_| is_told),
+            gain: gain.filter(|_| is_told && base_is_told),
             unstable,
             suffices: self.judge().suffices(point),
             confirmation: self.evaluator.fresh(point).map(|fresh| Confirmation {
@@ -124,11 +128,10 @@ impl Telling<'_, '_> {
         let unstable = figures.unstable();
         let result = |(number, objective): (usize, &Objective)| {
             let estimate = figures.estimate(number, objective, self.study.simulation.confidence)?;
-            let judgement = match queue::says_nothing(&unstable, objective) {
-                true => Judgement::Unstable,
-                false => Judgement::of(objective, estimate),
-            };
-            Some(ObjectiveResult { estimate, judgement })
+            Some(match queue::says_nothing(&unstable, objective) {
+                true => ObjectiveResult { estimate: None, judgement: Judgement::Unstable },
+                false => ObjectiveResult { estimate: Some(estimate), judgement: Judgement::of(objective, estimate) },
+            })
         };
         self.evaluator.objectives().iter().enumerate().map(result).collect()
     }

@@ -98,7 +98,9 @@ fn lead(result: &PlanResult) -> String {
     let plans = result.points.iter().filter(|point| !result.is_probe(point));
     let growing = plans.filter(|point| !point.unstable.is_empty()).count();
     if growing > 0 {
-        lead += &format!(" {growing} of the plans are unstable; no figure of theirs means anything.");
+        lead += &format!(
+            " {growing} of the plans are unstable; what would depend on how long one looks is not told of them."
+        );
     }
     if !result.warm_up.settled {
         lead += " The lab as it is did not settle: see what was assumed.";
@@ -182,7 +184,7 @@ fn greatest_cause(result: &PlanResult) -> Option<Headline> {
 /// Says of the pictures that a reader may look for why they are not there.
 fn missing(pictures: &[Picture]) -> String {
     let reasons = [
-        ("tradeoff", "no trade-off, because only one plan has a share of jobs on time"),
+        ("tradeoff", "no trade-off, because fewer than two plans have a share of jobs on time"),
         ("heat_map", "no heat map, because it takes two changes"),
         ("causes", "nothing about what waits are owed to, because nothing waited or it was not noted"),
     ];

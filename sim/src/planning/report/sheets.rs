@@ -76,13 +76,12 @@ fn class(judgement: Judgement) -> &'static str {
 
 fn found(objective: &Objective, found: Option<ObjectiveResult>) -> Cell {
     match found {
-        Some(ObjectiveResult { judgement: Judgement::Unstable, .. }) => {
-            Cell { text: judgement(Judgement::Unstable).to_owned(), class: class(Judgement::Unstable) }
+        Some(found) => {
+            let word = judgement(found.judgement);
+            let estimate = found.estimate.map(|estimate| of_objective(objective, estimate));
+            let text = estimate.map_or_else(|| word.to_owned(), |estimate| format!("{estimate} {word}"));
+            Cell { text, class: class(found.judgement) }
         }
-        Some(found) => Cell {
-            text: format!("{} {}", of_objective(objective, found.estimate), judgement(found.judgement)),
-            class: class(found.judgement),
-        },
         None => cell("no jobs"),
     }
 }
@@ -158,7 +157,7 @@ fn waits_row(result: &PlanResult, which: Which, detail: &Detail, waits: &WaitFig
         cells.extend((0..2 + waits.percentiles.len()).map(|_| cell("unstable")));
         return Row { cells, is_marked: which == Which::After };
     }
-    cells.push(cell(format!("{:.1} %", waits.never * 100.0)));
+    cells.push(cell(waits.never.map_or_else(|| "–".to_owned(), |never| format!("{:.1} %", never * 100.0))));
     cells.push(cell(waits.mean.map_or_else(|| "–".to_owned(), time)));
     let of_percentile = |found: &Option<_>| Cell {
         text: found.map_or_else(|| "–".to_owned(), |found| with_breaks(&estimate(found, false))),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::view::{details, is_unstable, set_keys};
+use super::view::{details, set_keys};
 use super::words::{joined, judgement};
 use crate::planning::figures::{JobSet, Judgement};
 use crate::planning::result::{Answer, PlanResult, PointResult};
@@ -147,8 +147,7 @@ fn objectives(result: &PlanResult) -> Vec<Vec<String>> {
             row.extend(keys);
             row.push(if objective.target.is_share() { "share" } else { "s" }.to_owned());
             row.push(number(objective.target.bound()));
-            let stable = found.filter(|found| found.judgement != Judgement::Unstable);
-            row.extend(estimate(stable.map(|found| found.estimate)));
+            row.extend(estimate(found.and_then(|found| found.estimate)));
             row.push(found.map_or("", |found| judgement(found.judgement)).to_owned());
             row
         };
@@ -227,9 +226,8 @@ fn waits(result: &PlanResult) -> Vec<Vec<String>> {
         for waits in &detail.waits {
             let mut row = vec![which.key().to_owned()];
             row.extend(set_keys(&waits.jobs));
-            let never = if is_unstable(result, detail, &waits.jobs) { String::new() } else { number(waits.never) };
-            row.extend([number(waits.count), never]);
-            row.push(waits.mean.map_or_else(String::new, number));
+            row.push(number(waits.count));
+            row.extend([waits.never, waits.mean].map(|figure| figure.map_or_else(String::new, number)));
             row.extend(waits.percentiles.iter().flat_map(|percentile| estimate(*percentile)));
             rows.push(row);
         }
@@ -247,7 +245,7 @@ fn distribution(result: &PlanResult) -> Vec<Vec<String>> {
         let mut reached = 0;
         for (wait, jobs) in &all.distribution {
             reached += jobs;
-            let share = reached as f64 / started as f64 * (1.0 - all.never);
+            let share = reached as f64 / started as f64 * (1.0 - all.never.unwrap_or(0.0));
             rows.push(vec![which.key().to_owned(), wait.to_string(), jobs.to_string(), number(share)]);
         }
     }

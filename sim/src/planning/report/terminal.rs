@@ -8,7 +8,7 @@ use super::view::{at_bounds, confirmation, is_unstable};
 use super::words::{judgement, of_objective, time};
 use crate::planning::objective::Grouping;
 use crate::planning::result::{Detail, PlanResult, plain};
-use crate::planning::{JobSet, Judgement, WaitFigures};
+use crate::planning::{JobSet, WaitFigures};
 
 /// Plans and resources that are shown at most; all of them are in the report and in `plan.json`.
 const ROWS_MAX: usize = 12;
@@ -52,10 +52,10 @@ fn objectives(result: &PlanResult) -> Table {
     let (before, after) = (&result.points[result.base], &result.points[result.chosen()]);
     for (number, objective) in result.objectives.iter().enumerate() {
         let cells = |point: &crate::planning::PointResult| match point.objectives[number] {
-            Some(found) if found.judgement == Judgement::Unstable => {
-                ["–".to_owned(), judgement(found.judgement).to_owned()]
+            Some(found) => {
+                let estimate = found.estimate.map_or_else(|| "–".to_owned(), |found| of_objective(objective, found));
+                [estimate, judgement(found.judgement).to_owned()]
             }
-            Some(found) => [of_objective(objective, found.estimate), judgement(found.judgement).to_owned()],
             None => ["no jobs".to_owned(), String::new()],
         };
         let of = objective.of.as_ref().map_or_else(String::new, |(_, value)| value.clone());

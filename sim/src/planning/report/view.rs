@@ -58,7 +58,7 @@ pub(super) fn confirmation(result: &PlanResult) -> Option<String> {
     }
     let found = result.objectives.iter().zip(&confirmation.objectives);
     let margins = found.filter_map(|(objective, found)| {
-        let (estimate, bound) = (found.as_ref()?.estimate, objective.target.bound());
+        let (estimate, bound) = (found.as_ref()?.estimate?, objective.target.bound());
         let end = if objective.target.is_floor() { estimate.low - bound } else { bound - estimate.high };
         Some((if objective.target.is_share() { end } else { end / bound }, objective, estimate))
     });

@@ -48,8 +48,8 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
 impl Ecdf {
     fn of_waits(waits: &WaitFigures) -> Ecdf {
         let started: u64 = waits.distribution.iter().map(|(_, count)| count).sum();
-        let never =
-            if waits.never >= 1.0 { 1 } else { (started as f64 * waits.never / (1.0 - waits.never)).round() as u64 };
+        let never = waits.never.unwrap_or(0.0);
+        let never = if never >= 1.0 { 1 } else { (started as f64 * never / (1.0 - never)).round() as u64 };
         let seconds = |seconds: u64| Span::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1_000_000));
         Ecdf::of_counts(waits.distribution.iter().map(|(wait, count)| (seconds(*wait), *count)), never)
     }

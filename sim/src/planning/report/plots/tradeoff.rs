@@ -81,7 +81,7 @@ fn legend(result: &PlanResult, plans: &[Plan<'_>]) -> Vec<(Sign, String)> {
     for (look, label) in [
         ((Mark::Disc, GREEN, 9), "meets all objectives"),
         ((Mark::Disc, AXIS, 8), "not shown to meet all"),
-        ((Mark::Cross, PURPLE, 8), "a queue grows without bound: no share to tell, drawn at the bottom"),
+        ((Mark::Cross, PURPLE, 8), "a queue grows without bound (at the bottom: no share to tell)"),
     ] {
         if has(look) {
             entries.push((sign(look.0, look.1, look.2), label.to_owned()));
