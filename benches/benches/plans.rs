@@ -1,9 +1,9 @@
 //! What plans cost as they grow: with their points, with their replications and with their days.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use yardmaster_benches::{PlanSize, run_plan};
+use yardmaster_benches::{Differ, PlanSize, run_plan};
 
-const SMALL: PlanSize = PlanSize { points: 4, replications: 4, days: 6 };
+const SMALL: PlanSize = PlanSize { points: 4, replications: 4, days: 6, differ: Differ::InEverything };
 
 fn plans(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plans");

@@ -15,4 +15,4 @@ pub use event_queue::run_bare_events;
 pub use lifecycles::{LIFECYCLE_PROCESSES, lifecycle_plan};
 pub use month::{month, month_window};
 pub use placement::placement_problem;
-pub use plans::{PlanSize, run_plan};
+pub use plans::{Differ, PlanSize, run_plan};

@@ -62,7 +62,7 @@ pub fn lifecycle_plan(jobs: u32, hosts: u32) -> Plan {
         hosts: (0..hosts).map(hosts_plan).collect(),
         drones: vec![DronePlan { name: "drone1".into(), max_processes: hosts * 2 }],
         jobs: (0..jobs).map(job).collect(),
-        behaviour: Box::new(Regular),
+        behaviour: std::sync::Arc::new(Regular),
         outages: Vec::new(),
     }
 }

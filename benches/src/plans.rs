@@ -7,16 +7,27 @@ use super::month::month_file;
 /// How much a plan asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanSize {
-    /// Plans that are tried: values of one setting.
+    /// Plans that are tried.
     pub points: u32,
     /// Replications of each of them, neither more nor fewer.
     pub replications: u32,
     /// Days of which jobs count; one more comes before them and one after.
     pub days: u32,
+    /// In what they differ.
+    pub differ: Differ,
+}
+
+/// In what the points of a plan differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Differ {
+    /// In how many hosts there are of two kinds, up to ten numbers of the second.
+    InHosts,
+    /// In something on which every job depends.
+    InEverything,
 }
 
 /// Carries out a plan of this size on all processors, keeping nothing on disk. It also tries one more of each resource. Gives the
-/// number of days that were simulated altogether.
+/// number of days that its replications come to altogether.
 pub fn run_plan(size: PlanSize) -> u32 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     month_file(folder.path());
@@ -35,10 +46,21 @@ pub fn run_plan(size: PlanSize) -> u32 {
 }
 
 fn plan(size: PlanSize) -> String {
-    let PlanSize { points, replications, days } = size;
-    // How things are is one of them.
-    let values: Vec<String> = (1..points).map(|point| (100 + point).to_string()).collect();
-    let values = values.join(", ");
+    let PlanSize { points, replications, days, differ } = size;
+    let changes = match differ {
+        Differ::InHosts => {
+            let bob = points.min(10);
+            let hosts = |kind: &str, numbers: u32| {
+                format!("[[change]]\nhosts = \"{kind}\"\nadd = [0, {}]\ncost = 1\n", numbers - 1)
+            };
+            hosts("eve", points / bob) + &hosts("bob", bob)
+        }
+        Differ::InEverything => {
+            // How things are, 900 seconds, is one of them.
+            let values: Vec<String> = (1..points).map(|point| (900 + point).to_string()).collect();
+            format!("[[change]]\nkey = \"processes.repair.runtime\"\nvalues = [{}]\n", values.join(", "))
+        }
+    };
     format!(
         r#"
 name = "month"
@@ -54,9 +76,6 @@ replications = [{replications}, {replications}]
 start_within = 600
 share = 0.95
 each = "host_kind"
-[[change]]
-key = "settings.max_parse_processes"
-values = [{values}]
-"#
+{changes}"#
     )
 }

@@ -111,7 +111,7 @@ pub struct JobRecord {
 }
 
 /// What really happened to a job of a trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordedJob {
     /// When it started.
     pub started: Time,

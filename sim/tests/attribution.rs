@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use yardmaster_engine::{Protection, RebootAfter, RebootBefore, Settings, Span, TaskKind, Time};
@@ -84,7 +85,7 @@ fn lab(hosts: u32, max_processes: u32, jobs: Vec<JobPlan>) -> Plan {
         hosts: (1..=hosts).map(host).collect(),
         drones: vec![DronePlan { name: "drone1".into(), max_processes }],
         jobs,
-        behaviour: Box::new(ByHand { parse: 1, resets_fail: false }),
+        behaviour: Arc::new(ByHand { parse: 1, resets_fail: false }),
         outages: Vec::new(),
     }
 }
@@ -187,7 +188,7 @@ fn partners_are_waited_for() {
 #[test]
 fn repairs_are_waited_for() {
     let mut plan = lab(1, 9, vec![JobPlan { run_reset: true, reboot_before: RebootBefore::Always, ..job(0) }, job(50)]);
-    plan.behaviour = Box::new(ByHand { parse: 1, resets_fail: true });
+    plan.behaviour = Arc::new(ByHand { parse: 1, resets_fail: true });
     let (measured, owed) = run(&plan);
     assert!(matches!(measured.jobs[0].wait, Wait::EndedWithout(_) | Wait::StillWaiting(_)), "{measured:?}");
     assert!(seconds(&owed, 0, hosts(HostUse::Repairing)) >= TASK - 6.0, "{owed:?}");
@@ -205,7 +206,7 @@ fn what_no_host_can_serve_is_said_to_be_so() {
 #[test]
 fn results_wait_for_a_parser() {
     let mut plan = lab(3, 9, vec![job(0), job(0), job(0)]);
-    plan.behaviour = Box::new(ByHand { parse: 200, resets_fail: false });
+    plan.behaviour = Arc::new(ByHand { parse: 200, resets_fail: false });
     let (_, owed) = run(&plan);
     let mut parsers: Vec<f64> = owed.jobs.iter().map(|job| job.parser.as_seconds_f64()).collect();
     parsers.sort_by(f64::total_cmp);

@@ -86,27 +86,20 @@ fn assert_same_jobs(recording: &Recording, measured: &Measurement) {
     }
 }
 
-/// Process · time within a window: of parsers, or of everything else, each process counting for each of its hosts.
-fn process_time(recording: &Recording, drone: u32, window: Window, parsers: bool) -> Span {
-    let there = recording.processes.iter().filter(|process| process.drone == drone);
-    let asked = there.filter(|process| (process.kind == ProcessKind::Parse) == parsers);
-    let time = asked.map(|process| {
-        let (from, to) = (process.started.max(window.from), process.finished.unwrap_or(Time::MAX).min(window.to));
-        (to - from).max(Span::ZERO) * if parsers { 1 } else { process.hosts.len().max(1) as i64 }
-    });
-    time.fold(Span::ZERO, |sum, span| sum + span)
+/// Processes, each counting for each of its hosts, and when they began and ended; of parsers, or of everything else.
+fn processes(recording: &Recording, parsers: bool) -> impl Iterator<Item = (i64, Time, Time)> {
+    let asked = recording.processes.iter().filter(move |process| (process.kind == ProcessKind::Parse) == parsers);
+    asked.map(|process| (process.hosts.len().max(1) as i64, process.started, process.finished.unwrap_or(Time::MAX)))
 }
 
-/// The most processes, parsers left out, that ran on a drone at once.
-fn peak(recording: &Recording, drone: u32, window: Window) -> i64 {
+/// The most that ran at once between two moments.
+fn peak(processes: impl Iterator<Item = (i64, Time, Time)>, from: Time, to: Time) -> i64 {
     let mut changes: BTreeMap<Time, i64> = BTreeMap::new();
-    let there = recording.processes.iter().filter(|process| process.drone == drone);
-    for process in there.filter(|process| process.kind != ProcessKind::Parse) {
-        let weight = process.hosts.len().max(1) as i64;
-        *changes.entry(process.started.max(window.from)).or_default() += weight;
-        *changes.entry(process.finished.unwrap_or(Time::MAX)).or_default() -= weight;
+    for (weight, started, finished) in processes {
+        *changes.entry(started.max(from)).or_default() += weight;
+        *changes.entry(finished.max(from)).or_default() -= weight;
     }
-    let levels = changes.range(..window.to).scan(0, |level, (_, change)| {
+    let levels = changes.range(..to).scan(0, |level, (_, change)| {
         *level += change;
         Some(*level)
     });
@@ -114,7 +107,7 @@ fn peak(recording: &Recording, drone: u32, window: Window) -> i64 {
 }
 
 #[test]
-fn jobs_hosts_and_drones_are_measured_as_they_are_recorded() {
+fn jobs_hosts_and_processes_are_measured_as_they_are_recorded() {
     let mut started = 0;
     for seed in 1..=3 {
         let plan = crowded(seed);
@@ -144,14 +137,20 @@ fn jobs_hosts_and_drones_are_measured_as_they_are_recorded() {
             let busy = busy.into_iter().fold(Span::ZERO, |sum, spent| sum + measure.spent(spent));
             assert_eq!(measured.hourly.busy.hours().map(|hour| hour[kind]).sum::<i64>(), busy.0);
         }
-        for (drone, measure) in (0..).zip(&measured.drones) {
-            assert_eq!(measure.processes, process_time(&recording, drone, measured.window, false));
-            assert_eq!(measure.parsers, process_time(&recording, drone, measured.window, true));
-            assert_eq!(
-                i64::from(measure.peak),
-                peak(&recording, drone, measured.window),
-                "gathering may exceed a limit"
-            );
+        let time = processes(&recording, false).fold(Span::ZERO, |sum, (weight, started, finished)| {
+            let (from, to) = (started.max(measured.window.from), finished.min(measured.window.to));
+            sum + (to - from).max(Span::ZERO) * weight
+        });
+        assert_eq!(measured.kinds.iter().fold(Span::ZERO, |sum, kind| sum + kind.processes), time);
+        for (parsers, load) in [(false, &measured.load.processes), (true, &measured.load.parsers)] {
+            let hours = load.iter().enumerate().map(|(hour, highest)| {
+                let from = recording.start + Span::from_hours(hour as i64);
+                let ran = peak(processes(&recording, parsers), from, from + Span::from_hours(1));
+                assert!(ran <= i64::from(*highest), "hour {hour}: {ran} of {highest}");
+                (ran, i64::from(*highest))
+            });
+            let (ran, highest) = hours.fold((0, 0), |sum, hour| (sum.0 + hour.0, sum.1 + hour.1));
+            assert!(highest < 2 * ran, "{highest} is far above {ran}");
         }
     }
     assert!(started > 500, "{started} jobs waited: too few to show anything");

@@ -72,7 +72,7 @@ fn ideal_lab(hosts: u32, jobs: &[(Time, Span)]) -> Plan {
         hosts: (1..=hosts).map(host).collect(),
         drones: vec![DronePlan { name: "drone1".into(), max_processes: 10 * hosts }],
         jobs: jobs.iter().map(|(submit, _)| job(submit)).collect(),
-        behaviour: Box::new(Ideal(jobs.iter().map(|(_, runtime)| *runtime).collect())),
+        behaviour: Arc::new(Ideal(jobs.iter().map(|(_, runtime)| *runtime).collect())),
         outages: Vec::new(),
     }
 }

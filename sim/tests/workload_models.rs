@@ -64,7 +64,7 @@ fn outages(plan: &Plan) -> Vec<(u32, i64, bool)> {
 
 fn ending(plan: &Plan, kind: ProcessKind, job: Option<u32>, host: u32, attempt: u32) -> Ending {
     let host_kind = &plan.hosts[host as usize].kind;
-    plan.behaviour.ending(&ProcessStart { kind, job, host: Some(host), host_kind, attempt, now: Time(0) })
+    plan.behaviour.ending(&ProcessStart { kind, job, entry: 0, host: Some(host), host_kind, attempt, now: Time(0) })
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Prints how much memory the scheduler's working set takes, and a plan's replications, counted by the allocator.
 
-use yardmaster_benches::{BusyLab, LabSize, PlanSize, run_plan};
+use yardmaster_benches::{BusyLab, Differ, LabSize, PlanSize, run_plan};
 
 #[global_allocator]
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
@@ -18,7 +18,7 @@ fn main() {
     let entry = full.saturating_sub(busy) / QUEUED as usize;
     println!("a queued entry, with its job: {entry} bytes (to reach: 600 bytes)");
     for replications in [32, 64, 128] {
-        let peak = peak_of(PlanSize { points: 2, replications, days: 6 });
+        let peak = peak_of(PlanSize { points: 2, replications, days: 6, differ: Differ::InEverything });
         println!("a plan of {replications} replications: {:.1} MB at most", peak as f64 / 1e6);
     }
 }

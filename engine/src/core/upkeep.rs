@@ -65,8 +65,10 @@ impl Core {
             self.rows.run_limits.earliest(),
             (!self.upkeep.sweep.is_empty()).then_some(self.now),
         ]);
-        // A limit is passed strictly after it.
-        let clean = limit.map(|due| self.on_grid(due + Span(1), self.clean_interval(), self.upkeep.cleanings));
+        // A limit is passed strictly after it; the first tick after a moment of the grid may come up to a tick later, and sees
+        // what has passed by then.
+        let passed = |due: Time| due + Span(1) - self.settings.tick();
+        let clean = limit.map(|due| self.on_grid(passed(due), self.clean_interval(), self.upkeep.cleanings));
         let reverify = self.reverify_period().filter(|_| !self.rows.repair_failed.is_empty());
         let reverify = reverify.map(|period| self.on_grid(self.now, period, self.upkeep.reverifications));
         let shard = self.upkeep.shard_aborts.first().map(|(due, _)| *due + Span(1));

@@ -20,9 +20,10 @@ use super::error::PlanError;
 use super::figures::{Figures, Judgement};
 use super::objective::Objective;
 use super::observation::Observation;
+use super::replication::{Luck, Replications};
 use super::result::WaitCauses;
 use super::study::Study;
-use crate::run::{Window, measure};
+use crate::run::Window;
 use crate::workload::{Concern, Plan, Scenario};
 
 /// Replications that are simulated before their results are added up: what is held in memory at once.
@@ -73,6 +74,8 @@ struct Trial {
     table: Table,
     key: Key,
     scenario: Option<Scenario>,
+    /// Its `[processes]`.
+    processes: String,
     figures: Figures,
     /// What replications say that were kept back for judging a choice.
     fresh: Figures,
@@ -84,6 +87,7 @@ pub(super) struct Evaluator<'a> {
     cache: Cache,
     mode: Mode,
     progress: &'a (dyn Fn(PlanProgress) + Sync),
+    replications: Replications,
     state: PlanProgress,
     warm_up: Span,
     objectives: Vec<Objective>,
@@ -103,6 +107,7 @@ impl<'a> Evaluator<'a> {
             cache,
             mode,
             progress,
+            replications: Replications::default(),
             state: PlanProgress::default(),
             warm_up: study.simulation.warm_up.unwrap_or(Span::ZERO),
             objectives: Vec::new(),
@@ -251,7 +256,8 @@ impl<'a> Evaluator<'a> {
         let table = self.study.table(point)?;
         let key = Key::of(&table, &self.study.scenario_file, &self.asked())?;
         let [figures, fresh] = [(); 2].map(|()| Figures::new(&self.objectives));
-        self.trials.insert(point.clone(), Trial { table, key, scenario: None, figures, fresh });
+        let processes = table.get("processes").map(ToString::to_string).unwrap_or_default();
+        self.trials.insert(point.clone(), Trial { table, key, scenario: None, processes, figures, fresh });
         self.order.push(point.clone());
         self.state.points = self.trials.len();
         Ok(())
@@ -391,10 +397,11 @@ impl<'a> Evaluator<'a> {
     }
 
     fn simulate_one(&self, part: &Part) -> Result<Observation, PlanError> {
-        let scenario = self.trials.get(&part.point).and_then(|trial| trial.scenario.as_ref());
-        let scenario = scenario.expect("a plan is read before its replications are simulated");
-        let plan = scenario.plan(replication_seed(self.study.seed, part.replication))?;
-        Ok(Observation::of(&plan, &measure(&plan, self.window(&plan))?))
+        let trial = self.trials.get(&part.point).and_then(|trial| Some((trial.scenario.as_ref()?, &*trial.processes)));
+        let (scenario, processes) = trial.expect("a plan is read before its replications are simulated");
+        let seed = replication_seed(self.study.seed, part.replication);
+        let plan = scenario.plan(seed)?;
+        Ok(self.replications.observe(&plan, self.window(&plan), Luck { processes, seed })?)
     }
 }
 

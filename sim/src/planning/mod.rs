@@ -20,7 +20,7 @@
 //!   the plans of the `heat_map`; then `telling`, from numbers to the result.
 //! * `search`: which plans are tried. `verdict`: whether one suffices, and which is to be preferred. `evaluate`: how a plan is tried: replications on all processors,
 //!   until their number suffices.
-//! * `observation`: what is kept of a replication; `cache`: where. `figures`: replications added up. `causes`: to what waits are
+//! * `replication`: how one is simulated, in parts that other plans share where that is possible. `observation`: what is kept of it; `cache`: where. `figures`: replications added up. `causes`: to what waits are
 //!   owed.
 //! * `queue`: what may grow without bound, and of which times nothing can be said then.
 //! * [`statistics`]: estimates and intervals, warm-up, stability.
@@ -45,6 +45,7 @@ mod observation;
 mod patch;
 mod pilot;
 mod queue;
+mod replication;
 mod report;
 mod result;
 mod search;

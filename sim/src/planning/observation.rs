@@ -1,5 +1,9 @@
 //! What a plan needs of one replication: a summary that is small, can be kept in a file, and can be added up.
+//!
+//! It is put together from what was measured of a lab's parts, be they many or one. What adds up is kept by kind and in whole numbers
+//! until then, so that not a digit depends on how many there were.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +11,7 @@ use yardmaster_engine::{Span, Time};
 
 use super::objective::JobGroup;
 use super::statistics::Waits;
-use crate::run::{Grid, HostUse, Measurement};
+use crate::run::{Grid, HostUse, Load, Measurement, Window};
 use crate::workload::Plan;
 
 /// Hours of a week.
@@ -26,7 +30,7 @@ pub(super) struct Observation {
     pub(super) kinds: Vec<KindObservation>,
     /// Processes over room for processes, all drones together (process · s).
     pub(super) drones: [f64; 2],
-    /// The most processes that ran on all drones at once is at most this.
+    /// The most processes that ran on all drones at once is at most this: see [`Load`].
     pub(super) processes_peak: u32,
     /// The most parsers that ran at once is at most this.
     pub(super) parsers_peak: u32,
@@ -120,9 +124,44 @@ impl JobGroup {
     }
 }
 
-impl Observation {
+/// What was measured of a part of a lab. No kind is in two parts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PartObservation {
+    window: Window,
+    groups: Vec<(JobGroup, JobTimes)>,
+    suites: Vec<(JobGroup, Waits)>,
+    kinds: Vec<KindPart>,
+    pub(super) load: Load,
+}
+
+/// One kind in one part.
+#[derive(Debug, Clone, PartialEq)]
+struct KindPart {
+    name: String,
+    hosts: u32,
+    spent: [Span; HostUse::ALL.len()],
+    processes: Span,
+    /// Jobs in whole days.
+    arrived: u64,
+    /// Entries that wait, and those whose results are parsed or wait for that (entry · µs), by whole day.
+    waiting: Vec<i64>,
+    parsing: Vec<i64>,
+    week: KindWeek,
+}
+
+/// A kind's hours, summed up by hour of the week.
+#[derive(Debug, Clone, PartialEq)]
+struct KindWeek {
+    arrived: Vec<i64>,
+    /// · µs
+    waiting: Vec<i64>,
+    processes: Vec<i64>,
+    busy: Vec<i64>,
+}
+
+impl PartObservation {
     /// Sums up a measurement.
-    pub(super) fn of(plan: &Plan, measured: &Measurement) -> Observation {
+    pub(super) fn of(plan: &Plan, measured: &Measurement) -> PartObservation {
         type Times = (Vec<Option<Span>>, Vec<Option<Span>>);
         let mut groups: BTreeMap<JobGroup, Times> = BTreeMap::new();
         let mut kind_of_job = BTreeMap::new();
@@ -141,63 +180,145 @@ impl Observation {
             waits: waits.into_iter().collect(),
             turnarounds: turnarounds.into_iter().collect(),
         };
-        let seconds = measured.window.length().as_seconds_f64();
-        let room: f64 = plan.drones.iter().map(|drone| f64::from(drone.max_processes)).sum();
-        let processes: f64 = measured.drones.iter().map(|drone| drone.processes.as_seconds_f64()).sum();
-        Observation {
+        let first = first_hour(plan, measured.window);
+        PartObservation {
+            window: measured.window,
             groups: groups.into_iter().map(|(group, of_group)| (group, times(of_group))).collect(),
             suites: suites.into_iter().map(|(group, ends)| (group, ends.into_iter().collect())).collect(),
-            kinds: (0..measured.kinds.len()).map(|kind| kind_observation(measured, kind)).collect(),
-            drones: [processes, room * seconds],
-            processes_peak: measured.drones.iter().map(|drone| drone.peak).sum(),
-            parsers_peak: measured.drones.iter().map(|drone| drone.parsers_peak).sum(),
-            results_backlog: means_by_day(&measured.hourly.parsing, 0),
-            week: week(plan, measured),
+            kinds: (0..measured.kinds.len()).map(|kind| KindPart::of(measured, kind, first)).collect(),
+            load: measured.load.clone(),
+        }
+    }
+
+    /// How much memory it takes, about (bytes).
+    pub(super) fn size(&self) -> usize {
+        let times = |times: &JobTimes| times.waits.counts().len() + times.turnarounds.counts().len();
+        let groups: usize = self.groups.iter().map(|(_, of_group)| 256 + 16 * times(of_group)).sum();
+        let suites: usize = self.suites.iter().map(|(_, ends)| 256 + 16 * ends.counts().len()).sum();
+        let kinds: usize = self.kinds.iter().map(|kind| 512 + 8 * (4 * WEEK + 2 * kind.waiting.len())).sum();
+        groups + suites + kinds + 12 * self.load.processes.len()
+    }
+}
+
+impl KindPart {
+    fn of(measured: &Measurement, kind: usize, first: usize) -> KindPart {
+        let (of_kind, hourly) = (&measured.kinds[kind], &measured.hourly);
+        let waiting = by_day(&hourly.waiting, kind);
+        let whole_days = waiting.len() * HOURS_OF_DAY;
+        let by_hour_of_week = |grid| by_hour_of_week(grid, kind, first);
+        KindPart {
+            name: of_kind.name.to_string(),
+            hosts: of_kind.hosts,
+            spent: of_kind.time,
+            processes: of_kind.processes,
+            arrived: hourly.arrived.hours().take(whole_days).map(|hour| hour[kind] as u64).sum(),
+            waiting,
+            parsing: by_day(&hourly.parsing, kind),
+            week: KindWeek {
+                arrived: by_hour_of_week(&hourly.arrived),
+                waiting: by_hour_of_week(&hourly.waiting),
+                processes: by_hour_of_week(&hourly.processes),
+                busy: by_hour_of_week(&hourly.busy),
+            },
         }
     }
 }
 
-/// The means of a column of levels, by whole day: a part of a day has another mean than a day, night or noon.
-fn means_by_day(levels: &Grid, column: usize) -> Vec<f64> {
-    let hours: Vec<f64> = levels.hours().map(|hour| hour[column] as f64 / HOUR_MICROS as f64).collect();
-    hours.chunks_exact(HOURS_OF_DAY).map(|day| day.iter().sum::<f64>() / day.len() as f64).collect()
-}
-
-fn kind_observation(measured: &Measurement, kind: usize) -> KindObservation {
-    let of_kind = &measured.kinds[kind];
-    let backlog = means_by_day(&measured.hourly.waiting, kind);
-    let whole_days = backlog.len() * HOURS_OF_DAY;
-    KindObservation {
-        name: of_kind.name.to_string(),
-        hosts: of_kind.hosts,
-        spent: HostUse::ALL.iter().map(|spends| of_kind.spent(*spends).as_seconds_f64()).collect(),
-        arrived: measured.hourly.arrived.hours().take(whole_days).map(|hour| hour[kind] as u64).sum(),
-        backlog,
+impl Observation {
+    /// Puts the parts of a plan together: all of them.
+    pub(super) fn of(plan: &Plan, parts: &[impl Borrow<PartObservation>]) -> Observation {
+        let parts = || parts.iter().map(Borrow::borrow);
+        let mut kinds: Vec<&KindPart> = parts().flat_map(|part| &part.kinds).collect();
+        kinds.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut groups: Vec<(JobGroup, JobTimes)> = parts().flat_map(|part| part.groups.iter().cloned()).collect();
+        groups.sort_by(|one, other| one.0.cmp(&other.0));
+        let mut suites: Vec<(JobGroup, Waits)> = parts().flat_map(|part| part.suites.iter().cloned()).collect();
+        suites.sort_by(|one, other| one.0.cmp(&other.0));
+        let window = parts().next().map_or(Window { from: plan.start, to: plan.start }, |part| part.window);
+        let seconds = window.length().as_seconds_f64();
+        let room: f64 = plan.drones.iter().map(|drone| f64::from(drone.max_processes)).sum();
+        let processes = kinds.iter().fold(Span::ZERO, |sum, kind| sum + kind.processes);
+        let peak = |which: fn(&Load) -> &[u32]| {
+            let hour = |at: Time| usize::try_from((at - plan.start).0 / HOUR_MICROS).unwrap_or(0);
+            // Of its last hour, if that is not whole, a run that was only waiting for the jobs of the window may not have seen all.
+            let hours = hour(window.from)..hour(window.to);
+            let at = |hour: usize| parts().filter_map(|part| which(&part.load).get(hour)).sum();
+            hours.map(at).max().unwrap_or(0)
+        };
+        Observation {
+            groups,
+            suites,
+            kinds: kinds.iter().map(|kind| KindObservation::of(kind)).collect(),
+            drones: [processes.as_seconds_f64(), room * seconds],
+            processes_peak: peak(|load| &load.processes),
+            parsers_peak: peak(|load| &load.parsers),
+            results_backlog: means_by_day(&sum(kinds.iter().map(|kind| &*kind.parsing))),
+            week: week(first_hour(plan, window), window, &kinds),
+        }
     }
 }
 
-fn week(plan: &Plan, measured: &Measurement) -> Week {
-    let start = if plan.unix_time { measured.window.from } else { Time(measured.window.from.0 - plan.start.0) };
-    let first = if plan.unix_time { hour_of_week(start) } else { (start.0 / HOUR_MICROS) as usize % WEEK };
-    let hourly = &measured.hourly;
-    let mut week = Week { hours: vec![0; WEEK], ..Week::default() };
-    let place = |hour: usize| (first + hour) % WEEK;
-    (0..hourly.arrived.hours().len()).for_each(|hour| week.hours[place(hour)] += 1);
-    let sums = |grid: &Grid, columns: std::ops::Range<usize>, unit: i64| {
-        let mut sums = vec![0.0; WEEK];
-        for (hour, cells) in grid.hours().enumerate() {
-            sums[place(hour)] += cells[columns.clone()].iter().sum::<i64>() as f64 / unit as f64;
+impl KindObservation {
+    fn of(part: &KindPart) -> KindObservation {
+        KindObservation {
+            name: part.name.clone(),
+            hosts: part.hosts,
+            spent: part.spent.iter().map(|spent| spent.as_seconds_f64()).collect(),
+            arrived: part.arrived,
+            backlog: means_by_day(&part.waiting),
         }
-        sums
-    };
-    week.arrived = sums(&hourly.arrived, 0..hourly.arrived.columns(), 1);
-    week.waiting = sums(&hourly.waiting, 0..hourly.waiting.columns(), HOUR_MICROS);
-    week.processes = sums(&hourly.processes, 0..hourly.processes.columns(), HOUR_MICROS);
-    for (kind, of_kind) in measured.kinds.iter().enumerate().filter(|(_, of_kind)| of_kind.hosts > 0) {
-        if kind < hourly.busy.columns() {
-            week.busy.insert(of_kind.name.to_string(), sums(&hourly.busy, kind..kind + 1, HOUR_MICROS));
-        }
-        week.hosts.insert(of_kind.name.to_string(), of_kind.hosts);
     }
-    week
+}
+
+/// Adds up rows of numbers.
+fn sum<'a>(rows: impl Iterator<Item = &'a [i64]>) -> Vec<i64> {
+    let mut sums = Vec::new();
+    for row in rows {
+        sums.resize(sums.len().max(row.len()), 0);
+        sums.iter_mut().zip(row).for_each(|(sum, number)| *sum += number);
+    }
+    sums
+}
+
+/// A column of levels, summed up by whole day: a part of a day has another mean than a day, night or noon.
+fn by_day(levels: &Grid, column: usize) -> Vec<i64> {
+    let hours: Vec<i64> = levels.hours().map(|hour| hour[column]).collect();
+    hours.chunks_exact(HOURS_OF_DAY).map(|day| day.iter().sum()).collect()
+}
+
+fn means_by_day(sums: &[i64]) -> Vec<f64> {
+    sums.iter().map(|sum| *sum as f64 / (HOURS_OF_DAY as i64 * HOUR_MICROS) as f64).collect()
+}
+
+/// The hour of the week with which a window begins.
+fn first_hour(plan: &Plan, window: Window) -> usize {
+    match plan.unix_time {
+        true => hour_of_week(window.from),
+        false => ((window.from - plan.start).0 / HOUR_MICROS) as usize % WEEK,
+    }
+}
+
+/// A column of numbers by hour, summed up by hour of the week; zeros where there is no such column.
+fn by_hour_of_week(grid: &Grid, column: usize, first: usize) -> Vec<i64> {
+    let mut sums = vec![0; WEEK];
+    for (hour, cells) in grid.hours().enumerate() {
+        sums[(first + hour) % WEEK] += cells.get(column).copied().unwrap_or(0);
+    }
+    sums
+}
+
+fn week(first: usize, window: Window, kinds: &[&KindPart]) -> Week {
+    let mut hours = vec![0; WEEK];
+    (0..window.hours()).for_each(|hour| hours[(first + hour) % WEEK] += 1);
+    let means = |sums: &[i64]| sums.iter().map(|sum| *sum as f64 / HOUR_MICROS as f64).collect();
+    let all = |which: fn(&KindWeek) -> &[i64]| sum(kinds.iter().map(|kind| which(&kind.week)));
+    let of_hosts = || kinds.iter().filter(|kind| kind.hosts > 0);
+    Week {
+        hours,
+        arrived: all(|week| &week.arrived).iter().map(|jobs| *jobs as f64).collect(),
+        waiting: means(&all(|week| &week.waiting)),
+        processes: means(&all(|week| &week.processes)),
+        busy: of_hosts().map(|kind| (kind.name.clone(), means(&kind.week.busy))).collect(),
+        hosts: of_hosts().map(|kind| (kind.name.clone(), kind.hosts)).collect(),
+    }
 }

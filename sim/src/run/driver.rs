@@ -39,6 +39,8 @@ pub(super) struct Run<'a, O> {
     names: Names,
     submitted: usize,
     outages: usize,
+    /// The next outage that locks a host or unlocks it, or one before.
+    next_lock: usize,
     /// Outages that last, by host and effect.
     failing: Vec<u32>,
     locking: Vec<u32>,
@@ -75,6 +77,7 @@ impl<'a, O: Observer> Run<'a, O> {
             names,
             submitted: 0,
             outages: 0,
+            next_lock: 0,
             failing: well.clone(),
             locking: well,
             pinned: Pinned::of(plan),
@@ -139,9 +142,18 @@ impl<'a, O: Observer> Run<'a, O> {
             return Some(self.clock.now());
         }
         let submission = self.plan.jobs.get(self.submitted).map(|job| job.submit);
-        let unlocks = |outage: &&crate::workload::Outage| outage.effect != OutageEffect::Fails;
-        let outage = self.plan.outages.get(self.outages).filter(unlocks).map(|outage| outage.time);
-        earliest(&[submission, outage, self.engine.core().next_wake(), self.engine.drones().next_event()])
+        let lock = self.next_lock();
+        earliest(&[submission, lock, self.engine.core().next_wake(), self.engine.drones().next_event()])
+    }
+
+    /// The next moment at which a host is locked or unlocked. Of one that fails the scheduler hears by what happens on it.
+    fn next_lock(&mut self) -> Option<Time> {
+        let outages = &self.plan.outages;
+        self.next_lock = self.next_lock.max(self.outages);
+        while outages.get(self.next_lock).is_some_and(|outage| outage.effect == OutageEffect::Fails) {
+            self.next_lock += 1;
+        }
+        Some(outages.get(self.next_lock)?.time)
     }
 
     /// The first tick of the grid at or after a moment, and after the last one.

@@ -14,8 +14,10 @@ const FAILED: i32 = 256;
 pub(super) struct PlannedFate<'a, O> {
     plan: &'a Plan,
     pub(super) observer: O,
-    /// How many processes of each kind have run for a job …
-    attempts_of_jobs: Vec<Attempts>,
+    /// The first entry of each job, counted from 0, and how many there are altogether.
+    first_entries: Vec<u32>,
+    /// How many processes of each kind have run for an entry …
+    attempts_of_entries: Vec<Attempts>,
     /// … and on a host for no job.
     attempts_on_hosts: Vec<Attempts>,
     broken: Vec<bool>,
@@ -23,10 +25,16 @@ pub(super) struct PlannedFate<'a, O> {
 
 impl<'a, O> PlannedFate<'a, O> {
     pub(super) fn new(plan: &'a Plan, observer: O) -> PlannedFate<'a, O> {
+        let mut first_entries = vec![0];
+        for job in &plan.jobs {
+            first_entries.push(first_entries[first_entries.len() - 1] + job.placement.entries());
+        }
+        let entries = first_entries[plan.jobs.len()] as usize;
         PlannedFate {
             plan,
             observer,
-            attempts_of_jobs: vec![Attempts::default(); plan.jobs.len()],
+            first_entries,
+            attempts_of_entries: vec![Attempts::default(); entries],
             attempts_on_hosts: vec![Attempts::default(); plan.hosts.len()],
             broken: vec![false; plan.hosts.len()],
         }
@@ -67,8 +75,10 @@ impl<O: Observer> Fate for PlannedFate<'_, O> {
         let kind = kind_of(work);
         let job = work.job.map(|job| job.0 - 1);
         let host = work.hosts.first().map(|host| host.0 - 1);
+        let first_entry = job.and_then(|job| self.first_entries.get(job as usize)).copied().unwrap_or(0);
+        let entry = work.entries.first().map_or(0, |entry| (entry.0 - 1).saturating_sub(first_entry));
         let attempts = match (job, host) {
-            (Some(job), _) => self.attempts_of_jobs.get_mut(job as usize),
+            (Some(_), _) => self.attempts_of_entries.get_mut((first_entry + entry) as usize),
             (None, host) => host.and_then(|host| self.attempts_on_hosts.get_mut(host as usize)),
         };
         let attempt = attempts.map_or(0, |attempts| {
@@ -77,7 +87,7 @@ impl<O: Observer> Fate for PlannedFate<'_, O> {
             u32::from(*count - 1)
         });
         let host_kind = host.and_then(|host| self.plan.hosts.get(host as usize)).map_or("", |host| &*host.kind);
-        let start = ProcessStart { kind, job, host, host_kind, attempt, now };
+        let start = ProcessStart { kind, job, entry, host, host_kind, attempt, now };
         let Ending { startup, runtime, exit_status, tests_failed } = self.plan.behaviour.ending(&start);
         Some(Course { startup, runtime, exit_status, tests_failed })
     }

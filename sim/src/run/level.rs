@@ -9,19 +9,12 @@ use super::measurement::{Grid, HOUR, Window};
 pub(super) struct Level {
     value: i64,
     since: Time,
-    /// The highest that it was within the window.
-    peak: i64,
 }
 
 impl Level {
     /// It is 0 from this moment on.
     pub(super) fn new(since: Time) -> Level {
-        Level { value: 0, since, peak: 0 }
-    }
-
-    /// The highest that it was within the window.
-    pub(super) fn peak(&self) -> u32 {
-        u32::try_from(self.peak).unwrap_or(u32::MAX)
+        Level { value: 0, since }
     }
 
     /// It changes by so much at a moment, not before the last one. What it was until then goes into the grid's column.
@@ -36,9 +29,6 @@ impl Level {
         self.since = self.since.max(at);
         if self.value == 0 {
             return;
-        }
-        if from < to {
-            self.peak = self.peak.max(self.value);
         }
         while from < to {
             let hour = (from - window.from).0 / HOUR.0;
@@ -71,7 +61,6 @@ mod tests {
         change(1_000 + 9_999_999, -3);
         let seconds: Vec<i64> = grid.hours().map(|hour| hour[0] / 1_000_000).collect();
         assert_eq!(seconds, [2 * 3_600, 2 * 600 + 3 * 3_000, 3 * 1_800]);
-        assert_eq!(level.peak(), 3);
         assert_eq!(within(window, Time(0), Time::from_seconds(1_010)), Span::from_seconds(10));
         assert_eq!(within(window, Time(0), Time(5)), Span::ZERO);
     }

@@ -35,7 +35,7 @@ impl Window {
 /// The step of everything hourly.
 pub(super) const HOUR: Span = Span::from_hours(1);
 
-/// What was measured. Indices of jobs, hosts and drones are those of the plan.
+/// What was measured. Indices of jobs and hosts are those of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurement {
     /// What was asked for, cut off where the plan begins and ends, or a year after its last job.
@@ -50,8 +50,8 @@ pub struct Measurement {
     pub jobs: Vec<JobOutcome>,
     /// Those of them that have children.
     pub suites: Vec<SuiteOutcome>,
-    /// The drones, in the order of the plan.
-    pub drones: Vec<DroneMeasure>,
+    /// What there was at once.
+    pub load: Load,
     /// What went on in every hour.
     pub hourly: Hourly,
 }
@@ -67,6 +67,8 @@ pub struct KindMeasure {
     /// How much of the window its hosts spent on what (host · time), in the order of [`HostUse::ALL`]; together, the
     /// window for every host.
     pub time: [Span; HostUse::ALL.len()],
+    /// Processes that the limit of drones counts (process · time), for jobs that ask for it or, where there is no job, for its hosts.
+    pub processes: Span,
 }
 
 impl KindMeasure {
@@ -164,17 +166,19 @@ pub struct SuiteOutcome {
     pub turnaround: Option<Span>,
 }
 
-/// What ran on a drone within the window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DroneMeasure {
-    /// Processes that its limit counts (process · time).
-    pub processes: Span,
-    /// The most of them that ran at once.
-    pub peak: u32,
-    /// Parsers, which the limit does not count (process · time).
-    pub parsers: Span,
-    /// The most of them that ran at once.
-    pub parsers_peak: u32,
+/// How many processes ran at once, and hosts were broken, at the most, in every hour of a run, counted from the plan's start: of each kind the most in that
+/// hour, added up. So it is never less than what limits had to be compared with, and the load of two labs that have no kind in
+/// common is the sum of theirs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Load {
+    /// Processes that the limit of drones counts.
+    pub processes: Vec<u32>,
+    /// Parsers, which have a limit of their own.
+    pub parsers: Vec<u32>,
+    /// Hosts that could not be repaired.
+    pub broken: Vec<u32>,
+    /// For how many the process counts that counts most.
+    pub heaviest: u32,
 }
 
 /// Figures by the hour of the window, the first hour beginning with it; the last may be cut short.
@@ -184,14 +188,12 @@ pub struct Hourly {
     pub arrived: Grid,
     /// Entries waiting for a host (entry · µs), by what they ask for.
     pub waiting: Grid,
-    /// Entries whose results are parsed or wait for a parser (entry · µs).
+    /// Entries whose results are parsed or wait for a parser (entry · µs), by what they asked for.
     pub parsing: Grid,
     /// Hosts that are neither idle nor locked nor out for repair (host · µs), by kind of host.
     pub busy: Grid,
-    /// Processes that the limit counts (process · µs), by drone.
+    /// Processes that the limit of drones counts (process · µs), as [`KindMeasure::processes`].
     pub processes: Grid,
-    /// Parsers (process · µs), all drones together.
-    pub parsers: Grid,
 }
 
 /// Whole numbers by hour and by something else.

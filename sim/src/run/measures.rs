@@ -8,8 +8,9 @@ use yardmaster_engine::{
 
 use super::kinds::Kinds;
 use super::level::{Level, within};
+use super::load::{Counted, LoadCounter};
 use super::measurement::{
-    DroneMeasure, Grid, HOUR, HostUse, Hourly, JobOutcome, KindMeasure, Measurement, SuiteOutcome, Wait, Window,
+    Grid, HOUR, HostUse, Hourly, JobOutcome, KindMeasure, Measurement, SuiteOutcome, Wait, Window,
 };
 use super::observer::Observer;
 use super::stage::Stage;
@@ -28,6 +29,8 @@ pub(super) struct Measures<'a> {
     /// Jobs that have ended, and those that still have to before the run may end.
     ended: usize,
     awaited: usize,
+    /// Whether the run goes on even where no job is awaited any more.
+    goes_to_the_end: bool,
     /// The stage of each entry, by its id − 1.
     entries: Vec<Stage>,
     hosts: Vec<HostNote>,
@@ -36,13 +39,12 @@ pub(super) struct Measures<'a> {
     /// Entries waiting and hosts busy, by kind.
     waiting: Vec<Level>,
     busy: Vec<Level>,
-    /// Entries whose results are parsed or wait for that.
-    parsing: [Level; 1],
-    /// Processes that count and parsers, by drone.
+    /// Entries whose results are parsed or wait for that, and processes that drones' limits count, by kind.
+    parsing: Vec<Level>,
     processes: Vec<Level>,
-    parsers: Vec<Level>,
+    load: LoadCounter,
     /// Processes by their numbers; those at the front that have ended are let go.
-    running: VecDeque<Option<Running>>,
+    running: VecDeque<Option<Counted>>,
     first_running: ProcessKey,
     hourly: Hourly,
 }
@@ -55,14 +57,6 @@ struct JobNote {
     awaited: bool,
     first_test: Option<Time>,
     finished: Option<Time>,
-}
-
-/// A process that runs.
-#[derive(Debug, Clone, Copy)]
-struct Running {
-    drone: u32,
-    /// For how many it counts; `None`: it is a parser, and does not.
-    weight: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -123,31 +117,41 @@ impl<'a> Measures<'a> {
             ended: 0,
             awaited: jobs.iter().filter(|job| job.awaited).count(),
             jobs,
+            goes_to_the_end: false,
             entries: Vec::new(),
             hosts: plan.hosts.iter().map(host).collect(),
             time: vec![Default::default(); kinds.of_hosts()],
             waiting: vec![level; kinds.len()],
-            parsing: [level],
+            parsing: vec![level; kinds.len()],
             busy: vec![level; kinds.of_hosts()],
-            processes: vec![level; plan.drones.len()],
-            parsers: vec![level; plan.drones.len()],
+            processes: vec![level; kinds.len()],
+            load: LoadCounter::new(plan.start, kinds.len()),
             running: VecDeque::new(),
             first_running: 0,
             hourly: Hourly {
                 arrived: grid(kinds.len()),
                 waiting: grid(kinds.len()),
-                parsing: grid(1),
+                parsing: grid(kinds.len()),
                 busy: grid(kinds.of_hosts()),
-                processes: grid(plan.drones.len()),
-                parsers: grid(plan.drones.len()),
+                processes: grid(kinds.len()),
             },
             kinds,
         }
     }
 
+    /// Takes them of a run that goes on until the plan ends.
+    pub(super) fn to_the_end(self) -> Self {
+        Measures { goes_to_the_end: true, ..self }
+    }
+
     fn host_changed(&mut self, now: Time, host: usize, change: impl FnOnce(&mut HostNote)) {
         let note = &mut self.hosts[host];
+        let was_broken = note.status == HostStatus::RepairFailed;
         change(note);
+        let is_broken = note.status == HostStatus::RepairFailed;
+        if is_broken != was_broken {
+            self.load.host_changed(self.kinds.of_host[host], is_broken, now);
+        }
         let spends = note.host_use();
         if spends == note.spends {
             return;
@@ -178,7 +182,8 @@ impl<'a> Measures<'a> {
         }
         let more = i64::from(stage == Stage::Parsing) - i64::from(old == Stage::Parsing);
         if more != 0 {
-            self.parsing[0].change(self.window, now, more, &mut self.hourly.parsing, 0);
+            let kind = self.kinds.of_job[job] as usize;
+            self.parsing[kind].change(self.window, now, more, &mut self.hourly.parsing, kind);
         }
         if stage == Stage::Ended && old != Stage::Ended {
             self.entry_ended(now, job);
@@ -200,14 +205,20 @@ impl<'a> Measures<'a> {
         }
     }
 
-    /// A process starts on a drone, or ends there.
-    fn load_changed(&mut self, process: Running, starts: bool, at: Time) {
-        let drone = process.drone as usize;
-        let (level, grid, weight) = match process.weight {
-            Some(weight) => (&mut self.processes[drone], &mut self.hourly.processes, i64::from(weight)),
-            None => (&mut self.parsers[drone], &mut self.hourly.parsers, 1),
+    /// As a limit counts a process.
+    fn counted(&self, work: &Work, processes: u32) -> Counted {
+        let kind = match (work.job, work.hosts.first()) {
+            (Some(job), _) => self.kinds.of_job[job.0 as usize - 1],
+            (None, Some(host)) => self.host_kind(*host),
+            (None, None) => 0,
         };
-        level.change(self.window, at, if starts { weight } else { -weight }, grid, drone);
+        Counted { kind, weight: (work.kind != WorkKind::Parse).then_some(processes) }
+    }
+
+    /// A process that drones' limits count starts, or ends.
+    fn processes_changed(&mut self, kind: u32, more: i64, at: Time) {
+        let kind = kind as usize;
+        self.processes[kind].change(self.window, at, more, &mut self.hourly.processes, kind);
     }
 
     /// What is measured.
@@ -240,9 +251,11 @@ impl<'a> Measures<'a> {
         self.settle();
         let kinds = self.kinds.names.iter().zip(&self.kinds.hosts).enumerate().map(|(kind, (name, hosts))| {
             let time = self.time.get(kind).copied().unwrap_or_default();
-            KindMeasure { name: name.clone(), hosts: *hosts, time }
+            let processes = Span(self.hourly.processes.hours().map(|hour| hour[kind]).sum());
+            KindMeasure { name: name.clone(), hosts: *hosts, time, processes }
         });
         let last = self.last_moment(end);
+        let until = self.plan.end.filter(|_| self.goes_to_the_end).unwrap_or(end);
         Measurement {
             window: self.window,
             end,
@@ -250,7 +263,7 @@ impl<'a> Measures<'a> {
             kinds: kinds.collect(),
             jobs: self.outcomes(last),
             suites: self.suites(),
-            drones: self.drones(),
+            load: self.load.finish(until),
             hourly: self.hourly,
         }
     }
@@ -263,10 +276,8 @@ impl<'a> Measures<'a> {
             *spent = *spent + within(window, note.since, end);
         }
         let hourly = &mut self.hourly;
-        let grids =
-            [&mut hourly.waiting, &mut hourly.parsing, &mut hourly.busy, &mut hourly.processes, &mut hourly.parsers];
-        let levels: [&mut [Level]; 5] =
-            [&mut self.waiting, &mut self.parsing, &mut self.busy, &mut self.processes, &mut self.parsers];
+        let grids = [&mut hourly.waiting, &mut hourly.parsing, &mut hourly.busy, &mut hourly.processes];
+        let levels = [&mut self.waiting, &mut self.parsing, &mut self.busy, &mut self.processes];
         for (levels, grid) in levels.into_iter().zip(grids) {
             for (column, level) in levels.iter_mut().enumerate() {
                 level.settle(window, end, grid, column);
@@ -308,18 +319,6 @@ impl<'a> Measures<'a> {
         };
         suites.into_values().filter_map(outcome).collect()
     }
-
-    fn drones(&self) -> Vec<DroneMeasure> {
-        let total = |grid: &Grid, drone| Span(grid.hours().map(|hour| hour[drone]).sum());
-        let levels = self.processes.iter().zip(&self.parsers).enumerate();
-        let drone = |(drone, (processes, parsers)): (usize, (&Level, &Level))| DroneMeasure {
-            processes: total(&self.hourly.processes, drone),
-            peak: processes.peak(),
-            parsers: total(&self.hourly.parsers, drone),
-            parsers_peak: parsers.peak(),
-        };
-        levels.map(drone).collect()
-    }
 }
 
 /// The part of a window in which a plan can be measured.
@@ -331,7 +330,7 @@ fn cut(plan: &Plan, window: Window) -> Window {
 
 impl Observer for Measures<'_> {
     fn has_seen_enough(&self, next: Time) -> bool {
-        self.awaited == 0 && next >= self.window.to
+        self.awaited == 0 && next >= self.window.to && !self.goes_to_the_end
     }
 
     fn jobs_ended(&self) -> usize {
@@ -357,12 +356,14 @@ impl Observer for Measures<'_> {
         self.host_changed(now, host as usize, |note| note.locked = locked);
     }
 
-    fn process_started(&mut self, key: ProcessKey, work: &Work, drone: DroneId, processes: u32, now: Time) {
+    fn process_started(&mut self, key: ProcessKey, work: &Work, _drone: DroneId, processes: u32, now: Time) {
         debug_assert_eq!(key as usize, self.first_running as usize + self.running.len(), "numbered without gaps");
-        let weight = (work.kind != WorkKind::Parse).then_some(processes);
-        let process = Running { drone: drone.0 - 1, weight };
+        let process = self.counted(work, processes);
         self.running.push_back(Some(process));
-        self.load_changed(process, true, now);
+        self.load.started(process, now);
+        if let Some(weight) = process.weight {
+            self.processes_changed(process.kind, i64::from(weight), now);
+        }
         if let (WorkKind::Test, Some(job)) = (work.kind, work.job) {
             self.jobs[job.0 as usize - 1].first_test.get_or_insert(now);
         }
@@ -375,7 +376,10 @@ impl Observer for Measures<'_> {
             self.running.pop_front();
             self.first_running += 1;
         }
-        self.load_changed(process, false, at);
+        self.load.ended(process);
+        if let Some(weight) = process.weight {
+            self.processes_changed(process.kind, -i64::from(weight), at);
+        }
     }
 
     fn ticked(&mut self, now: Time, changes: &Changes, _core: &Core) {
@@ -385,5 +389,6 @@ impl Observer for Measures<'_> {
         for update in &changes.entries {
             self.entry_changed(now, update);
         }
+        self.load.ticked(now);
     }
 }

@@ -9,7 +9,8 @@
 //! | `recorder` | everything that happened, as a `Recording` |
 //! | `measures`, `measurement` | little of it, for those who ask for thousands of runs |
 //! | `attribution`, `cause` | to what every moment of waiting is owed |
-//! | `level`, `kinds`, `stage` | what is integrated over hours; kinds of hosts and of requests; stages of an entry |
+//! | `level`, `load`, `kinds`, `stage` | what is integrated over hours; how much runs at once; kinds of hosts and of requests; stages of an entry |
+//! | `parts` | what in a lab has nothing to do with what else |
 
 mod attribution;
 mod board;
@@ -18,9 +19,11 @@ mod driver;
 mod fate;
 mod kinds;
 mod level;
+mod load;
 mod measurement;
 mod measures;
 mod observer;
+mod parts;
 mod pinned;
 mod recorder;
 mod stage;
@@ -35,9 +38,8 @@ use measures::Measures;
 use recorder::Recorder;
 
 pub use cause::{Attribution, Cause, JobCauses, Owed};
-pub use measurement::{
-    DroneMeasure, Grid, HostUse, Hourly, JobOutcome, KindMeasure, Measurement, SuiteOutcome, Wait, Window,
-};
+pub use measurement::{Grid, HostUse, Hourly, JobOutcome, KindMeasure, Load, Measurement, SuiteOutcome, Wait, Window};
+pub use parts::{fit, identify, parts};
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +70,15 @@ pub fn simulate(plan: &Plan, seed: u64, progress: impl FnMut(Progress)) -> Resul
 /// As [`simulate`].
 pub fn measure(plan: &Plan, window: Window) -> Result<Measurement, EngineError> {
     let (measures, end, ticks) = Run::new(plan, Measures::new(plan, window))?.play(|_| {})?;
+    Ok(measures.finish(end, ticks))
+}
+
+/// As [`measure`], of a run that goes on until the plan ends: all of its load is seen, whenever the jobs of the window have ended.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn measure_to_the_end(plan: &Plan, window: Window) -> Result<Measurement, EngineError> {
+    let (measures, end, ticks) = Run::new(plan, Measures::new(plan, window).to_the_end())?.play(|_| {})?;
     Ok(measures.finish(end, ticks))
 }
 

@@ -1,7 +1,9 @@
 //! How processes go: what `[processes]` says of each kind on each kind of host, and what is known of each single job.
 
-use rustc_hash::FxHashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use yardmaster_engine::TaskKind;
 
@@ -160,14 +162,14 @@ impl Behaviour for WorkloadBehaviour {
         } else {
             habits.by_host_kind.get(start.host_kind).unwrap_or(&habits.usual)
         };
-        // The question: which kind of process, for which job or else on which host, for the how-manieth time. The host
-        // that a job came to is no part of it: a job's luck stays with the job wherever a scheduler puts it.
+        // The question: which kind of process, for which entry of which job or else on which host, for the how-manieth time. The
+        // host that a job came to is no part of it: a job's luck stays with the job wherever a scheduler puts it.
         let job = start.job.and_then(|job| self.jobs.get(job as usize));
         let subject = match (job, start.host) {
             (Some(job), _) => job.number,
             (None, host) => host.and_then(|host| self.hosts.get(host as usize)).copied().unwrap_or(u64::MAX),
         };
-        let question = [kind as u64, subject, u64::from(start.attempt)];
+        let question = [kind as u64, subject, u64::from(start.entry) << 32 | u64::from(start.attempt)];
         let known = match (start.kind, job) {
             (ProcessKind::Test, Some(job)) => job.test,
             _ => TestRun::default(),
@@ -178,6 +180,10 @@ impl Behaviour for WorkloadBehaviour {
             exit_status: known.exit_status.unwrap_or_else(|| self.outcome(habit, question)),
             tests_failed: known.tests_failed,
         }
+    }
+
+    fn identify(&self, job: u32, mut state: &mut dyn Hasher) {
+        self.jobs.get(job as usize).hash(&mut state);
     }
 }
 

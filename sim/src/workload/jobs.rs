@@ -14,7 +14,7 @@ use super::source::Source;
 pub(super) const JOBS_MAX: usize = 5_000_000;
 
 /// How a job's test goes, as far as the workload knows it; where it does not, `[processes.test]` says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct TestRun {
     pub(super) runtime: Option<Span>,
     pub(super) exit_status: Option<i32>,
@@ -32,7 +32,7 @@ pub(super) struct Draft {
 }
 
 /// What is known of how a job's processes go, and by which number to ask for the rest.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct JobLuck {
     pub(super) number: u64,
     pub(super) test: TestRun,

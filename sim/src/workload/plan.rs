@@ -1,6 +1,7 @@
 //! What a workload scenario comes to once it is read: a lab, the jobs that will be submitted to it, and a model of how
 //! processes behave. Everything random is drawn from streams named by what they are for.
 
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use yardmaster_engine::{RebootAfter, RebootBefore, Settings, Span, Time};
@@ -28,13 +29,13 @@ pub struct Plan {
     /// The jobs, ascending by submission.
     pub jobs: Vec<JobPlan>,
     /// How processes behave.
-    pub behaviour: Box<dyn Behaviour>,
+    pub behaviour: Arc<dyn Behaviour>,
     /// Moments at which a host breaks or comes back, ascending in time.
     pub outages: Vec<Outage>,
 }
 
 /// A host of the lab.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostPlan {
     /// Its hostname.
     pub name: Arc<str>,
@@ -53,7 +54,7 @@ pub struct HostPlan {
 }
 
 /// A drone of the lab.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DronePlan {
     /// Its hostname.
     pub name: Arc<str>,
@@ -62,7 +63,7 @@ pub struct DronePlan {
 }
 
 /// A job that will be submitted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JobPlan {
     /// When.
     pub submit: Time,
@@ -105,7 +106,7 @@ pub struct JobPlan {
 }
 
 /// The hosts that a job asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Placement {
     /// These hosts: indices into `Plan::hosts`.
     Hosts(Vec<u32>),
@@ -120,6 +121,17 @@ pub enum Placement {
     Hostless,
 }
 
+impl Placement {
+    /// How many entries the job has.
+    pub fn entries(&self) -> u32 {
+        match self {
+            Placement::Hosts(hosts) => hosts.len() as u32,
+            Placement::Any { count, .. } => *count,
+            Placement::Hostless => 1,
+        }
+    }
+}
+
 /// The question that the simulator puts to the behaviour model whenever a process starts.
 #[derive(Debug, Clone, Copy)]
 pub struct ProcessStart<'a> {
@@ -127,11 +139,13 @@ pub struct ProcessStart<'a> {
     pub kind: ProcessKind,
     /// Index into `Plan::jobs` of the job that it serves, if any.
     pub job: Option<u32>,
+    /// Which of the job's entries it serves, the first one if several; counted from 0.
+    pub entry: u32,
     /// Index into `Plan::hosts` of its (first) host, if any.
     pub host: Option<u32>,
     /// Kind of that host.
     pub host_kind: &'a str,
-    /// How many processes of this kind ran before for this job, or, where there is no job, on this host.
+    /// How many processes of this kind ran before for this entry, or, where there is no job, on this host.
     pub attempt: u32,
     /// The moment of the start.
     pub now: Time,
@@ -155,10 +169,16 @@ pub struct Ending {
 pub trait Behaviour: Send + Sync {
     /// How this process will end.
     fn ending(&self, start: &ProcessStart<'_>) -> Ending;
+
+    /// Feeds into a hasher by what the model knows this job of the plan: jobs of the same plan, or of others with the same model, that
+    /// are alike in that meet the same luck. As a rule that is the job's number.
+    fn identify(&self, job: u32, state: &mut dyn Hasher) {
+        state.write_u32(job);
+    }
 }
 
 /// A host breaks or comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Outage {
     /// When.
     pub time: Time,

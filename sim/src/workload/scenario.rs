@@ -123,7 +123,7 @@ impl Scenario {
             hosts: self.hosts.clone(),
             drones: self.drones.clone(),
             jobs,
-            behaviour: Box::new(WorkloadBehaviour::new(self.habits.clone(), luck, &self.hosts, seed)),
+            behaviour: Arc::new(WorkloadBehaviour::new(self.habits.clone(), luck, &self.hosts, seed)),
             outages: self.outages.draw(&self.source, seed, [self.start, horizon])?.into_list([self.start, horizon]),
         })
     }

@@ -1,0 +1,325 @@
+//! One replication of a plan: put together from the lab's independent parts, of which most are known from other plans, where they
+//! stay below its limits together; else simulated whole. Either way it comes to the same, to the last digit.
+
+use std::hash::Hasher;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustc_hash::FxHashMap;
+use yardmaster_engine::EngineError;
+
+use super::observation::{Observation, PartObservation};
+use crate::run::{Load, Window, fit, identify, measure, measure_to_the_end, parts};
+use crate::workload::Plan;
+
+/// How much memory parts may take that are kept for other plans (bytes). Where it does not suffice, they are simulated again.
+const MEMORY_MAX: usize = 32 << 20;
+/// Plans with the same limits that were to be put together and could not be, before none is tried any more.
+const FAILURES_MAX: u32 = 4;
+
+/// Simulates replications, and remembers parts of them.
+#[derive(Debug, Default)]
+pub(super) struct Replications {
+    known: Mutex<Known>,
+    attempts: Mutex<FxHashMap<Limits, Attempts>>,
+}
+
+type Observed = Arc<OnceLock<Result<Arc<PartObservation>, EngineError>>>;
+
+#[derive(Debug, Default)]
+struct Known {
+    parts: FxHashMap<[u8; 32], Observed>,
+    size: usize,
+}
+
+/// The limits of a plan: room on all drones, parsers, and hosts that are verified again at once.
+type Limits = (u64, u32, u32);
+
+/// How often plans of the same limits could be put together, and how often not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Attempts {
+    good: u32,
+    bad: u32,
+}
+
+/// What makes two parts the same besides what their plans say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Luck<'a> {
+    /// `[processes]`: how processes go.
+    pub(super) processes: &'a str,
+    pub(super) seed: u64,
+}
+
+impl Replications {
+    /// What a plan needs of this replication.
+    pub(super) fn observe(&self, plan: &Plan, window: Window, luck: Luck<'_>) -> Result<Observation, EngineError> {
+        if let Some(parts) = self.in_parts(plan, window, luck)? {
+            return Ok(Observation::of(plan, &parts));
+        }
+        let whole = PartObservation::of(plan, &measure(plan, window)?);
+        Ok(Observation::of(plan, &[whole]))
+    }
+
+    /// Its parts, if together they stay below its limits.
+    fn in_parts(
+        &self,
+        plan: &Plan,
+        window: Window,
+        luck: Luck<'_>,
+    ) -> Result<Option<Vec<Arc<PartObservation>>>, EngineError> {
+        let room = plan.drones.iter().map(|drone| u64::from(drone.max_processes)).sum();
+        let limits = (room, plan.settings.max_parse_processes, plan.settings.reverify_max_hosts_at_once);
+        // A part without an end would end with the last of its own jobs.
+        if plan.end.is_none() || !self.is_worth_trying(limits) {
+            return Ok(None);
+        }
+        let observed: Vec<Arc<PartObservation>> =
+            parts(plan).iter().map(|part| self.observe_part(part, window, luck)).collect::<Result<_, _>>()?;
+        let loads: Vec<&Load> = observed.iter().map(|part| &part.load).collect();
+        let is_good = fit(plan, &loads);
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_limits = attempts.entry(limits).or_default();
+        *(if is_good { &mut of_limits.good } else { &mut of_limits.bad }) += 1;
+        Ok(is_good.then_some(observed))
+    }
+
+    /// Which replications are put together may depend on which thread comes first; what they come to does not.
+    fn is_worth_trying(&self, limits: Limits) -> bool {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.get(&limits).is_none_or(|attempts| attempts.bad < FAILURES_MAX + attempts.good)
+    }
+
+    fn observe_part(&self, part: &Plan, window: Window, luck: Luck<'_>) -> Result<Arc<PartObservation>, EngineError> {
+        let place = self.place(key(part, window, luck));
+        let simulate = || {
+            let observed = PartObservation::of(part, &measure_to_the_end(part, window)?);
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).size += observed.size();
+            Ok(Arc::new(observed))
+        };
+        // Another thread that needs the same part meanwhile waits for it.
+        place.get_or_init(simulate).clone()
+    }
+
+    fn place(&self, key: [u8; 32]) -> Observed {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.size > MEMORY_MAX {
+            *known = Known::default();
+        }
+        known.parts.entry(key).or_default().clone()
+    }
+}
+
+/// By which a part is known: it depends on nothing else.
+fn key(part: &Plan, window: Window, luck: Luck<'_>) -> [u8; 32] {
+    let mut bytes = Bytes(Vec::with_capacity(256 * (part.jobs.len() + part.hosts.len())));
+    identify(part, &mut bytes);
+    for number in [window.from.0, window.to.0, luck.seed as i64] {
+        bytes.write_i64(number);
+    }
+    bytes.write(luck.processes.as_bytes());
+    *blake3::hash(&bytes.0).as_bytes()
+}
+
+/// Keeps what it is fed.
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use yardmaster_engine::Span;
+
+    use super::*;
+    use crate::workload::Scenario;
+
+    /// A lab of four kinds of hosts, two of which are asked for together; suites of jobs of two kinds, pairs, jobs for one very host,
+    /// hosts that break, time limits.
+    fn lab(processes: u32, parsers: u32, reverified: u32, hosts: [u32; 4], per_hour: u32, together: bool) -> String {
+        let [eve, bob, kim, sam] = hosts;
+        let shared = if together { "pool:all" } else { "pool:some" };
+        format!(
+            r#"
+name = "parts"
+[settings]
+minimum_tick_sec = 5
+max_parse_processes = {parsers}
+reverify_max_hosts_at_once = {reverified}
+[[host]]
+name = "eve[1-{eve}]"
+labels = ["board:eve", "{shared}"]
+[[host]]
+name = "bob[1-{bob}]"
+labels = ["board:bob", "pool:all"]
+[[host]]
+name = "kim[1-{kim}]"
+labels = ["board:kim", "pool:all"]
+[[host]]
+name = "sam[1-{sam}]"
+labels = ["board:sam"]
+[[drone]]
+name = "drone[1-3]"
+max_processes = {processes}
+[[workload.generate]]
+name = "pushes"
+hours = 48
+arrivals = {{ bursts = {{ per_hour = 2, size = {{ uniform = [2, 6] }}, spread_sec = 300 }} }}
+[[workload.generate.mix]]
+profile = "boot"
+label = "board:eve"
+runtime = {{ lognormal = {{ median = 600, p95 = 2400 }} }}
+failure = 0.1
+job = {{ timeout_mins = 60 }}
+[[workload.generate.mix]]
+profile = "pair"
+label = "board:sam"
+count = 2
+runtime = 400
+job = {{ synch_count = 2, priority = 60 }}
+[[workload.generate]]
+name = "developers"
+hours = 48
+arrivals = {{ poisson = {{ per_hour = {per_hour} }} }}
+[[workload.generate.mix]]
+profile = "anywhere"
+label = "pool:all"
+runtime = 300
+[[workload.generate.mix]]
+profile = "hostless"
+hostless = true
+weight = 0.2
+runtime = 60
+[[workload.generate]]
+name = "nightly"
+hours = 48
+arrivals = {{ every = {{ minutes = 720 }} }}
+[[workload.generate.mix]]
+profile = "suite"
+hostless = true
+runtime = 20
+suite = {{ child = "child", children = 5, min_duts = 2 }}
+[[workload.generate.mix]]
+profile = "child"
+weight = 0
+label = "board:kim"
+runtime = 200
+[[workload.generate]]
+name = "health"
+hours = 48
+arrivals = {{ every = {{ minutes = 360 }} }}
+[[workload.generate.mix]]
+profile = "check"
+each_host_of_kind = "sam"
+runtime = 100
+[processes.reset]
+runtime = {{ exponential = {{ mean = 90 }} }}
+failure = 0.1
+[processes.repair]
+runtime = 600
+failure = 0.3
+[processes.parse]
+runtime = 30
+[processes.test]
+crash = 0.05
+[[outage]]
+hours_between = {{ exponential = {{ mean = 20 }} }}
+hours_lasting = 3
+[[outage]]
+kind = "bob"
+hours_between = {{ exponential = {{ mean = 40 }} }}
+hours_lasting = 2
+effect = "offline"
+"#
+        )
+    }
+
+    fn plan_of(text: &str, seed: u64) -> (Plan, Window) {
+        let table = text.parse().expect("TOML");
+        let scenario = Scenario::lasting(table, Path::new("nowhere/parts.toml"), Span::from_hours(48));
+        let plan = scenario.and_then(|scenario| scenario.plan(seed)).unwrap_or_else(|error| panic!("{error}"));
+        let window = Window { from: plan.start + Span::from_hours(5), to: plan.start + Span::from_hours(40) };
+        (plan, window)
+    }
+
+    const LUCK: Luck<'_> = Luck { processes: "", seed: 1 };
+
+    /// Names what differs: as a whole they are too long to be read.
+    fn assert_equal(one: &Observation, other: &Observation) {
+        for (one, other) in one.groups.iter().zip(&other.groups) {
+            assert_eq!(one, other);
+        }
+        for (one, other) in one.kinds.iter().zip(&other.kinds) {
+            assert_eq!(one, other);
+        }
+        assert_eq!(one.results_backlog, other.results_backlog);
+        assert_eq!(one.drones, other.drones);
+        assert_eq!([one.processes_peak, one.parsers_peak], [other.processes_peak, other.parsers_peak]);
+        assert!(one == other, "suites, weeks, or more groups or kinds differ");
+    }
+
+    /// Says whether it could be put together.
+    fn assert_same(plan: &Plan, window: Window) -> bool {
+        let whole = PartObservation::of(plan, &measure(plan, window).expect("measured"));
+        let whole = Observation::of(plan, &[whole]);
+        let replications = Replications::default();
+        let in_parts = replications.in_parts(plan, window, LUCK).expect("measured");
+        if let Some(parts) = &in_parts {
+            assert_equal(&Observation::of(plan, parts), &whole);
+        }
+        assert_equal(&replications.observe(plan, window, LUCK).expect("measured"), &whole);
+        in_parts.is_some()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+        #[test]
+        fn parts_come_to_what_the_whole_comes_to(
+            (processes, parsers, reverified, per_hour) in (2_u32..30, 1_u32..12, 0_u32..6, 1_u32..20),
+            hosts in [1_u32..6, 1_u32..4, 1_u32..4, 2_u32..5],
+            (together, seed) in (any::<bool>(), 0_u64..1_000_000),
+        ) {
+            let (plan, window) = plan_of(&lab(processes, parsers, reverified, hosts, per_hour, together), seed);
+            assert_same(&plan, window);
+        }
+    }
+
+    #[test]
+    fn a_lab_falls_into_parts_where_there_is_room() {
+        let names = |plan: &Plan| parts(plan).iter().map(|part| part.hosts.len()).collect::<Vec<_>>();
+        let (plan, window) = plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, false), 1);
+        assert_eq!(names(&plan), [5, 5, 4], "eve; bob and kim, with the suites; sam");
+        assert!(assert_same(&plan, window));
+        let (plan, window) = plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, true), 1);
+        assert_eq!(names(&plan), [10, 4]);
+        assert!(assert_same(&plan, window));
+        let (plan, window) = plan_of(&lab(2, 50, 30, [5, 3, 2, 4], 10, false), 1);
+        assert!(!assert_same(&plan, window), "not enough room on drones");
+        let (plan, window) = plan_of(&lab(20, 1, 30, [5, 3, 2, 4], 10, false), 1);
+        assert!(!assert_same(&plan, window), "not enough parsers");
+        let (plan, window) = plan_of(&lab(20, 50, 1, [5, 3, 2, 4], 10, false), 1);
+        assert!(!assert_same(&plan, window), "hosts are verified again in turn");
+    }
+
+    #[test]
+    fn parts_that_are_the_same_are_simulated_once() {
+        let replications = Replications::default();
+        let count = |plan: &(Plan, Window)| {
+            replications.observe(&plan.0, plan.1, LUCK).expect("measured");
+            replications.known.lock().expect("no panic").parts.len()
+        };
+        assert_eq!(count(&plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, false), 1)), 3);
+        assert_eq!(count(&plan_of(&lab(20, 50, 30, [6, 3, 2, 4], 10, false), 1)), 4, "one kind has one more");
+        assert_eq!(count(&plan_of(&lab(30, 60, 40, [5, 3, 2, 4], 10, false), 1)), 4, "more room is nothing new");
+        assert_eq!(count(&plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, false), 2)), 7, "other luck is");
+    }
+}
