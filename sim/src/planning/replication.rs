@@ -110,21 +110,38 @@ impl Replications {
 
 /// By which a part is known: it depends on nothing else.
 fn key(part: &Plan, window: Window, luck: Luck<'_>) -> [u8; 32] {
-    let mut bytes = Bytes(Vec::with_capacity(256 * (part.jobs.len() + part.hosts.len())));
-    identify(part, &mut bytes);
+    let mut digest = Digest::default();
+    identify(part, &mut digest);
     for number in [window.from.0, window.to.0, luck.seed as i64] {
-        bytes.write_i64(number);
+        digest.write_i64(number);
     }
-    bytes.write(luck.processes.as_bytes());
-    *blake3::hash(&bytes.0).as_bytes()
+    digest.write(luck.processes.as_bytes());
+    digest.finish_whole()
 }
 
-/// Keeps what it is fed.
-struct Bytes(Vec<u8>);
+/// Digests what it is fed, much at a time: what comes are numbers and short texts.
+#[derive(Default)]
+struct Digest {
+    waiting: Vec<u8>,
+    hasher: blake3::Hasher,
+}
 
-impl Hasher for Bytes {
+impl Digest {
+    const PORTION: usize = 16 << 10;
+
+    fn finish_whole(mut self) -> [u8; 32] {
+        self.hasher.update(&self.waiting);
+        *self.hasher.finalize().as_bytes()
+    }
+}
+
+impl Hasher for Digest {
     fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= Self::PORTION {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
     }
 
     fn finish(&self) -> u64 {

@@ -140,7 +140,7 @@ impl<'a> Measures<'a> {
     }
 
     /// Takes them of a run that goes on until the plan ends.
-    pub(super) fn to_the_end(self) -> Self {
+    pub(super) fn going_to_the_end(self) -> Self {
         Measures { goes_to_the_end: true, ..self }
     }
 

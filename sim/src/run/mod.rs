@@ -78,7 +78,7 @@ pub fn measure(plan: &Plan, window: Window) -> Result<Measurement, EngineError> 
 /// # Errors
 /// As [`simulate`].
 pub fn measure_to_the_end(plan: &Plan, window: Window) -> Result<Measurement, EngineError> {
-    let (measures, end, ticks) = Run::new(plan, Measures::new(plan, window).to_the_end())?.play(|_| {})?;
+    let (measures, end, ticks) = Run::new(plan, Measures::new(plan, window).going_to_the_end())?.play(|_| {})?;
     Ok(measures.finish(end, ticks))
 }
 
