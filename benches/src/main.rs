@@ -128,7 +128,11 @@ fn measure_plans(row: &mut Row<'_>) -> anyhow::Result<()> {
         ("4 × the days", PlanSize { days: 30, ..small }),
     ] {
         let ratio = cost_of_day(size).as_secs_f64() / base.as_secs_f64();
-        row(&format!("a plan of {what}: the cost of a simulated day, to that of a small plan"), times(ratio), "1 ×");
+        row(
+            &format!("a plan of {what}: the cost of a day that is asked for, to that in a small plan"),
+            times(ratio),
+            "1 ×",
+        );
     }
     for (differ, how, goal) in [
         (Differ::InHosts, "points differ in hosts of two of three kinds", "60 s on two"),
@@ -145,7 +149,7 @@ fn measure_plans(row: &mut Row<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// CPU time by simulated day, the least of three.
+/// CPU time by day that is asked for, the least of three.
 fn cost_of_day(size: PlanSize) -> Duration {
     let cost = |_| {
         let start = ProcessTime::now();

@@ -27,7 +27,7 @@ pub enum Differ {
 }
 
 /// Carries out a plan of this size on all processors, keeping nothing on disk. It also tries one more of each resource. Gives the
-/// number of days that its replications come to altogether.
+/// number of days that are asked for altogether, those before and after included.
 pub fn run_plan(size: PlanSize) -> u32 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     month_file(folder.path());
@@ -38,7 +38,7 @@ pub fn run_plan(size: PlanSize) -> u32 {
         Ok(Carried::Done(result)) => {
             let asked = result.points.iter().filter(|point| !result.is_probe(point)).count();
             assert_eq!(asked, size.points as usize, "points");
-            result.replications as u32 * (size.days + 2)
+            size.points * size.replications * (size.days + 2)
         }
         Ok(Carried::Missing(parts)) => panic!("{} replications were not simulated", parts.len()),
         Err(error) => panic!("{error}"),

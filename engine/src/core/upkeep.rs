@@ -125,14 +125,17 @@ impl Core {
         }
     }
 
-    /// Aborts jobs that exist, and entries that run, for too long.
+    /// Aborts jobs that exist, and entries that run, for too long. What has passed by the first tick after a moment of the grid
+    /// counts, and no more where that tick was left out: what else happens in a lab delays no limit and hastens none.
     fn enforce_time_limits(&mut self) {
+        let due = self.started_at + self.clean_interval() * self.upkeep.cleanings + self.settings.tick();
+        let passed_by = self.now.min(due);
         let jobs = &self.rows.jobs;
         let job_limit = |id| {
             let job = jobs.get(id).filter(|job| !job.entries.is_empty())?;
             Some(job.row.created_on + job.row.timeout)
         };
-        for job in self.rows.job_limits.take_passed(self.now, job_limit) {
+        for job in self.rows.job_limits.take_passed(passed_by, job_limit) {
             self.request_abort(job);
         }
         let (entries, jobs) = (&self.rows.entries, &self.rows.jobs);
@@ -140,7 +143,7 @@ impl Core {
             let row = &entries.get(id)?.row;
             Some(row.started_on? + jobs[row.job].row.max_runtime)
         };
-        for entry in self.rows.run_limits.take_passed(self.now, run_limit) {
+        for entry in self.rows.run_limits.take_passed(passed_by, run_limit) {
             self.request_entry_abort(entry);
         }
     }

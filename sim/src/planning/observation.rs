@@ -239,9 +239,7 @@ impl Observation {
         let room: f64 = plan.drones.iter().map(|drone| f64::from(drone.max_processes)).sum();
         let processes = kinds.iter().fold(Span::ZERO, |sum, kind| sum + kind.processes);
         let peak = |which: fn(&Load) -> &[u32]| {
-            let hour = |at: Time| usize::try_from((at - plan.start).0 / HOUR_MICROS).unwrap_or(0);
-            // Of its last hour, if that is not whole, a run that was only waiting for the jobs of the window may not have seen all.
-            let hours = hour(window.from)..hour(window.to);
+            let hours = Load::hours_of(plan.start, window);
             let at = |hour: usize| parts().filter_map(|part| which(&part.load).get(hour)).sum();
             hours.map(at).max().unwrap_or(0)
         };

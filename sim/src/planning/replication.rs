@@ -12,7 +12,7 @@ use crate::run::{Load, Window, fit, identify, measure, measure_to_the_end, parts
 use crate::workload::Plan;
 
 /// How much memory parts may take that are kept for other plans (bytes). Where it does not suffice, they are simulated again.
-const MEMORY_MAX: usize = 32 << 20;
+const MEMORY_MAX: usize = 16 << 20;
 /// Plans with the same limits that were to be put together and could not be, before none is tried any more.
 const FAILURES_MAX: u32 = 4;
 
@@ -159,18 +159,44 @@ mod tests {
     use super::*;
     use crate::workload::Scenario;
 
-    /// A lab of four kinds of hosts, two of which are asked for together; suites of jobs of two kinds, pairs, jobs for one very host,
-    /// hosts that break, time limits.
-    fn lab(processes: u32, parsers: u32, reverified: u32, hosts: [u32; 4], per_hour: u32, together: bool) -> String {
+    /// Limits: processes on each of three drones, parsers, hosts that are verified again, minutes between cleanings.
+    #[derive(Debug, Clone, Copy)]
+    struct Bounds {
+        processes: u32,
+        parsers: u32,
+        reverified: u32,
+        cleaning: u32,
+    }
+
+    const WIDE: Bounds = Bounds { processes: 20, parsers: 50, reverified: 30, cleaning: 5 };
+
+    /// Which hosts some jobs may be given.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Asked {
+        /// Those of bob and kim.
+        Two,
+        /// Those of eve, too.
+        Three,
+        /// All, since they ask for what any host can be provisioned with.
+        Any,
+    }
+
+    /// A lab of four kinds of hosts of which some jobs can use several; suites, pairs, jobs for one very host, with and without
+    /// preparation, hosts that break, time limits.
+    fn lab(bounds: Bounds, hosts: [u32; 4], per_hour: u32, asked: Asked) -> String {
+        let Bounds { processes, parsers, reverified, cleaning } = bounds;
         let [eve, bob, kim, sam] = hosts;
-        let shared = if together { "pool:all" } else { "pool:some" };
+        let shared = if asked == Asked::Three { "pool:all" } else { "cros-version:R1" };
+        let label = if asked == Asked::Any { "cros-version:R1" } else { "pool:all" };
         format!(
             r#"
 name = "parts"
+start = 2026-01-05T00:03:20
 [settings]
 minimum_tick_sec = 5
 max_parse_processes = {parsers}
 reverify_max_hosts_at_once = {reverified}
+clean_interval_minutes = {cleaning}
 [[host]]
 name = "eve[1-{eve}]"
 labels = ["board:eve", "{shared}"]
@@ -208,8 +234,13 @@ hours = 48
 arrivals = {{ poisson = {{ per_hour = {per_hour} }} }}
 [[workload.generate.mix]]
 profile = "anywhere"
-label = "pool:all"
+label = "{label}"
 runtime = 300
+[[workload.generate.mix]]
+profile = "unprepared"
+label = "board:kim"
+runtime = 100
+job = {{ run_reset = false, run_verify = false, reboot_before = "Never", max_runtime_mins = 10 }}
 [[workload.generate.mix]]
 profile = "hostless"
 hostless = true
@@ -297,46 +328,50 @@ effect = "offline"
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
         #[test]
         fn parts_come_to_what_the_whole_comes_to(
-            (processes, parsers, reverified, per_hour) in (2_u32..30, 1_u32..12, 0_u32..6, 1_u32..20),
+            (processes, parsers, reverified, cleaning) in (1_u32..12, 1_u32..12, 0_u32..6, 1_u32..70),
             hosts in [1_u32..6, 1_u32..4, 1_u32..4, 2_u32..5],
-            (together, seed) in (any::<bool>(), 0_u64..1_000_000),
+            (per_hour, seed) in (1_u32..20, 0_u64..1_000_000),
+            asked in prop_oneof![Just(Asked::Two), Just(Asked::Three), Just(Asked::Any)],
         ) {
-            let (plan, window) = plan_of(&lab(processes, parsers, reverified, hosts, per_hour, together), seed);
+            let bounds = Bounds { processes, parsers, reverified, cleaning };
+            let (plan, window) = plan_of(&lab(bounds, hosts, per_hour, asked), seed);
             assert_same(&plan, window);
         }
     }
 
     #[test]
     fn a_lab_falls_into_parts_where_there_is_room() {
-        let names = |plan: &Plan| parts(plan).iter().map(|part| part.hosts.len()).collect::<Vec<_>>();
-        let (plan, window) = plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, false), 1);
-        assert_eq!(names(&plan), [5, 5, 4], "eve; bob and kim, with the suites; sam");
-        assert!(assert_same(&plan, window));
-        let (plan, window) = plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, true), 1);
-        assert_eq!(names(&plan), [10, 4]);
-        assert!(assert_same(&plan, window));
-        let (plan, window) = plan_of(&lab(2, 50, 30, [5, 3, 2, 4], 10, false), 1);
-        assert!(!assert_same(&plan, window), "not enough room on drones");
-        let (plan, window) = plan_of(&lab(20, 1, 30, [5, 3, 2, 4], 10, false), 1);
-        assert!(!assert_same(&plan, window), "not enough parsers");
-        let (plan, window) = plan_of(&lab(20, 50, 1, [5, 3, 2, 4], 10, false), 1);
-        assert!(!assert_same(&plan, window), "hosts are verified again in turn");
+        let of = |bounds, asked| plan_of(&lab(bounds, [5, 3, 2, 4], 10, asked), 1);
+        let sizes = |(plan, _): &(Plan, Window)| parts(plan).iter().map(|part| part.hosts.len()).collect::<Vec<_>>();
+        let are_put_together = |(plan, window): &(Plan, Window)| assert_same(plan, *window);
+        let two = of(WIDE, Asked::Two);
+        assert_eq!(sizes(&two), [5, 5, 4], "eve; bob and kim, with the suites; sam");
+        assert!(are_put_together(&two));
+        assert_eq!(sizes(&of(WIDE, Asked::Three)), [10, 4]);
+        assert!(are_put_together(&of(WIDE, Asked::Three)));
+        assert_eq!(sizes(&of(WIDE, Asked::Any)), [14]);
+        for narrow in [Bounds { processes: 2, ..WIDE }, Bounds { parsers: 1, ..WIDE }, Bounds { reverified: 1, ..WIDE }]
+        {
+            assert!(!are_put_together(&of(narrow, Asked::Two)), "{narrow:?}");
+        }
     }
 
     #[test]
     fn parts_that_are_the_same_are_simulated_once() {
         let replications = Replications::default();
-        let count = |plan: &(Plan, Window)| {
-            replications.observe(&plan.0, plan.1, LUCK).expect("measured");
+        let count = |bounds, hosts, seed| {
+            let (plan, window) = plan_of(&lab(bounds, hosts, 10, Asked::Two), seed);
+            replications.observe(&plan, window, LUCK).expect("measured");
             replications.known.lock().expect("no panic").parts.len()
         };
-        assert_eq!(count(&plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, false), 1)), 3);
-        assert_eq!(count(&plan_of(&lab(20, 50, 30, [6, 3, 2, 4], 10, false), 1)), 4, "one kind has one more");
-        assert_eq!(count(&plan_of(&lab(30, 60, 40, [5, 3, 2, 4], 10, false), 1)), 4, "more room is nothing new");
-        assert_eq!(count(&plan_of(&lab(20, 50, 30, [5, 3, 2, 4], 10, false), 2)), 7, "other luck is");
+        assert_eq!(count(WIDE, [5, 3, 2, 4], 1), 3);
+        assert_eq!(count(WIDE, [6, 3, 2, 4], 1), 4, "one kind has one more");
+        let wider = Bounds { processes: 30, parsers: 60, reverified: 40, ..WIDE };
+        assert_eq!(count(wider, [5, 3, 2, 4], 1), 4, "more room is nothing new");
+        assert_eq!(count(WIDE, [5, 3, 2, 4], 2), 7, "other luck is");
     }
 }

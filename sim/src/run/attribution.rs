@@ -244,8 +244,8 @@ impl<'a> Attributing<'a> {
 }
 
 impl Observer for Attributing<'_> {
-    fn has_seen_enough(&self, next: Time) -> bool {
-        self.measures.has_seen_enough(next)
+    fn has_seen_enough(&self) -> bool {
+        self.measures.has_seen_enough()
     }
 
     fn jobs_ended(&self) -> usize {
@@ -339,8 +339,8 @@ mod tests {
     }
 
     impl Observer for OneByOne<'_> {
-        fn has_seen_enough(&self, next: Time) -> bool {
-            self.real.has_seen_enough(next)
+        fn has_seen_enough(&self) -> bool {
+            self.real.has_seen_enough()
         }
 
         fn jobs_ended(&self) -> usize {

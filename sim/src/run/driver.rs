@@ -108,7 +108,7 @@ impl<'a, O: Observer> Run<'a, O> {
     fn step(&mut self) -> Result<bool, EngineError> {
         let Some(next) = self.next_moment() else { return Ok(false) };
         let now = self.on_grid(next);
-        if self.plan.end.is_some_and(|end| now > end) || self.observer().has_seen_enough(now) {
+        if self.plan.end.is_some_and(|end| now > end) || self.observer().has_seen_enough() {
             return Ok(false);
         }
         self.clock.advance_to(now);

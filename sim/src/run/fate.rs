@@ -1,6 +1,6 @@
 //! How the processes of a planned run go: the plan's behaviour model, and hosts that break.
 
-use yardmaster_engine::{DroneId, Time, Work, WorkKind};
+use yardmaster_engine::{DroneId, TaskKind, Time, Work, WorkKind};
 
 use super::observer::Observer;
 use crate::drones::{Course, Fate, ProcessKey};
@@ -73,10 +73,11 @@ pub(super) fn kind_of(work: &Work) -> ProcessKind {
 impl<O: Observer> Fate for PlannedFate<'_, O> {
     fn course(&mut self, work: &Work, now: Time) -> Option<Course> {
         let kind = kind_of(work);
-        let job = work.job.map(|job| job.0 - 1);
+        // A Repair has the luck of its host, not that of the job in whose way the host stood.
+        let job = work.job.filter(|_| kind != ProcessKind::Special(TaskKind::Repair)).map(|job| job.0 - 1);
         let host = work.hosts.first().map(|host| host.0 - 1);
         let first_entry = job.and_then(|job| self.first_entries.get(job as usize)).copied().unwrap_or(0);
-        let entry = work.entries.first().map_or(0, |entry| (entry.0 - 1).saturating_sub(first_entry));
+        let entry = job.and(work.entries.first()).map_or(0, |entry| (entry.0 - 1).saturating_sub(first_entry));
         let attempts = match (job, host) {
             (Some(_), _) => self.attempts_of_entries.get_mut((first_entry + entry) as usize),
             (None, host) => host.and_then(|host| self.attempts_on_hosts.get_mut(host as usize)),

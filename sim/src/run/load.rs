@@ -1,13 +1,18 @@
-//! How many processes there are at once, at the most, and how many hosts that are out for repair: what limits are compared with.
+//! How much there is at once, at the most, of what limits are compared with: of processes, and of hosts that are out for repair.
+//!
+//! What counts is what a scheduler may have to compare with a limit at any moment of a tick, so rather too much than too little: a
+//! process counts until the tick is over that hears of its end, and entries count that are about to gather, for which room is asked
+//! whether or not they turn out to have something to gather.
 
 use yardmaster_engine::Time;
 
-use super::measurement::{HOUR, Load};
+use super::measurement::{Load, Window};
 
 /// Counts the processes and the broken hosts of a run by kind.
 #[derive(Debug)]
 pub(super) struct LoadCounter {
     start: Time,
+    window: Window,
     processes: Vec<Highest>,
     parsers: Vec<Highest>,
     broken: Vec<Highest>,
@@ -52,14 +57,14 @@ impl Highest {
 }
 
 impl LoadCounter {
-    pub(super) fn new(start: Time, kinds: usize) -> LoadCounter {
+    pub(super) fn new(start: Time, window: Window, kinds: usize) -> LoadCounter {
         let none = vec![Highest::default(); kinds];
         let (processes, parsers, broken) = (none.clone(), none.clone(), none);
-        LoadCounter { start, processes, parsers, broken, ended: Vec::new(), heaviest: 0 }
+        LoadCounter { start, window, processes, parsers, broken, ended: Vec::new(), heaviest: 0 }
     }
 
     fn hour(&self, at: Time) -> usize {
-        usize::try_from((at - self.start).0 / HOUR.0).unwrap_or(0)
+        Load::hour(self.start, self.window, at)
     }
 
     fn of(&mut self, process: Counted) -> (&mut Highest, u32) {
@@ -78,6 +83,13 @@ impl LoadCounter {
 
     pub(super) fn ended(&mut self, process: Counted) {
         self.ended.push(process);
+    }
+
+    /// One more entry is to gather, or one fewer.
+    pub(super) fn gathering_changed(&mut self, kind: u32, more: bool, now: Time) {
+        let hour = self.hour(now);
+        let number = &mut self.processes[kind as usize];
+        if more { number.rise(hour, 1) } else { number.fall(hour, 1) }
     }
 
     /// A host of this kind could not be repaired, or is no longer given up.
@@ -120,7 +132,8 @@ mod tests {
     #[test]
     fn the_highest_of_each_kind_add_up_by_the_hour() {
         let minutes = |minutes: i64| Time(0) + Span::from_minutes(minutes);
-        let mut load = LoadCounter::new(Time(0), 2);
+        let window = Window { from: Time(0), to: minutes(150) };
+        let mut load = LoadCounter::new(Time(0), window, 2);
         let test = |kind| Counted { kind, weight: Some(2) };
         load.started(test(0), minutes(10));
         load.ended(test(0));
@@ -131,8 +144,11 @@ mod tests {
         load.started(Counted { kind: 1, weight: None }, minutes(130));
         load.host_changed(0, true, minutes(70));
         load.host_changed(0, false, minutes(140));
+        load.gathering_changed(1, true, minutes(155));
         let load = load.finish(minutes(190));
-        let processes = vec![4 + 2, 2 + 2, 2 + 2, 2 + 2];
-        assert_eq!(load, Load { processes, parsers: vec![0, 0, 1, 1], broken: vec![0, 1, 1, 0], heaviest: 2 });
+        // The third hour is cut in two by the end of the window.
+        let processes = vec![4 + 2, 2 + 2, 2 + 2, 2 + 3, 2 + 3];
+        assert_eq!(load, Load { processes, parsers: vec![0, 0, 1, 1, 1], broken: vec![0, 1, 1, 0, 0], heaviest: 2 });
+        assert_eq!(Load::hours_of(Time(0), window), 0..3);
     }
 }

@@ -166,12 +166,12 @@ pub struct SuiteOutcome {
     pub turnaround: Option<Span>,
 }
 
-/// How many processes ran at once, and hosts were broken, at the most, in every hour of a run, counted from the plan's start: of each kind the most in that
-/// hour, added up. So it is never less than what limits had to be compared with, and the load of two labs that have no kind in
-/// common is the sum of theirs.
+/// How many processes ran at once, and hosts were broken, at the most, in every hour of a run, counted from the plan's start; the
+/// hour in which the window ends is two, before and after that. Of each kind the most in that hour counts, added up. So it is never
+/// less than what limits had to be compared with, and the load of two labs that have no kind in common is the sum of theirs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
-    /// Processes that the limit of drones counts.
+    /// Processes that the limit of drones counts, and entries that ask for room to gather.
     pub processes: Vec<u32>,
     /// Parsers, which have a limit of their own.
     pub parsers: Vec<u32>,
@@ -179,6 +179,19 @@ pub struct Load {
     pub broken: Vec<u32>,
     /// For how many the process counts that counts most.
     pub heaviest: u32,
+}
+
+impl Load {
+    /// The place of a moment's hour, in a plan that begins then.
+    pub(super) fn hour(start: Time, window: Window, at: Time) -> usize {
+        let hour = usize::try_from((at - start).0 / HOUR.0).unwrap_or(0);
+        hour + usize::from(at >= window.to)
+    }
+
+    /// The hours that have to do with a window.
+    pub fn hours_of(start: Time, window: Window) -> std::ops::Range<usize> {
+        Load::hour(start, window, window.from)..Load::hour(start, window, window.to)
+    }
 }
 
 /// Figures by the hour of the window, the first hour beginning with it; the last may be cut short.

@@ -31,6 +31,7 @@ pub(super) struct Measures<'a> {
     awaited: usize,
     /// Whether the run goes on even where no job is awaited any more.
     goes_to_the_end: bool,
+    last_tick: Time,
     /// The stage of each entry, by its id − 1.
     entries: Vec<Stage>,
     hosts: Vec<HostNote>,
@@ -118,6 +119,7 @@ impl<'a> Measures<'a> {
             awaited: jobs.iter().filter(|job| job.awaited).count(),
             jobs,
             goes_to_the_end: false,
+            last_tick: Time::MIN,
             entries: Vec::new(),
             hosts: plan.hosts.iter().map(host).collect(),
             time: vec![Default::default(); kinds.of_hosts()],
@@ -125,7 +127,7 @@ impl<'a> Measures<'a> {
             parsing: vec![level; kinds.len()],
             busy: vec![level; kinds.of_hosts()],
             processes: vec![level; kinds.len()],
-            load: LoadCounter::new(plan.start, kinds.len()),
+            load: LoadCounter::new(plan.start, window, kinds.len()),
             running: VecDeque::new(),
             first_running: 0,
             hourly: Hourly {
@@ -184,6 +186,9 @@ impl<'a> Measures<'a> {
         if more != 0 {
             let kind = self.kinds.of_job[job] as usize;
             self.parsing[kind].change(self.window, now, more, &mut self.hourly.parsing, kind);
+        }
+        if (stage == Stage::Gathering) != (old == Stage::Gathering) {
+            self.load.gathering_changed(self.kinds.of_job[job], stage == Stage::Gathering, now);
         }
         if stage == Stage::Ended && old != Stage::Ended {
             self.entry_ended(now, job);
@@ -329,8 +334,9 @@ fn cut(plan: &Plan, window: Window) -> Window {
 }
 
 impl Observer for Measures<'_> {
-    fn has_seen_enough(&self, next: Time) -> bool {
-        self.awaited == 0 && next >= self.window.to && !self.goes_to_the_end
+    fn has_seen_enough(&self) -> bool {
+        // Only a tick after the window hears of what has ended in it.
+        self.awaited == 0 && self.last_tick >= self.window.to && !self.goes_to_the_end
     }
 
     fn jobs_ended(&self) -> usize {
@@ -383,12 +389,13 @@ impl Observer for Measures<'_> {
     }
 
     fn ticked(&mut self, now: Time, changes: &Changes, _core: &Core) {
+        self.last_tick = now;
+        self.load.ticked(now);
         for HostUpdate { id, status, leased, .. } in &changes.hosts {
             self.host_changed(now, id.0 as usize - 1, |note| (note.status, note.leased) = (*status, *leased));
         }
         for update in &changes.entries {
             self.entry_changed(now, update);
         }
-        self.load.ticked(now);
     }
 }

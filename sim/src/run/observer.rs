@@ -9,8 +9,8 @@ use crate::drones::ProcessKey;
 /// Of each kind of thing it is told in the order in which it happens. Processes end and jobs are submitted between two
 /// ticks, and the scheduler learns of it in the next: these moments lie before that of the tick that is told of with them.
 pub(super) trait Observer {
-    /// Whether the run may end before it comes to this moment, the next at which anything can happen.
-    fn has_seen_enough(&self, next: Time) -> bool;
+    /// Whether the run may end with its last tick.
+    fn has_seen_enough(&self) -> bool;
 
     /// Jobs that have ended.
     fn jobs_ended(&self) -> usize;

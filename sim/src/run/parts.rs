@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use yardmaster_engine::Settings;
+use yardmaster_engine::{LabelUse, Settings};
 
 use super::kinds::Kinds;
 use super::measurement::Load;
@@ -30,7 +30,7 @@ pub fn parts(plan: &Plan) -> Vec<Plan> {
     parts.into_values().map(|members| members.of(plan)).collect()
 }
 
-/// Whether parts whose loads these are never reach a limit of the plan together.
+/// Whether parts whose loads these are never keep each other waiting in the plan's lab.
 pub fn fit(plan: &Plan, loads: &[&Load]) -> bool {
     let highest = |which: fn(&Load) -> &[u32]| {
         let hours = loads.iter().map(|load| which(load).len()).max().unwrap_or(0);
@@ -48,11 +48,13 @@ pub fn fit(plan: &Plan, loads: &[&Load]) -> bool {
     };
     !settings.drone_sets_enabled
         && highest(|load| &load.processes) + lost <= room
-        && highest(|load| &load.parsers) <= u64::from(settings.max_parse_processes)
+        // Entries without results ask for a parser, too, although none runs for them: one must be free.
+        && highest(|load| &load.parsers) < u64::from(settings.max_parse_processes)
         && (settings.reverify_period_minutes == 0 || highest(|load| &load.broken) <= reverified)
 }
 
-/// Feeds everything into a hasher that decides how a plan goes, but for what its behaviour does where it knows nothing of the job.
+/// Feeds everything into a hasher that decides how a plan goes, but for what it has in common with others of the same `[processes]`
+/// and seed: how special tasks go that serve no job, and how luck is drawn.
 pub fn identify(plan: &Plan, state: &mut impl Hasher) {
     let Plan { name: _, about: _, settings, start, end, unix_time, hosts, drones, jobs, behaviour, outages } = plan;
     format!("{settings:?}").hash(state);
@@ -77,9 +79,11 @@ fn bound(plan: &Plan, kinds: &Kinds) -> Vec<u32> {
         match &job.placement {
             Placement::Hosts(hosts) => hosts.iter().for_each(|host| bonds.bind(*kind, kinds.of_host[*host as usize])),
             // Once for all jobs that ask for it.
-            Placement::Any { label, .. } => {
+            Placement::Any { label, .. } if plan.settings.label_use(label) == LabelUse::Restricts => {
                 with_label.remove(&**label).into_iter().flatten().for_each(|of_host| bonds.bind(*kind, of_host));
             }
+            // What a host can be given, any host may be given.
+            Placement::Any { .. } => kinds.of_host.iter().for_each(|of_host| bonds.bind(*kind, *of_host)),
             Placement::Hostless => {}
         }
         if let Some(parent) = job.parent {

@@ -233,7 +233,7 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn has_seen_enough(&self, _next: Time) -> bool {
+    fn has_seen_enough(&self) -> bool {
         self.ended == self.jobs.len()
     }
 

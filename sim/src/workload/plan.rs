@@ -137,7 +137,7 @@ impl Placement {
 pub struct ProcessStart<'a> {
     /// What is started.
     pub kind: ProcessKind,
-    /// Index into `Plan::jobs` of the job that it serves, if any.
+    /// Index into `Plan::jobs` of the job that it serves, if any; a Repair serves its host.
     pub job: Option<u32>,
     /// Which of the job's entries it serves, the first one if several; counted from 0.
     pub entry: u32,
