@@ -94,8 +94,12 @@ fn draw(canvas: &Canvas<'_>, result: &PlanResult, plans: &[Plan<'_>]) -> Drawn {
     let costs = || plans.iter().map(|plan| plan.point.cost);
     let (low, high) = (costs().fold(f64::INFINITY, f64::min), costs().fold(f64::NEG_INFINITY, f64::max));
     let lowest = plans.iter().filter_map(|plan| Some(plan.on_time?.value)).fold(1.0, f64::min);
+    // The intervals of the plans that are named are shown whole.
+    let is_named = |plan: &&Plan<'_>| [result.base, result.chosen()].contains(&plan.index);
+    let ends = plans.iter().filter(is_named).filter_map(|plan| Some(plan.on_time?.low)).filter(|low| low.is_finite());
+    let lowest = ends.fold(lowest - 0.02, f64::min);
     let x = Axis::of_figures(&cost_title(result, "cost compared with the lab as it is"), low, high);
-    let y = Axis::of_high_shares("jobs on time", lowest - 0.02);
+    let y = Axis::of_high_shares("jobs on time", lowest);
     let room = Room { left: LEFT, below: BOTTOM, right: RIGHT };
     let chart = chart(&canvas.split_vertically(CHART).0, room, x, y)?;
     let pen = Pen(canvas);
