@@ -260,7 +260,7 @@ impl<'a> Measures<'a> {
             KindMeasure { name: name.clone(), hosts: *hosts, time, processes }
         });
         let last = self.last_moment(end);
-        let until = self.plan.end.filter(|_| self.goes_to_the_end).unwrap_or(end);
+        let until = self.plan.end.filter(|_| self.goes_to_the_end).unwrap_or(end).max(self.window.to);
         Measurement {
             window: self.window,
             end,

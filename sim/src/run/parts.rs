@@ -40,13 +40,18 @@ pub fn fit(plan: &Plan, loads: &[&Load]) -> bool {
     let room: u64 = plan.drones.iter().map(|drone| u64::from(drone.max_processes)).sum();
     // Each drone may have room for all but one of the processes that one task counts as, and so none for the task.
     let heaviest = loads.iter().map(|load| load.heaviest).max().unwrap_or(0);
+    // Room to gather is asked for by groups, too, that were aborted before anything of theirs ran.
+    let heaviest = plan.jobs.iter().map(|job| job.synch_count).max().unwrap_or(0).max(heaviest);
     let lost = (plan.drones.len() as u64).saturating_sub(1) * u64::from(heaviest.saturating_sub(1));
     let settings = &plan.settings;
     let reverified = match settings.reverify_max_hosts_at_once {
         0 => u64::MAX,
         limit => u64::from(limit),
     };
+    // The limit of a job that is heard of with the tick in which it would be passed depends on which ticks there are.
+    let limits_last = plan.jobs.iter().all(|job| job.timeout > settings.tick());
     !settings.drone_sets_enabled
+        && limits_last
         && highest(|load| &load.processes) + lost <= room
         // Entries without results ask for a parser, too, although none runs for them: one must be free.
         && highest(|load| &load.parsers) < u64::from(settings.max_parse_processes)
