@@ -126,7 +126,7 @@ impl Core {
     }
 
     /// Aborts jobs that exist, and entries that run, for too long. What has passed by the first tick after a moment of the grid
-    /// counts, and no more where that tick was left out: what else happens in a lab delays no limit and hastens none.
+    /// counts, and no more where that tick was left out or came late: what else happens in a lab delays no limit and hastens none.
     fn enforce_time_limits(&mut self) {
         let due = self.started_at + self.clean_interval() * self.upkeep.cleanings + self.settings.tick();
         let passed_by = self.now.min(due);

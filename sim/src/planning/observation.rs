@@ -236,7 +236,6 @@ impl Observation {
         suites.sort_by(|one, other| one.0.cmp(&other.0));
         let window = parts().next().map_or(Window { from: plan.start, to: plan.start }, |part| part.window);
         let seconds = window.length().as_seconds_f64();
-        let room: f64 = plan.drones.iter().map(|drone| f64::from(drone.max_processes)).sum();
         let processes = kinds.iter().fold(Span::ZERO, |sum, kind| sum + kind.processes);
         let peak = |which: fn(&Load) -> &[u32]| {
             let hours = Load::hours_of(plan.start, window);
@@ -247,7 +246,7 @@ impl Observation {
             groups,
             suites,
             kinds: kinds.iter().map(|kind| KindObservation::of(kind)).collect(),
-            drones: [processes.as_seconds_f64(), room * seconds],
+            drones: [processes.as_seconds_f64(), plan.room() as f64 * seconds],
             processes_peak: peak(|load| &load.processes),
             parsers_peak: peak(|load| &load.parsers),
             results_backlog: means_by_day(&sum(kinds.iter().map(|kind| &*kind.parsing))),

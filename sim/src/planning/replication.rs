@@ -2,7 +2,7 @@
 //! stay below its limits together; else simulated whole. Either way it comes to the same, to the last digit.
 
 use std::hash::Hasher;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustc_hash::FxHashMap;
 use yardmaster_engine::EngineError;
@@ -13,14 +13,15 @@ use crate::workload::Plan;
 
 /// How much memory parts may take that are kept for other plans (bytes). Where it does not suffice, they are simulated again.
 const MEMORY_MAX: usize = 16 << 20;
-/// Plans with the same limits that were to be put together and could not be, before none is tried any more.
-const FAILURES_MAX: u32 = 4;
+/// By how much more often plans of the same limits may have failed to be put together than not, before none is tried any more.
+const FAILURES_MAX: i64 = 4;
 
 /// Simulates replications, and remembers parts of them.
 #[derive(Debug, Default)]
 pub(super) struct Replications {
     known: Mutex<Known>,
-    attempts: Mutex<FxHashMap<Limits, Attempts>>,
+    /// By how much more often plans of these limits could not be put together than they could.
+    failures: Mutex<FxHashMap<Limits, i64>>,
 }
 
 type Observed = Arc<OnceLock<Result<Arc<PartObservation>, EngineError>>>;
@@ -33,13 +34,6 @@ struct Known {
 
 /// The limits of a plan: room on all drones, parsers, and hosts that are verified again at once.
 type Limits = (u64, u32, u32);
-
-/// How often plans of the same limits could be put together, and how often not.
-#[derive(Debug, Clone, Copy, Default)]
-struct Attempts {
-    good: u32,
-    bad: u32,
-}
 
 /// What makes two parts the same besides what their plans say.
 #[derive(Debug, Clone, Copy)]
@@ -66,33 +60,34 @@ impl Replications {
         window: Window,
         luck: Luck<'_>,
     ) -> Result<Option<Vec<Arc<PartObservation>>>, EngineError> {
-        let room = plan.drones.iter().map(|drone| u64::from(drone.max_processes)).sum();
-        let limits = (room, plan.settings.max_parse_processes, plan.settings.reverify_max_hosts_at_once);
-        // A part without an end would end with the last of its own jobs.
-        if plan.end.is_none() || !self.is_worth_trying(limits) {
+        let settings = &plan.settings;
+        let limits = (plan.room(), settings.max_parse_processes, settings.reverify_max_hosts_at_once);
+        // Which replications are put together may depend on which thread comes first; what they come to does not.
+        if self.failures().get(&limits).is_some_and(|failures| *failures >= FAILURES_MAX) {
             return Ok(None);
         }
+        let Some(parts) = parts(plan) else { return Ok(None) };
         let observed: Vec<Arc<PartObservation>> =
-            parts(plan).iter().map(|part| self.observe_part(part, window, luck)).collect::<Result<_, _>>()?;
+            parts.iter().map(|part| self.observe_part(part, window, luck)).collect::<Result<_, _>>()?;
         let loads: Vec<&Load> = observed.iter().map(|part| &part.load).collect();
         let is_good = fit(plan, &loads);
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_limits = attempts.entry(limits).or_default();
-        *(if is_good { &mut of_limits.good } else { &mut of_limits.bad }) += 1;
+        *self.failures().entry(limits).or_default() += if is_good { -1 } else { 1 };
         Ok(is_good.then_some(observed))
     }
 
-    /// Which replications are put together may depend on which thread comes first; what they come to does not.
-    fn is_worth_trying(&self, limits: Limits) -> bool {
-        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.get(&limits).is_none_or(|attempts| attempts.bad < FAILURES_MAX + attempts.good)
+    fn failures(&self) -> MutexGuard<'_, FxHashMap<Limits, i64>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observe_part(&self, part: &Plan, window: Window, luck: Luck<'_>) -> Result<Arc<PartObservation>, EngineError> {
         let place = self.place(key(part, window, luck));
         let simulate = || {
             let observed = PartObservation::of(part, &measure_to_the_end(part, window)?);
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).size += observed.size();
+            self.known().size += observed.size();
             Ok(Arc::new(observed))
         };
         // Another thread that needs the same part meanwhile waits for it.
@@ -100,7 +95,7 @@ impl Replications {
     }
 
     fn place(&self, key: [u8; 32]) -> Observed {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         if known.size > MEMORY_MAX {
             *known = Known::default();
         }
@@ -144,6 +139,7 @@ impl Hasher for Digest {
         }
     }
 
+    /// Nobody asks: 64 bits are too few to tell parts apart.
     fn finish(&self) -> u64 {
         0
     }
@@ -346,7 +342,9 @@ effect = "offline"
     #[test]
     fn a_lab_falls_into_parts_where_there_is_room() {
         let of = |bounds, asked| plan_of(&lab(bounds, [5, 3, 2, 4], 10, asked), 1);
-        let sizes = |(plan, _): &(Plan, Window)| parts(plan).iter().map(|part| part.hosts.len()).collect::<Vec<_>>();
+        let sizes = |(plan, _): &(Plan, Window)| -> Vec<usize> {
+            parts(plan).iter().flatten().map(|part| part.hosts.len()).collect()
+        };
         let are_put_together = |(plan, window): &(Plan, Window)| assert_same(plan, *window);
         let two = of(WIDE, Asked::Two);
         assert_eq!(sizes(&two), [5, 5, 4], "eve; bob and kim, with the suites; sam");
@@ -366,7 +364,7 @@ effect = "offline"
         let count = |bounds, hosts, seed| {
             let (plan, window) = plan_of(&lab(bounds, hosts, 10, Asked::Two), seed);
             replications.observe(&plan, window, LUCK).expect("measured");
-            replications.known.lock().expect("no panic").parts.len()
+            replications.known().parts.len()
         };
         assert_eq!(count(WIDE, [5, 3, 2, 4], 1), 3);
         assert_eq!(count(WIDE, [6, 3, 2, 4], 1), 4, "one kind has one more");

@@ -16,8 +16,15 @@ use super::kinds::Kinds;
 use super::measurement::Load;
 use crate::workload::{Behaviour, DronePlan, Ending, HostPlan, JobPlan, Outage, Placement, Plan, ProcessStart};
 
-/// The parts of a plan, as plans without limits.
-pub fn parts(plan: &Plan) -> Vec<Plan> {
+/// The parts of a plan, as plans without limits. `None`: it cannot be taken apart.
+pub fn parts(plan: &Plan) -> Option<Vec<Plan>> {
+    let settings = &plan.settings;
+    // The limit of a job that is heard of with the tick in which it would be passed depends on which ticks there are.
+    let limits_last = plan.jobs.iter().all(|job| job.timeout > settings.tick());
+    // A part without an end would end with the last of its own jobs; drone sets may leave jobs without any drone.
+    if plan.end.is_none() || settings.drone_sets_enabled || !limits_last {
+        return None;
+    }
     let kinds = Kinds::of(plan);
     let of_kind = bound(plan, &kinds);
     let mut parts: BTreeMap<u32, Members> = BTreeMap::new();
@@ -27,7 +34,7 @@ pub fn parts(plan: &Plan) -> Vec<Plan> {
     for (job, kind) in (0..).zip(&kinds.of_job) {
         parts.entry(of_kind[*kind as usize]).or_default().jobs.push(job);
     }
-    parts.into_values().map(|members| members.of(plan)).collect()
+    Some(parts.into_values().map(|members| members.of(plan)).collect())
 }
 
 /// Whether parts whose loads these are never keep each other waiting in the plan's lab.
@@ -37,7 +44,6 @@ pub fn fit(plan: &Plan, loads: &[&Load]) -> bool {
         let at = |hour: usize| loads.iter().filter_map(|load| which(load).get(hour)).map(|peak| u64::from(*peak)).sum();
         (0..hours).map(at).max().unwrap_or(0_u64)
     };
-    let room: u64 = plan.drones.iter().map(|drone| u64::from(drone.max_processes)).sum();
     // Each drone may have room for all but one of the processes that one task counts as, and so none for the task.
     let heaviest = loads.iter().map(|load| load.heaviest).max().unwrap_or(0);
     // Room to gather is asked for by groups, too, that were aborted before anything of theirs ran.
@@ -48,11 +54,7 @@ pub fn fit(plan: &Plan, loads: &[&Load]) -> bool {
         0 => u64::MAX,
         limit => u64::from(limit),
     };
-    // The limit of a job that is heard of with the tick in which it would be passed depends on which ticks there are.
-    let limits_last = plan.jobs.iter().all(|job| job.timeout > settings.tick());
-    !settings.drone_sets_enabled
-        && limits_last
-        && highest(|load| &load.processes) + lost <= room
+    highest(|load| &load.processes) + lost <= plan.room()
         // Entries without results ask for a parser, too, although none runs for them: one must be free.
         && highest(|load| &load.parsers) < u64::from(settings.max_parse_processes)
         && (settings.reverify_period_minutes == 0 || highest(|load| &load.broken) <= reverified)
@@ -144,7 +146,6 @@ impl Members {
             settings: Settings {
                 max_parse_processes: u32::MAX,
                 reverify_max_hosts_at_once: 0,
-                drone_sets_enabled: false,
                 ..whole.settings.clone()
             },
             start: whole.start,

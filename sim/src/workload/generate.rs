@@ -312,16 +312,13 @@ impl Surroundings<'_> {
         }
         let mut defaults = self.defaults.with(self.source, &within("job"), &mix.job)?;
         let placement = self.placement(key, mix, &defaults.labels)?;
-        let hosts = match &placement {
-            Placement::Hosts(hosts) => hosts.len().max(1),
-            Placement::Any { count, .. } => *count as usize,
-            Placement::Hostless => 1,
-        };
-        if mix.job.synch_count.is_some() && defaults.synch_count as usize > hosts {
+        // Jobs for each host of a kind have that host yet to come.
+        let hosts = placement.entries().max(1);
+        if mix.job.synch_count.is_some() && defaults.synch_count > hosts {
             let problem = format_args!("the job asks for {hosts} host(s), fewer than synch_count");
             return Err(self.source.wrong(&within("job.synch_count"), problem));
         }
-        defaults.synch_count = defaults.synch_count.min(u32::try_from(hosts).unwrap_or(u32::MAX));
+        defaults.synch_count = defaults.synch_count.min(hosts);
         Ok(JobType {
             profile: mix.profile.as_str().into(),
             weight,

@@ -34,6 +34,13 @@ pub struct Plan {
     pub outages: Vec<Outage>,
 }
 
+impl Plan {
+    /// How many processes all drones together may run.
+    pub fn room(&self) -> u64 {
+        self.drones.iter().map(|drone| u64::from(drone.max_processes)).sum()
+    }
+}
+
 /// A host of the lab.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostPlan {
