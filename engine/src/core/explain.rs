@@ -164,6 +164,14 @@ impl Core {
         }
     }
 
+    /// This core as the next acquisition of hosts will leave it, so that [`Core::why`] tells of an entry that idle hosts will be
+    /// given to others before it. For questions: it must not tick.
+    pub fn after_acquisition(&self) -> Core {
+        let mut next = self.clone();
+        next.acquire_hosts();
+        next
+    }
+
     /// The entries with an agent that does not get on: one that waits for its turn or for room, and one whose process runs,
     /// or may run, on a drone that does not answer. A pass over the agents.
     pub fn held_up(&self) -> Vec<HeldUp> {

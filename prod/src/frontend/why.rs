@@ -58,9 +58,25 @@ pub fn explain(rows: LiveRows, settings: &Settings, now: Time, job: Option<JobId
     let names = Names::of(&rows);
     // Acquisition is the same whichever process does it, and this core never ticks.
     let (core, _) = Core::recover_from(settings.clone(), Role::Whole, rows, now, false);
+    let cores = Cores { next: core.after_acquisition(), now: core };
     let is_live = |entry: &&Entry| !entry.status.is_complete();
     let wanted = names.entries.values().filter(is_live).filter(|entry| job.is_none_or(|job| entry.job == job));
-    wanted.map(|entry| names.explain(&core, settings, &owners, live, entry)).collect()
+    wanted.map(|entry| names.explain(&cores, settings, &owners, live, entry)).collect()
+}
+
+/// The lab as it is, and as it will be when its idle hosts are given away.
+struct Cores {
+    now: Core,
+    next: Core,
+}
+
+impl Cores {
+    fn why(&self, entry: EntryId) -> WaitReason {
+        match (self.now.why(entry), self.next.why(entry)) {
+            (WaitReason::Nothing, later @ (WaitReason::AllBusy { .. } | WaitReason::BehindOthers { .. })) => later,
+            (now, _) => now,
+        }
+    }
 }
 
 impl Names {
@@ -91,7 +107,7 @@ impl Names {
 
     fn explain(
         &self,
-        core: &Core,
+        cores: &Cores,
         settings: &Settings,
         owners: &BTreeMap<UserId, String>,
         live: &Live,
@@ -99,14 +115,14 @@ impl Names {
     ) -> Explained {
         let job = self.jobs.get(&entry.job);
         let owner = job.and_then(|job| owners.get(&job.owner)).cloned().unwrap_or_else(|| "its owner".to_owned());
-        let without_drone = || match core.why(entry.id) {
+        let without_drone = || match cores.why(entry.id) {
             reason @ WaitReason::NoDrone(_) if !entry.aborted => Some(self.reason(reason, entry, &owner)),
             _ => None,
         };
         let known = self.handed_off(entry).or_else(without_drone).or_else(|| self.told(live, entry));
         let said = match known.or_else(|| under_way(entry, settings, live.is_fresh())) {
             Some(said) => said,
-            None => self.reason(core.why(entry.id), entry, &owner),
+            None => self.reason(cores.why(entry.id), entry, &owner),
         };
         Explained {
             entry: entry.id.0,

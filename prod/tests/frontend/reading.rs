@@ -73,6 +73,11 @@ async fn why_is_told_in_words(place: Place) {
         );
     };
     check(on_hosts(&["dut1"]), "next_tick", "next tick").await;
+    let first = put(&database, &on_label("pool", 1)).await.job;
+    assert_eq!(why(&database, first).await.reason, "next_tick");
+    // The host is idle, and as good as given away.
+    check(on_label("pool", 1), "all_busy", &format!("dut1 (Ready for job {first})")).await;
+    abort(&database, "alice", &AbortRequest::Jobs(vec![first])).await.expect("aborted");
     check(on_label("rare", 1), "no_such_host", "labels that it asks for: rare").await;
     check(JobRequest { dependencies: words(&["rare"]), ..on_hosts(&["dut1"]) }, "no_such_host", "dut1").await;
     hosts::lock(&database, &words(&["dut1"]), "bob", "mine").await.expect("locked");
