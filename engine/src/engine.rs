@@ -399,6 +399,12 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
         &mut self.store
     }
 
+    /// Takes the ticks up to this moment as done, of which the core says that they would find nothing to do
+    /// ([`Core::next_wake`]): for simulations that jump over them.
+    pub fn pass_idle_ticks(&mut self, until: Time) {
+        self.core.pass_idle_ticks(until);
+    }
+
     /// Whether a tick right now would have something to do of which the loop knows and the core does not.
     pub fn has_backlog(&self) -> bool {
         self.must_reload || self.in_doubt.is_some() || !self.input.acts.is_empty()

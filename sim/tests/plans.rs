@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use yardmaster_sim::planning::{
-    Answer, Carried, Carrying, Judgement, PlanResult, PointResult, Queue, Study, carry_out,
-};
+use yardmaster_sim::planning::{Answer, Carrying, Judgement, PlanResult, PointResult, Queue, Study, carry_out};
 
 /// Jobs of ten minutes arrive at random, 18 an hour: three hosts' work.
 const LAB: &str = r#"
@@ -51,10 +49,7 @@ impl Files {
 
     fn carry_out(&self, cache: Option<&Path>) -> PlanResult {
         let how = Carrying { cache: cache.map(Path::to_owned), ..Carrying::default() };
-        match carry_out(&self.study(), &how, &|_| {}).unwrap_or_else(|error| panic!("{error}")) {
-            Carried::Done(result) => *result,
-            Carried::Missing(parts) => panic!("{} parts are missing", parts.len()),
-        }
+        *carry_out(&self.study(), &how, &|_| {}).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Why it cannot be carried out, though it can be read.
@@ -217,6 +212,44 @@ fn what_was_kept_changes_nothing() {
     same(&fresh, &files.carry_out(Some(&cache)), "interrupted and gone on with");
     let text = serde_json::to_string(&fresh).expect("JSON");
     same(&fresh, &serde_json::from_str(&text).expect("JSON"), "written and read");
+}
+
+#[test]
+fn a_data_file_that_changes_meanwhile_spoils_no_cache() {
+    let lab = LAB.replace(
+        "runtime = { exponential = { mean = 600 } }",
+        "runtime = { empirical = { file = \"runtimes.csv\", column = \"seconds\" } }",
+    );
+    let plan = with_objective("start_within = 120\nshare = 0.8", "[[change]]\nhosts = \"eve\"\nadd = [0, 2]\ncost = 5");
+    let files = Files::new(&lab, &plan);
+    let write = |seconds: u32| {
+        let rows: String = (0..20).map(|more| format!("{}\n", seconds + more)).collect();
+        std::fs::write(files.path("runtimes.csv"), format!("seconds\n{rows}")).expect("written");
+    };
+    write(600);
+    let how = Carrying { cache: Some(files.path("cache")), ..Carrying::default() };
+    let refused = carry_out(&files.study(), &how, &|progress| {
+        if progress.done > 0 {
+            write(60);
+        }
+    });
+    let refused = refused.map(drop).expect_err("a refusal").to_string();
+    assert!(refused.contains("changed while the plan was carried out"), "{refused}");
+    write(600);
+    same(&files.carry_out(None), &files.carry_out(Some(&files.path("cache"))), "from what was kept");
+}
+
+#[test]
+fn a_queue_of_jobs_without_hosts_can_grow_without_bound() {
+    let lab = LAB.replace("label = \"board:eve\"", "hostless = true").replace("per_hour = 18", "per_hour = 24");
+    let lab = format!("{lab}\n[[drone]]\nname = \"d\"\nmax_processes = 2\n");
+    let simulation = SHORT.replace("days = 0.75\n", "days = 3\n").replace("[4, 10]", "[3, 4]");
+    let plan = "[[change]]\ndrone_processes = \"d\"\nvalues = [2, 8]\ncost = 1\n[[objective]]\nstart_within = 120\nshare = 0.5\n";
+    let result = Files::new(&lab, &format!("{simulation}{plan}")).carry_out(None);
+    let base = &result.points[result.base];
+    assert_eq!(base.unstable.iter().map(Queue::to_string).collect::<Vec<_>>(), ["jobs without hosts"]);
+    assert!(result.gains.is_empty(), "of an unstable lab nothing is said that depends on how long one looks");
+    assert!(matches!(result.answer, Answer::Cheapest(_)), "{}", result.sentence());
 }
 
 #[test]

@@ -45,14 +45,23 @@ impl DroneState {
     }
 }
 
+/// A drone's commands among these, which are in the order of the drones' ids.
+fn commands_for(outbox: &mut Vec<DroneBatch>, drone: DroneId) -> &mut Vec<Command> {
+    let place = outbox.binary_search_by_key(&drone, |batch| batch.drone).unwrap_or_else(|place| {
+        outbox.insert(place, DroneBatch { drone, commands: Vec::new() });
+        place
+    });
+    &mut outbox[place].commands
+}
+
 /// All drones.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Drones {
     pub(super) by_id: BTreeMap<DroneId, DroneState>,
     /// Those that have just not carried out a start: others come first in this tick.
     passed_over: BTreeSet<DroneId>,
-    /// Commands for the end of this tick.
-    outbox: BTreeMap<DroneId, Vec<Command>>,
+    /// Commands for the end of this tick, in the order of the drones' ids.
+    outbox: Vec<DroneBatch>,
 }
 
 impl Drones {
@@ -70,34 +79,33 @@ impl Drones {
     pub(super) fn remove(&mut self, drone: DroneId) {
         self.by_id.remove(&drone);
         self.passed_over.remove(&drone);
-        self.outbox.remove(&drone);
+        self.outbox.retain(|batch| batch.drone != drone);
     }
 
     pub(super) fn send(&mut self, drone: DroneId, command: Command) {
         if self.by_id.contains_key(&drone) {
-            self.outbox.entry(drone).or_default().push(command);
+            commands_for(&mut self.outbox, drone).push(command);
         }
     }
 
     pub(super) fn send_all(&mut self, command: &Command) {
         for drone in self.by_id.keys() {
-            self.outbox.entry(*drone).or_default().push(command.clone());
+            commands_for(&mut self.outbox, *drone).push(command.clone());
         }
     }
 
     /// Sends again, before anything else.
     pub(super) fn send_first(&mut self, drone: DroneId, mut commands: Vec<Command>) {
         if self.by_id.contains_key(&drone) && !commands.is_empty() {
-            let outbox = self.outbox.entry(drone).or_default();
-            commands.append(outbox);
-            *outbox = commands;
+            let later = commands_for(&mut self.outbox, drone);
+            commands.append(later);
+            *later = commands;
         }
     }
 
     /// What there is to send, in the order of the drones' ids.
     pub(super) fn take_batches(&mut self) -> Vec<DroneBatch> {
-        let outbox = std::mem::take(&mut self.outbox);
-        outbox.into_iter().map(|(drone, commands)| DroneBatch { drone, commands }).collect()
+        std::mem::take(&mut self.outbox)
     }
 
     /// Looks at other drones first, for this tick.

@@ -32,7 +32,7 @@ impl Core {
         if self.rows.entries[id].row.aborted {
             self.rows.to_abort.insert(id);
         }
-        if old.is_pre_job() && !status.is_pre_job() {
+        if (old.is_pre_job() && !status.is_pre_job()) || status.is_idle_pre_job() {
             self.look_at_aborts_of(job);
         }
         if self.notify_statuses.contains(&status) {
@@ -44,7 +44,7 @@ impl Core {
     }
 
     /// As long as an aborted entry of a job gathers or parses, every tick asks whether those before their test can still
-    /// make a group (behaviour, sections 2 and 5). The answer may be another once one of them has left.
+    /// make a group (behaviour, sections 2 and 5). The answer may be another once one of them has left, or waits again.
     fn look_at_aborts_of(&mut self, job: JobId) {
         let state = &self.rows.jobs[job];
         // A single entry is a group.

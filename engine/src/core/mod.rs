@@ -234,16 +234,11 @@ impl Core {
         earliest(&[self.processes.next_deadline(), self.next_upkeep(), self.silence_limit()])
     }
 
-    /// Whether a tick at this very moment would find something to do.
+    /// Whether a tick at this very moment would find something to do. What is quickly answered is asked first.
     fn has_work(&self) -> bool {
         let rows = &self.rows;
-        let acquires = self.role == Role::HostScheduler || self.role == Role::Whole;
         let recovers = self.recovery.as_ref().is_some_and(recovery::Recovery::is_due);
-        let asks = |step: &HostStep| rows.touched(*step).iter().any(|host| self.asks_for(*step, *host));
-        if recovers || (acquires && !rows.queue.woken.is_empty()) || self.steps_of_role().iter().any(asks) {
-            return true;
-        }
-        self.role != Role::HostScheduler
+        let dispatches = self.role != Role::HostScheduler
             && (self.release_held_agents
                 || self.agents.may_start
                 || (self.drones.has_passed_over() && !self.agents.waiting.is_empty())
@@ -252,7 +247,10 @@ impl Core {
                 || !rows.to_adopt.is_empty()
                 || !rows.to_abort.is_empty()
                 || !rows.tasks_to_abort.is_empty()
-                || !rows.queue.hostless.is_empty())
+                || !rows.queue.hostless.is_empty());
+        let acquires = self.role == Role::HostScheduler || self.role == Role::Whole;
+        let asks = |step: &HostStep| rows.touched(*step).iter().any(|host| self.asks_for(*step, *host));
+        recovers || dispatches || (acquires && !rows.queue.woken.is_empty()) || self.steps_of_role().iter().any(asks)
     }
 
     /// Whether a step would find something to do about a host.

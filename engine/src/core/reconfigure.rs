@@ -15,7 +15,6 @@ impl Core {
         self.processes.move_deadlines(Span(self.pidfile_timeout().0 - timeout.0));
         self.skip_served_periods();
         if inline != self.settings.inline_host_acquisition {
-            self.suite_holdings.clear();
             self.rebuild_suite_holdings();
             for host in self.rows.host_order.clone() {
                 self.rows.touch(host);

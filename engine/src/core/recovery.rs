@@ -154,6 +154,10 @@ impl Core {
     }
 
     pub(super) fn rebuild_suite_holdings(&mut self) {
+        self.suite_holdings.clear();
+        for host in &self.rows.host_order {
+            self.rows.hosts[*host].suite = None;
+        }
         let suite_of = |job: JobId| self.rows.jobs[job].row.parent;
         let active = self.rows.entries.iter().filter(|(_, entry)| entry.row.active);
         let holdings: Vec<(HostId, JobId)> =

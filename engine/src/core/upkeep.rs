@@ -1,12 +1,12 @@
 //! Periodic work: time limits, reverification of broken hosts, daily checks.
 //!
 //! Periods lie on a grid from the scheduler's start, so that ticks that are left out, because nothing could happen in them,
-//! do not shift them.
+//! do not shift them. A tick that comes late does what was due before it.
 
 use std::collections::BTreeSet;
 
 use super::{Core, Role};
-use crate::ids::{EntryId, HostId, JobId, LabelId};
+use crate::ids::{EntryId, HostId, JobId, LabelId, TaskId};
 use crate::model::TaskKind;
 use crate::protocol::Notice;
 use crate::time::{Span, Time, earliest};
@@ -40,7 +40,7 @@ impl Core {
         (minutes > 0).then(|| Span::from_minutes(i64::from(minutes)))
     }
 
-    /// After the length of a period has changed: what lies behind is done.
+    /// What lies behind is done.
     pub(super) fn skip_served_periods(&mut self) {
         self.upkeep.cleanings = self.periods(self.clean_interval());
         self.upkeep.reverifications = self.reverify_period().map_or(0, |period| self.periods(period));
@@ -125,17 +125,22 @@ impl Core {
         }
     }
 
-    /// Aborts jobs that exist, and entries that run, for too long. What has passed by the first tick after a moment of the grid
-    /// counts, and no more where that tick was left out or came late: what else happens in a lab delays no limit and hastens none.
+    /// Takes the ticks up to this moment as done: whoever leaves out those that [`Core::next_wake`] says would do nothing says so
+    /// before the next one. Else that would do what it finds overdue, as a tick does that comes late, and when a limit is enforced
+    /// would depend on what else happens in the lab.
+    pub(crate) fn pass_idle_ticks(&mut self, until: Time) {
+        self.now = self.now.max(until);
+        self.skip_served_periods();
+    }
+
+    /// Aborts jobs that exist, and entries that run, for too long.
     fn enforce_time_limits(&mut self) {
-        let due = self.started_at + self.clean_interval() * self.upkeep.cleanings + self.settings.tick();
-        let passed_by = self.now.min(due);
         let jobs = &self.rows.jobs;
         let job_limit = |id| {
             let job = jobs.get(id).filter(|job| !job.entries.is_empty())?;
             Some(job.row.created_on + job.row.timeout)
         };
-        for job in self.rows.job_limits.take_passed(passed_by, job_limit) {
+        for job in self.rows.job_limits.take_passed(self.now, job_limit) {
             self.request_abort(job);
         }
         let (entries, jobs) = (&self.rows.entries, &self.rows.jobs);
@@ -143,7 +148,7 @@ impl Core {
             let row = &entries.get(id)?.row;
             Some(row.started_on? + jobs[row.job].row.max_runtime)
         };
-        for entry in self.rows.run_limits.take_passed(passed_by, run_limit) {
+        for entry in self.rows.run_limits.take_passed(self.now, run_limit) {
             self.request_entry_abort(entry);
         }
     }
@@ -156,7 +161,7 @@ impl Core {
     }
 
     /// Queues a Verify for hosts that are out of service: where there are more than may be verified at once, in turn; in the
-    /// order of their ids.
+    /// order of their ids. Where one is queued already, it is enough.
     fn reverify_broken_hosts(&mut self) {
         let limit = match self.settings.reverify_max_hosts_at_once {
             0 => usize::MAX,
@@ -166,15 +171,20 @@ impl Core {
         let (before, after): (Vec<HostId>, Vec<HostId>) =
             self.rows.repair_failed.iter().copied().partition(|host| Some(*host) <= last);
         let fit = |host: &HostId| {
-            let state = &self.rows.hosts[*host];
-            let row = &state.row;
-            !row.locked && !row.invalid && row.protection.can_verify() && state.tasks.is_empty() && row.shard.is_none()
+            let row = &self.rows.hosts[*host].row;
+            !row.locked && !row.invalid && row.protection.can_verify() && row.shard.is_none()
         };
         let mut hosts: Vec<HostId> = after.into_iter().chain(before).filter(fit).take(limit).collect();
         self.upkeep.last_reverified = hosts.last().copied().or(last);
         hosts.sort_unstable();
         for host in hosts {
-            self.add_task(TaskKind::Verify, host, None, self.system_user);
+            let is_queued_verify = |id: &TaskId| {
+                let row = &self.rows.tasks[*id].row;
+                row.kind == TaskKind::Verify && row.is_queued()
+            };
+            if !self.rows.hosts[host].tasks.iter().any(is_queued_verify) {
+                self.add_task(TaskKind::Verify, host, None, self.system_user);
+            }
         }
     }
 

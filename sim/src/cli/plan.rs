@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use yardmaster_sim::planning::{self, Answer, Carried, Carrying, PlanProgress, PlanResult, Study};
+use yardmaster_sim::planning::{self, Answer, Carrying, PlanProgress, PlanResult, Study};
 
 use super::slurm::Cluster;
 
@@ -70,17 +70,14 @@ impl Plan {
         parts: Vec<PathBuf>,
     ) -> anyhow::Result<Box<PlanResult>> {
         let cache = (!self.no_cache).then(|| directory.join("cache"));
-        let how = Carrying { cache, parts, collect_only: false };
+        let how = Carrying { cache, parts };
         if !self.quiet && !self.json {
             eprintln!("{}: {}", study.name, study.about);
         }
         let bar = self.progress_bar();
         let carried = planning::carry_out(study, &how, &|progress| show(&bar, progress));
         bar.finish_and_clear();
-        match carried? {
-            Carried::Done(result) => Ok(result),
-            Carried::Missing(parts) => anyhow::bail!("{} replications are missing", parts.len()),
-        }
+        Ok(carried?)
     }
 
     /// Writes the outputs, and tells the result.

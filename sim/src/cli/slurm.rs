@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use yardmaster_sim::planning::Study;
 use yardmaster_sim::planning::slurm::{Finished, JobArray, shell_quoted};
-use yardmaster_sim::planning::{Carried, Carrying, Study};
 
 use super::plan::Plan;
 
@@ -153,15 +153,11 @@ fn emit_rest(folder: &Path, target: &Target<'_>) -> anyhow::Result<ExitCode> {
     if !is_whole {
         return Ok(ExitCode::from(1));
     }
-    let how = Carrying { cache: None, parts: array.results()?, collect_only: true };
-    match yardmaster_sim::planning::carry_out(&study, &how, &|_| {})? {
-        Carried::Done(_) => {
-            println!("nothing is missing   yardmaster-sim plan --merge {}", shell_quoted(&folder.to_string_lossy()));
-            Ok(ExitCode::SUCCESS)
-        }
-        Carried::Missing(missing) => {
-            let program = std::env::current_exe()?;
-            tell_array(&array.write_next(&study, missing, target.elements, target.folder, &program)?)
-        }
+    let missing = yardmaster_sim::planning::missing(&study, &array.results()?)?;
+    if missing.is_empty() {
+        println!("nothing is missing   yardmaster-sim plan --merge {}", shell_quoted(&folder.to_string_lossy()));
+        return Ok(ExitCode::SUCCESS);
     }
+    let program = std::env::current_exe()?;
+    tell_array(&array.write_next(&study, missing, target.elements, target.folder, &program)?)
 }

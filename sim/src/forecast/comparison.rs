@@ -6,6 +6,7 @@ use yardmaster_engine::Span;
 use super::run::{Outcomes, milliseconds};
 use super::summary::{Quantiles, perhaps_seconds};
 use super::{Forecast, ForecastError};
+use crate::planning::statistics::{self, Estimate};
 
 /// A lab as it is, and changed.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +19,8 @@ pub struct Comparison {
     pub last_end: Difference,
     /// How much longer jobs wait that have not started, on average over those that start both times.
     pub mean_wait: Difference,
+    /// How many jobs do not start before and after, on average: what `mean_wait` leaves out.
+    pub not_started: [f64; 2],
     /// Every job that is in both and has not started, ascending.
     pub jobs: Vec<JobDifference>,
 }
@@ -53,21 +56,16 @@ pub struct JobDifference {
     pub median: Option<Span>,
 }
 
+/// Of the interval around the mean of differences.
+const CONFIDENCE: f64 = 0.95;
+
 impl Difference {
     fn of(pairs: &[(Option<f64>, Option<f64>)]) -> Difference {
         let differences: Vec<f64> = pairs.iter().filter_map(|(before, after)| Some((*after)? - (*before)?)).collect();
-        let count = differences.len() as f64;
-        let mean = (!differences.is_empty()).then(|| differences.iter().sum::<f64>() / count);
-        let half_width = mean.filter(|_| differences.len() > 1).map(|mean| {
-            let squares = differences.iter().map(|difference| (difference - mean) * (difference - mean)).sum::<f64>();
-            // Normal, with the correction of Student's t for few pairs by its first term: t ≈ z + (z³ + z) / 4ν.
-            const Z: f64 = 1.959_963_984_540_054;
-            let t = Z + (Z * Z * Z + Z) / (4.0 * (count - 1.0));
-            t * (squares / (count - 1.0) / count).sqrt()
-        });
+        let mean = statistics::mean(&differences, CONFIDENCE);
         Difference {
-            mean_seconds: mean,
-            half_width_seconds: half_width,
+            mean_seconds: mean.map(|mean| mean.value),
+            half_width_seconds: mean.map(Estimate::half_width).filter(|half_width| half_width.is_finite()),
             pairs: differences.len(),
             lost: pairs.iter().filter(|(before, after)| before.is_some() && after.is_none()).count(),
             gained: pairs.iter().filter(|(before, after)| before.is_none() && after.is_some()).count(),
@@ -107,6 +105,7 @@ impl Comparison {
         Ok(Comparison {
             last_end: Difference::of(&ends),
             mean_wait: Difference::of(&waits),
+            not_started: [&said_before, &said_after].map(Forecast::not_started),
             jobs,
             before: said_before,
             after: said_after,

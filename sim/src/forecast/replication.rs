@@ -127,6 +127,7 @@ impl Replication<'_> {
             return Ok(false);
         }
         self.clock.advance_to(now);
+        self.engine.pass_idle_ticks(now - self.stage.settings.tick());
         self.let_arrive(now);
         let report = poll_now(self.engine.tick())?;
         self.last_tick = now;

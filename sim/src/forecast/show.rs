@@ -187,7 +187,10 @@ pub fn comparison_table(comparison: &Comparison, rows_max: usize) -> String {
             difference.map_or_else(String::new, said),
         ]);
     }
-    table.add_row(["mean wait".to_owned(), String::new(), String::new(), said(comparison.mean_wait)]);
+    let wait = "mean wait of those that start both times".to_owned();
+    table.add_row([wait, String::new(), String::new(), said(comparison.mean_wait)]);
+    let [not_before, not_after] = comparison.not_started.map(|jobs| format!("{jobs:.1}"));
+    table.add_row(["jobs that do not start, on average", &not_before, &not_after, ""]);
     table.add_row(["cannot be served", &before.never.len().to_string(), &after.never.len().to_string(), ""]);
     text += &format!("{table}\n\n");
     let mut table =

@@ -230,6 +230,11 @@ impl Forecast {
         }
     }
 
+    /// How many jobs do not start, or not within the horizon, on average over the replications.
+    pub fn not_started(&self) -> f64 {
+        self.jobs.iter().filter_map(|job| job.does_not_start).sum()
+    }
+
     /// What to expect of one job.
     pub fn job(&self, job: u32) -> Option<&JobForecast> {
         self.jobs.iter().find(|known| known.job == job)
@@ -252,8 +257,9 @@ fn drain(outcomes: &Outcomes, rows: &Rows<'_>, hopeless: &BTreeSet<JobId>) -> Dr
         };
         outcomes.courses.iter().map(of_one).collect::<Vec<Option<Span>>>()
     };
-    // What ends without a start waits no longer, either.
-    let start = |course: &Course, started: bool| if started { Some(0) } else { course.started.or(course.ended) };
+    // What ends without a start is not the last to start, nor waited for.
+    let start =
+        |course: &Course, started: bool| if started { Some(0) } else { course.started.or(course.ended.map(|_| 0)) };
     let last_ends = last(&|course, _| course.ended);
     Drain { last_start: Quantiles::of(last(&start)), last_end: Quantiles::of(last_ends.iter().copied()), last_ends }
 }

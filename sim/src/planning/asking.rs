@@ -50,12 +50,14 @@ impl Checking<'_> {
     }
 
     fn target(&self, key: &str, spec: &ObjectiveSpec) -> Result<Target, PlanError> {
+        // Times are counted in seconds, rounded up: a part of one could not be told from none.
         let seconds = |name: &str, value: f64| {
-            let fine = value > 0.0 && value <= 1e9;
+            let fine = (1.0..=1e9).contains(&value) && value.fract() == 0.0;
             if fine {
                 Ok(Span::from_seconds_f64(value))
             } else {
-                Err(self.wrong(&format!("{key}.{name}"), format_args!("must be a number of seconds > 0, not {value}")))
+                let problem = format_args!("must be a whole number of seconds > 0, not {value}");
+                Err(self.wrong(&format!("{key}.{name}"), problem))
             }
         };
         let share = |name: &str, value: Option<f64>| match value {
@@ -64,6 +66,12 @@ impl Checking<'_> {
                 Err(self.wrong(&format!("{key}.{name}"), format_args!("must be > 0 and at most 1, not {share}")))
             }
             None => Err(self.wrong(key, "needs a share, as share = 0.95")),
+        };
+        // That all jobs are on time can be refuted by some, but is shown by none.
+        let floor = || match share("share", spec.share)? {
+            share if share < 1.0 => Ok(share),
+            _ => Err(self
+                .wrong(&format!("{key}.share"), "must be less than 1, as 0.999: no number of jobs shows that all are")),
         };
         let percent = || match spec.percentile {
             Some(percent) if percent > 0.0 && percent < 100.0 => Ok(percent),
@@ -74,18 +82,14 @@ impl Checking<'_> {
         };
         let mut targets = Vec::new();
         if let Some(limit) = spec.start_within {
-            targets.push(Target::StartWithin {
-                limit: seconds("start_within", limit)?,
-                share: share("share", spec.share)?,
-            });
+            targets.push(Target::StartWithin { limit: seconds("start_within", limit)?, share: floor()? });
         }
         if let Some(limit) = spec.end_within {
-            targets
-                .push(Target::EndWithin { limit: seconds("end_within", limit)?, share: share("share", spec.share)? });
+            targets.push(Target::EndWithin { limit: seconds("end_within", limit)?, share: floor()? });
         }
         if let Some(limit) = spec.suites_end_within {
             let limit = seconds("suites_end_within", limit)?;
-            targets.push(Target::SuitesEndWithin { limit, share: share("share", spec.share)? });
+            targets.push(Target::SuitesEndWithin { limit, share: floor()? });
         }
         if let Some(limit) = spec.wait_at_most {
             targets.push(Target::WaitQuantile { percent: percent()?, limit: seconds("wait_at_most", limit)? });

@@ -31,16 +31,21 @@ pub(super) struct Key(String);
 impl Key {
     /// Of a scenario as changed, whose paths are relative to the folder of `file`; `rest` is what else matters.
     pub(super) fn of(scenario: &Table, file: &Path, rest: &impl Serialize) -> Result<Key, PlanError> {
-        let mut hasher = blake3::Hasher::new_derive_key("yardmaster-sim replication v1");
-        hasher.update(SOURCE_DIGEST.as_bytes());
-        hasher.update(scenario.to_string().as_bytes());
+        let mut hasher = blake3::Hasher::new_derive_key("yardmaster-sim replication v2");
+        // Each with its length: what ends one must not begin the next.
+        let mut update = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        update(SOURCE_DIGEST.as_bytes());
+        update(scenario.to_string().as_bytes());
         let folder = file.parent().unwrap_or(Path::new(""));
         for data in data_files(scenario) {
             let path = folder.join(data);
-            hasher.update(&fs::read(&path).map_err(|error| failed(&path, "cannot be read", &error))?);
+            update(&fs::read(&path).map_err(|error| failed(&path, "cannot be read", &error))?);
         }
         let rest = serde_json::to_string(rest).map_err(|error| failed(file, "cannot be described", &error))?;
-        hasher.update(rest.as_bytes());
+        update(rest.as_bytes());
         Ok(Key(hasher.finalize().to_hex().to_string()))
     }
 

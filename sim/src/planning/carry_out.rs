@@ -10,7 +10,7 @@ use super::figures::Figures;
 use super::heat_map::{HeatPoints, heat_map};
 use super::objective::{Objective, Occurring, Unknown};
 use super::pilot::find_warm_up;
-use super::result::PlanResult;
+use super::result::{PlanResult, WarmUpResult};
 use super::search::{go_on, path, search};
 use super::study::{Search, Study};
 use super::telling::Telling;
@@ -27,17 +27,6 @@ pub struct Carrying {
     pub cache: Option<PathBuf>,
     /// Where else results are found.
     pub parts: Vec<PathBuf>,
-    /// Nothing is simulated: what is missing is named.
-    pub collect_only: bool,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub enum Carried {
-    /// The result.
-    Done(Box<PlanResult>),
-    /// These replications are missing, and more may be once they are there.
-    Missing(Vec<Part>),
 }
 
 /// Carries out a plan. `progress` is called from several threads.
@@ -48,24 +37,39 @@ pub fn carry_out(
     study: &Study,
     how: &Carrying,
     progress: &(dyn Fn(PlanProgress) + Sync),
-) -> Result<Carried, PlanError> {
+) -> Result<Box<PlanResult>, PlanError> {
     let cache = Cache::new(how.cache.as_deref(), &how.parts)?;
-    let mode = if how.collect_only { Mode::Collect } else { Mode::Simulate };
+    let (mut evaluator, warm_up) = begin(study, cache, Mode::Simulate, progress)?;
+    let found = find(&mut evaluator, study)?.expect("nothing is missing where it is simulated");
+    let mut causes = |point: &Point| evaluator.causes(point, study.simulation.replications_min);
+    let causes = [causes(&study.base())?, causes(&found.nearest)?];
+    Ok(Box::new(Telling { study, evaluator: &evaluator }.result(found, warm_up, causes)))
+}
+
+/// The replications that a plan still needs beside those that are found in `parts`; once they are there, it may need more. None is
+/// simulated here, but for pilot runs where the warm-up is left to them.
+///
+/// # Errors
+/// The changed scenario makes no sense, or results cannot be read.
+pub fn missing(study: &Study, parts: &[PathBuf]) -> Result<Vec<Part>, PlanError> {
+    let (mut evaluator, _) = begin(study, Cache::new(None, parts)?, Mode::Collect, &|_| {})?;
+    find(&mut evaluator, study)?;
+    Ok(evaluator.missing())
+}
+
+fn begin<'a>(
+    study: &'a Study,
+    cache: Cache,
+    mode: Mode,
+    progress: &'a (dyn Fn(PlanProgress) + Sync),
+) -> Result<(Evaluator<'a>, WarmUpResult), PlanError> {
     let warm_up = find_warm_up(study, &cache)?;
     let mut evaluator = Evaluator::new(study, cache, mode, progress);
     evaluator.set_warm_up(warm_up.length);
-    let base = study.base();
     // Which jobs there are is known once some have been seen.
     let objectives = objectives(&mut evaluator, study)?;
     evaluator.set_objectives(objectives);
-    let found = match find(&mut evaluator, study, &base)? {
-        Some(found) if !evaluator.has_missing() => found,
-        Some(_) | None => return Ok(Carried::Missing(evaluator.missing())),
-    };
-    let mut causes = |point: &Point| evaluator.causes(point, study.simulation.replications_min);
-    let causes = [causes(&base)?, causes(&found.nearest)?];
-    let result = Telling { study, evaluator: &evaluator }.result(found, warm_up, causes);
-    Ok(Carried::Done(Box::new(result)))
+    Ok((evaluator, warm_up))
 }
 
 /// What the search has come to, by points.
@@ -76,8 +80,9 @@ pub(super) struct Found {
     pub(super) heat_map: Option<HeatPoints>,
 }
 
-fn find(evaluator: &mut Evaluator<'_>, study: &Study, base: &Point) -> Result<Option<Found>, PlanError> {
-    evaluator.evaluate(std::slice::from_ref(base))?;
+/// `None`: replications are missing.
+fn find(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<Option<Found>, PlanError> {
+    evaluator.evaluate(std::slice::from_ref(&study.base()))?;
     let probes: Vec<Point> = study.probes().into_iter().map(|(_, point)| point).collect();
     evaluator.evaluate_to(&probes, study.simulation.replications_min)?;
     if evaluator.has_missing() {
@@ -97,7 +102,10 @@ fn find(evaluator: &mut Evaluator<'_>, study: &Study, base: &Point) -> Result<Op
         let heat_map = heat_map(evaluator, study, &nearest)?;
         // These tried plans, too: should one of them be preferable, it is the answer, if it stands.
         let best = Judge { evaluator, study }.sufficient().into_iter().next();
-        if evaluator.has_missing() || answer.is_none() || best == answer {
+        if evaluator.has_missing() {
+            return Ok(None);
+        }
+        if answer.is_none() || best == answer {
             return Ok(Some(Found { answer, nearest, path, heat_map }));
         }
     }

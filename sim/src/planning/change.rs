@@ -97,14 +97,20 @@ impl Lever {
         }
     }
 
-    /// Whether one would undo what the other does.
-    pub(super) fn is_about_the_same(&self, other: &Lever) -> bool {
+    /// Whether one would undo what the other does to this scenario.
+    pub(super) fn is_about_the_same(&self, other: &Lever, scenario: &Table) -> bool {
         match self {
             Lever::Hosts { kind, .. } => matches!(other, Lever::Hosts { kind: other, .. } if kind == other),
             Lever::Options => false,
-            Lever::DroneProcesses(_) | Lever::Drones(_) | Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) => {
-                self == other
+            // All drones are each of them, too.
+            Lever::DroneProcesses(drone) => match other {
+                Lever::DroneProcesses(other) => drone.is_none() || other.is_none() || drone == other,
+                _ => false,
+            },
+            Lever::Drones(drone) => {
+                matches!(other, Lever::Drones(other) if patch::are_drones_alike(scenario, drone, other))
             }
+            Lever::Arrivals(_) | Lever::Runtimes(_) | Lever::Key(_) => self == other,
         }
     }
 

@@ -141,7 +141,7 @@ impl Checking<'_> {
                     format_args!("there is another change called {:?}; give it a name", change.name).to_string();
                 return Err(self.wrong(&key, problem));
             }
-            if let Some(other) = changes.iter().find(|other| other.lever.is_about_the_same(&change.lever)) {
+            if let Some(other) = changes.iter().find(|other| other.lever.is_about_the_same(&change.lever, self.table)) {
                 let problem =
                     format_args!("{:?} and {:?} are about the same thing", other.name, change.name).to_string();
                 return Err(self.wrong(&key, problem));
@@ -281,8 +281,8 @@ impl Checking<'_> {
                 };
                 values.iter().map(count).collect::<Result<_, _>>()?
             }
-            (None, Some([from, to])) if from <= to && to - from < LEVELS_MAX as i64 => {
-                (from..=to).map(|add| i64::from(base) + add).collect()
+            (None, Some([from, to])) if from <= to && to.abs_diff(from) < LEVELS_MAX as u64 => {
+                (from..=to).map(|add| add.saturating_add(i64::from(base))).collect()
             }
             (None, Some(_)) => {
                 return Err(self.wrong(&format!("{key}.add"), "must be [from, to], from the smaller one"));

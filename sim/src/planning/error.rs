@@ -30,6 +30,12 @@ pub enum PlanError {
     /// A job array for a cluster cannot be written, worked on or merged.
     #[error(transparent)]
     Array(#[from] ArrayError),
+    /// A data file is no longer what it was when the plan began; results would be kept under the name of others.
+    #[error("{}: a data file that it names has changed while the plan was carried out: start it again", .scenario.display())]
+    Changed {
+        /// The scenario.
+        scenario: PathBuf,
+    },
     /// Results of earlier runs cannot be kept or read.
     #[error("{}: {problem}", .file.display())]
     Cache {

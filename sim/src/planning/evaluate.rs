@@ -222,8 +222,9 @@ impl<'a> Evaluator<'a> {
     /// To what waits are owed in a plan, from so many replications. They are simulated here even where others are collected.
     pub(super) fn causes(&mut self, point: &Point, replications: u32) -> Result<Vec<WaitCauses>, PlanError> {
         let table = self.study.table(point)?;
-        let key = Key::of(&table, &self.study.scenario_file, &("causes", self.asked()))?;
-        let scenario = self.scenario(&table)?;
+        let rest = ("causes", self.asked());
+        let key = Key::of(&table, &self.study.scenario_file, &rest)?;
+        let scenario = self.scenario(&table, &key, &rest)?;
         let observed = self.cache.complete(&key, replications, |replication| {
             causes::observe(&scenario, replication_seed(self.study.seed, replication), |plan| self.window(plan))
         })?;
@@ -269,10 +270,14 @@ impl<'a> Evaluator<'a> {
         Asked { seed, warm_up, window: simulation.window, drain: simulation.drain }
     }
 
-    /// The scenario of a plan, made to last as long as it is looked at.
-    fn scenario(&self, table: &Table) -> Result<Scenario, PlanError> {
+    /// The scenario of a plan, made to last as long as it is looked at; it is the one that the key names, together with the rest.
+    fn scenario(&self, table: &Table, key: &Key, rest: &impl serde::Serialize) -> Result<Scenario, PlanError> {
         let simulation = &self.study.simulation;
-        self.study.lasting(table.clone(), self.warm_up + simulation.window + simulation.drain)
+        let scenario = self.study.lasting(table.clone(), self.warm_up + simulation.window + simulation.drain)?;
+        if Key::of(table, &self.study.scenario_file, rest)? != *key {
+            return Err(PlanError::Changed { scenario: self.study.scenario_file.clone() });
+        }
+        Ok(scenario)
     }
 
     /// Simulates these replications, or finds them and keeps them, too.
@@ -318,7 +323,6 @@ impl<'a> Evaluator<'a> {
             }
             self.state.found += observed.len() as u64;
             let simulated = self.simulate_all(&unknown)?;
-            self.keep(&unknown, &simulated)?;
             self.state.done += portion.len() as u64;
             (self.progress)(self.state);
             observed.extend(unknown.into_iter().zip(simulated));
@@ -351,23 +355,28 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    /// Simulates on all processors. Scenarios are read for it and not kept: there may be thousands of plans.
+    /// Simulates on all processors, and keeps each result as it comes: whoever stops here goes on from there. Scenarios are read
+    /// for it and not kept: there may be thousands of plans.
     fn simulate_all(&mut self, parts: &[Part]) -> Result<Vec<Observation>, PlanError> {
         for point in parts.iter().map(|part| &part.point) {
             let unread = self.trials.get(point).filter(|trial| trial.scenario.is_none());
-            let scenario = unread.map(|trial| self.scenario(&trial.table)).transpose()?;
+            let asked = self.asked();
+            let scenario = unread.map(|trial| self.scenario(&trial.table, &trial.key, &asked)).transpose()?;
             if let (Some(trial), Some(scenario)) = (self.trials.get_mut(point), scenario) {
                 trial.scenario = Some(scenario);
             }
         }
         let (state, count) = (&self.state, AtomicU64::new(0));
         let simulated = parts.par_iter().map(|part| {
-            let observation = self.simulate_one(part);
+            let observation = self.simulate_one(part)?;
+            if let Some(trial) = self.trials.get(&part.point) {
+                self.cache.append(&trial.key, &[(part.replication, &observation)])?;
+            }
             let done = 1 + count.fetch_add(1, Ordering::Relaxed);
             (self.progress)(PlanProgress { done: state.done + done, ..*state });
-            observation
+            Ok(observation)
         });
-        let simulated = simulated.collect::<Result<_, _>>();
+        let simulated = simulated.collect::<Result<_, PlanError>>();
         for part in parts {
             if let Some(trial) = self.trials.get_mut(&part.point) {
                 trial.scenario = None;
@@ -381,19 +390,6 @@ impl<'a> Evaluator<'a> {
         let is_fresh = part.replication >= self.study.simulation.replications_max;
         let figures = if is_fresh { &mut trial.fresh } else { &mut trial.figures };
         figures.add(observation, &self.objectives);
-    }
-
-    fn keep(&self, parts: &[Part], observations: &[Observation]) -> Result<(), PlanError> {
-        let mut by_point: BTreeMap<&Point, Vec<(u32, &Observation)>> = BTreeMap::new();
-        for (part, observation) in parts.iter().zip(observations) {
-            by_point.entry(&part.point).or_default().push((part.replication, observation));
-        }
-        for (point, results) in by_point {
-            if let Some(trial) = self.trials.get(point) {
-                self.cache.append(&trial.key, &results)?;
-            }
-        }
-        Ok(())
     }
 
     fn simulate_one(&self, part: &Part) -> Result<Observation, PlanError> {

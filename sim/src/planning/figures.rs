@@ -264,10 +264,9 @@ impl Figures {
                 statistics::share(&samples.hits(), confidence)
             }
             Target::WaitQuantile { percent, .. } | Target::TurnaroundQuantile { percent, .. } => {
-                let pooled = samples.pooled.quantile(percent)?;
-                Some(statistics::quantile(pooled, &samples.quantiles, confidence))
+                statistics::quantile(&samples.pooled, percent, &samples.quantiles, confidence)
             }
-            Target::HostUse { .. } | Target::DroneUse { .. } => statistics::ratio(&samples.shares, confidence),
+            Target::HostUse { .. } | Target::DroneUse { .. } => statistics::part(&samples.shares, confidence),
         }
     }
 
@@ -287,9 +286,8 @@ impl Figures {
     pub(super) fn waits(&self, confidence: f64) -> Vec<WaitFigures> {
         let of_set = |(jobs, set): (&JobSet, &SetTimes)| {
             let count = set.waits.jobs();
-            let percentile = |(sections, percent): (&Vec<f64>, f64)| {
-                Some(statistics::quantile(set.waits.quantile(percent)?, sections, confidence))
-            };
+            let percentile =
+                |(sections, percent): (&Vec<f64>, f64)| statistics::quantile(&set.waits, percent, sections, confidence);
             let mut percentiles = set.sections.iter().zip(PERCENTS).map(percentile);
             WaitFigures {
                 jobs: jobs.clone(),
@@ -317,7 +315,7 @@ impl Figures {
 
     /// The share of drones' room that is in use.
     pub(super) fn drone_use(&self, confidence: f64) -> Option<Estimate> {
-        statistics::ratio(&self.drones, confidence)
+        statistics::part(&self.drones, confidence)
     }
 }
 

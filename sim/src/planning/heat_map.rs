@@ -6,8 +6,10 @@ use super::evaluate::Evaluator;
 use super::search::grid;
 use super::study::{Search, Study};
 
-/// Levels of a change that a heat map shows at most.
+/// Levels of a change that a heat map shows at most …
 const HEAT_LEVELS_MAX: usize = 5;
+/// … and of a grid, all of whose plans are tried anyway.
+const GRID_LEVELS_MAX: usize = 10;
 
 /// Two changes against each other, as indices of changes and their levels, and the plans row by row.
 pub(super) struct HeatPoints {
@@ -33,14 +35,15 @@ pub(super) fn heat_map(
     }) else {
         return Ok(None);
     };
+    let most = if study.search == Search::Grid { GRID_LEVELS_MAX } else { HEAT_LEVELS_MAX };
     let shown = |change: usize| -> Vec<usize> {
         let last = study.changes[change].levels.len() - 1;
         let all: Vec<usize> = (0..=last).collect();
-        if all.len() <= HEAT_LEVELS_MAX {
+        if all.len() <= most {
             return all;
         }
         // Evenly over the range, with how things are and the answer among them.
-        let evenly = (0..HEAT_LEVELS_MAX - 2).map(|step| step * last / (HEAT_LEVELS_MAX - 3));
+        let evenly = (0..most - 2).map(|step| step * last / (most - 3));
         let mut levels: Vec<usize> = evenly.chain([base.0[change], answer.0[change]]).collect();
         levels.sort_unstable();
         levels.dedup();

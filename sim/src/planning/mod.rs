@@ -1,12 +1,11 @@
 //! Capacity planning: how many hosts, drones and processes a lab needs, with intervals and reasons.
 //!
 //! ```no_run
-//! use yardmaster_sim::planning::{Carried, Carrying, Study, carry_out, terminal_tables};
+//! use yardmaster_sim::planning::{Carrying, Study, carry_out, terminal_tables};
 //!
 //! let study = Study::read("scenarios/plan-push-bursts.toml".as_ref())?;
-//! if let Carried::Done(result) = carry_out(&study, &Carrying::default(), &|_| {})? {
-//!     println!("{}", terminal_tables(&result));
-//! }
+//! let result = carry_out(&study, &Carrying::default(), &|_| {})?;
+//! println!("{}", terminal_tables(&result));
 //! # Ok::<(), yardmaster_sim::planning::PlanError>(())
 //! ```
 //!
@@ -55,7 +54,7 @@ mod study;
 mod telling;
 mod verdict;
 
-pub use carry_out::{Carried, Carrying, carry_out};
+pub use carry_out::{Carrying, carry_out, missing};
 pub use change::{Change, Level, Point};
 pub use error::PlanError;
 pub use evaluate::{Part, PlanProgress};

@@ -319,11 +319,8 @@ impl Objective {
 
     /// The kind of host that it speaks of, if of one only.
     pub(super) fn host_kind(&self) -> Option<&str> {
-        let kinds = self.only.iter().find(|only| only.grouping == Grouping::HostKind)?;
-        match &kinds.values[..] {
-            [kind] => Some(kind),
-            _ => None,
-        }
+        let of_one = |only: &&Restriction| only.grouping == Grouping::HostKind && only.values.len() == 1;
+        self.only.iter().find(of_one)?.values.first().map(String::as_str)
     }
 }
 

@@ -203,9 +203,10 @@ impl PartObservation {
 impl KindPart {
     fn of(measured: &Measurement, kind: usize, first: usize) -> KindPart {
         let (of_kind, hourly) = (&measured.kinds[kind], &measured.hourly);
-        let waiting = by_day(&hourly.waiting, kind);
+        let whole = whole_hours(measured.window);
+        let waiting = by_day(&hourly.waiting, kind, whole);
         let whole_days = waiting.len() * HOURS_OF_DAY;
-        let by_hour_of_week = |grid| by_hour_of_week(grid, kind, first);
+        let by_hour_of_week = |grid| by_hour_of_week(grid, kind, first, whole);
         KindPart {
             name: of_kind.name.to_string(),
             hosts: of_kind.hosts,
@@ -213,7 +214,7 @@ impl KindPart {
             processes: of_kind.processes,
             arrived: hourly.arrived.hours().take(whole_days).map(|hour| hour[kind] as u64).sum(),
             waiting,
-            parsing: by_day(&hourly.parsing, kind),
+            parsing: by_day(&hourly.parsing, kind, whole),
             week: KindWeek {
                 arrived: by_hour_of_week(&hourly.arrived),
                 waiting: by_hour_of_week(&hourly.waiting),
@@ -277,9 +278,14 @@ fn sum<'a>(rows: impl Iterator<Item = &'a [i64]>) -> Vec<i64> {
     sums
 }
 
+/// Hours of a window that it does not cut short: a part of one has another mean.
+fn whole_hours(window: Window) -> usize {
+    (window.length().0.max(0) / HOUR_MICROS) as usize
+}
+
 /// A column of levels, summed up by whole day: a part of a day has another mean than a day, night or noon.
-fn by_day(levels: &Grid, column: usize) -> Vec<i64> {
-    let hours: Vec<i64> = levels.hours().map(|hour| hour[column]).collect();
+fn by_day(levels: &Grid, column: usize, whole: usize) -> Vec<i64> {
+    let hours: Vec<i64> = levels.hours().take(whole).map(|hour| hour[column]).collect();
     hours.chunks_exact(HOURS_OF_DAY).map(|day| day.iter().sum()).collect()
 }
 
@@ -296,9 +302,9 @@ fn first_hour(plan: &Plan, window: Window) -> usize {
 }
 
 /// A column of numbers by hour, summed up by hour of the week; zeros where there is no such column.
-fn by_hour_of_week(grid: &Grid, column: usize, first: usize) -> Vec<i64> {
+fn by_hour_of_week(grid: &Grid, column: usize, first: usize, whole: usize) -> Vec<i64> {
     let mut sums = vec![0; WEEK];
-    for (hour, cells) in grid.hours().enumerate() {
+    for (hour, cells) in grid.hours().take(whole).enumerate() {
         sums[(first + hour) % WEEK] += cells.get(column).copied().unwrap_or(0);
     }
     sums
@@ -306,7 +312,7 @@ fn by_hour_of_week(grid: &Grid, column: usize, first: usize) -> Vec<i64> {
 
 fn week(first: usize, window: Window, kinds: &[&KindPart]) -> Week {
     let mut hours = vec![0; WEEK];
-    (0..window.hours()).for_each(|hour| hours[(first + hour) % WEEK] += 1);
+    (0..whole_hours(window)).for_each(|hour| hours[(first + hour) % WEEK] += 1);
     let means = |sums: &[i64]| sums.iter().map(|sum| *sum as f64 / HOUR_MICROS as f64).collect();
     let all = |which: fn(&KindWeek) -> &[i64]| sum(kinds.iter().map(|kind| which(&kind.week)));
     let of_hosts = || kinds.iter().filter(|kind| kind.hosts > 0);

@@ -68,6 +68,12 @@ pub(super) fn count_drones(scenario: &Table, drone: &str) -> u32 {
     count(scenario, "drone", |entry| has_name(entry, drone)).max(1)
 }
 
+/// Whether two drones are written in one entry: more like the one are more like the other.
+pub(super) fn are_drones_alike(scenario: &Table, one: &str, other: &str) -> bool {
+    let entries = scenario.get("drone").and_then(Value::as_array);
+    one == other || entries.into_iter().flatten().any(|entry| has_name(entry, one) && has_name(entry, other))
+}
+
 /// Lets there be so many usable hosts of a kind: more like the last of them but for these labels, or fewer, the last ones
 /// first.
 pub(super) fn set_hosts(

@@ -20,6 +20,8 @@ pub enum Queue {
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // They wait for room on drones.
+            Queue::Hosts(kind) if kind.is_empty() => f.write_str("jobs without hosts"),
             Queue::Hosts(kind) => f.write_str(kind),
             Queue::Results => f.write_str("results to be parsed"),
         }

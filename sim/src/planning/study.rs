@@ -45,7 +45,8 @@ pub struct Simulation {
     pub replications_max: u32,
     /// Of every interval: 0.95.
     pub confidence: f64,
-    /// No further replication once each interval is this narrow, as half its width: for shares absolute, for times relative.
+    /// No further replication of a plan that misses an objective once its interval is this narrow, as half its width: for shares
+    /// absolute, for times relative.
     pub precision: f64,
 }
 
@@ -260,14 +261,19 @@ fn one_day(table: Table, file: &Path) -> Result<Scenario, PlanError> {
 }
 
 /// Sets levers to levels; each has the name of what it belongs to. Alternatives and keys come first: what they bring can then be
-/// counted and multiplied.
+/// counted and multiplied. Then numbers of drones: one that has been given room of its own is no longer one of several.
 fn set_all<'a>(
     table: &mut Table,
     levels: impl Iterator<Item = (&'a str, &'a Lever, &'a Level)>,
 ) -> Result<(), PlanError> {
-    let is_coarse = |lever: &Lever| matches!(lever, Lever::Options | Lever::Key(_));
-    let (coarse, fine): (Vec<_>, Vec<_>) = levels.partition(|(_, lever, _)| is_coarse(lever));
-    for (name, lever, level) in coarse.into_iter().chain(fine) {
+    let turn = |lever: &Lever| match lever {
+        Lever::Options | Lever::Key(_) => 0,
+        Lever::Drones(_) => 1,
+        Lever::Hosts { .. } | Lever::DroneProcesses(_) | Lever::Arrivals(_) | Lever::Runtimes(_) => 2,
+    };
+    let mut levels: Vec<_> = levels.collect();
+    levels.sort_by_key(|(_, lever, _)| turn(lever));
+    for (name, lever, level) in levels {
         lever.set(table, &level.setting).map_err(|problem| PlanError::Change {
             change: name.to_owned(),
             level: level.label.clone(),

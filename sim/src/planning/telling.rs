@@ -10,7 +10,7 @@ use super::evaluate::Evaluator;
 use super::figures::{Figures, Judgement};
 use super::heat_map::HeatPoints;
 use super::objective::Objective;
-use super::queue::{self, Queue};
+use super::queue;
 use super::result::{
     Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,
     WaitCauses, WarmUpResult,
@@ -99,11 +99,7 @@ impl Telling<'_, '_> {
         let objectives = self.evaluator.objectives();
         let on_time = figures.on_time(objectives);
         let unstable = figures.unstable();
-        let is_told = |growing: &[Queue]| {
-            let mut counting = objectives.iter().filter(|objective| objective.target.limit().is_some());
-            !counting.any(|objective| queue::says_nothing(growing, objective))
-        };
-        let (is_told, base_is_told) = (is_told(&unstable), is_told(&base.unstable()));
+        let (is_told, base_is_told) = (self.tells_who_is_on_time(figures), self.tells_who_is_on_time(base));
         let gain = statistics::difference_of_shares(&on_time, &base.on_time(objectives), confidence);
         PointResult {
             point: point.clone(),
@@ -136,13 +132,20 @@ impl Telling<'_, '_> {
         self.evaluator.objectives().iter().enumerate().map(result).collect()
     }
 
+    /// Whether the share of jobs on time is no matter of how long one looks.
+    fn tells_who_is_on_time(&self, figures: &Figures) -> bool {
+        let growing = figures.unstable();
+        let mut counting = self.evaluator.objectives().iter().filter(|objective| objective.target.limit().is_some());
+        !counting.any(|objective| queue::says_nothing(&growing, objective))
+    }
+
     fn gains(&self) -> Vec<Gain> {
         let confidence = self.study.simulation.confidence;
         let objectives = self.evaluator.objectives();
-        let base = self.evaluator.figures(&self.study.base()).map(|figures| figures.on_time(objectives));
-        let base = base.unwrap_or_default();
+        let told = |point: &Point| self.evaluator.figures(point).filter(|figures| self.tells_who_is_on_time(figures));
+        let Some(base) = told(&self.study.base()).map(|figures| figures.on_time(objectives)) else { return Vec::new() };
         let gain = |(change, point): (usize, Point)| {
-            let with_it = self.evaluator.figures(&point)?.on_time(objectives);
+            let with_it = told(&point)?.on_time(objectives);
             let on_time = statistics::difference_of_shares(&with_it, &base, confidence)?;
             let jobs: u64 = with_it.iter().map(|part| part.1).sum();
             let jobs = on_time.value * jobs as f64 / with_it.len().max(1) as f64;
@@ -162,7 +165,7 @@ impl Telling<'_, '_> {
             HostFigures {
                 kind: name.clone(),
                 hosts: kind.hosts,
-                used: statistics::ratio(&kind.used, confidence),
+                used: statistics::part(&kind.used, confidence),
                 shares: kind.spent.iter().map(|spent| if all > 0.0 { spent / all } else { 0.0 }).collect(),
             }
         });

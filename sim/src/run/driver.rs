@@ -112,6 +112,7 @@ impl<'a, O: Observer> Run<'a, O> {
             return Ok(false);
         }
         self.clock.advance_to(now);
+        self.engine.pass_idle_ticks(now - self.tick);
         self.pass_outages(now);
         self.submit_jobs(now);
         let report = poll_now(self.engine.tick())?;

@@ -175,7 +175,7 @@ impl<'a> Measures<'a> {
         }
         let EntryUpdate { entry, .. } = update;
         let Some(place) = self.entries.get_mut(entry.id.0 as usize - 1) else { return };
-        let stage = Stage::of(entry.status, entry.active);
+        let stage = Stage::of(entry);
         let old = std::mem::replace(place, stage);
         let job = entry.job.0 as usize - 1;
         let more = i64::from(stage == Stage::Queued) - i64::from(old == Stage::Queued);

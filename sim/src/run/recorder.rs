@@ -156,7 +156,7 @@ impl Recorder {
         if !columns.contains(EntryColumns::STATUS) {
             return;
         }
-        let stage = Stage::of(entry.status, entry.active);
+        let stage = Stage::of(entry);
         // An entry that names its host has it assigned by becoming active.
         if stage == Stage::Preparing && entry.host.is_some() {
             self.recording.jobs[job].assigned.get_or_insert(now);

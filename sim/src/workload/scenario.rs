@@ -106,7 +106,11 @@ impl Scenario {
     /// # Errors
     /// The seed's jobs or outages come to more than a scenario may have, or nothing could ever bring a job.
     pub fn plan(&self, seed: u64) -> Result<Plan, ScenarioError> {
-        let (jobs, luck) = in_order(self.drafts(seed)?);
+        let (mut jobs, mut luck) = in_order(self.drafts(seed)?);
+        // What comes later is no part of the run: nobody submits it, and nothing counts it.
+        let there = self.end.map_or(jobs.len(), |end| jobs.partition_point(|job| job.submit <= end));
+        jobs.truncate(there);
+        luck.truncate(there);
         if let Some(first) = jobs.first()
             && first.submit < self.start
         {

@@ -47,9 +47,12 @@ fn search_alike(study: &Study) -> Vec<Point> {
 
 fn has_own_objective(study: &Study, change: usize) -> bool {
     let Lever::Hosts { kind, .. } = &study.changes[change].lever else { return false };
-    let speaks_of = |rule: &ObjectiveRule| match rule.only.iter().find(|only| only.grouping == Grouping::HostKind) {
-        Some(only) => only.values == [kind.clone()],
-        None => rule.each == Some(Grouping::HostKind),
+    let speaks_of = |rule: &ObjectiveRule| {
+        let mut of_kinds = rule.only.iter().filter(|only| only.grouping == Grouping::HostKind);
+        match rule.each {
+            Some(Grouping::HostKind) => of_kinds.all(|only| only.values.contains(kind)),
+            _ => of_kinds.any(|only| only.values == [kind.clone()]),
+        }
     };
     study.rules.iter().any(speaks_of)
 }

@@ -13,7 +13,7 @@ mod stability;
 mod waits;
 mod warm_up;
 
-pub use estimate::{Estimate, difference_of_shares, mean, quantile, ratio, share};
+pub use estimate::{Estimate, difference_of_shares, mean, part, quantile, ratio, share};
 pub use stability::{Growth, growth, slope};
 pub use waits::Waits;
 pub use warm_up::{WarmUp, warm_up};
