@@ -49,6 +49,14 @@ impl Key {
         Ok(Key(hasher.finalize().to_hex().to_string()))
     }
 
+    /// Whether data files are still what they were when this key was made of the same.
+    pub(super) fn check(&self, scenario: &Table, file: &Path, rest: &impl Serialize) -> Result<(), PlanError> {
+        if Key::of(scenario, file, rest)? == *self {
+            return Ok(());
+        }
+        Err(PlanError::Changed { scenario: file.to_owned() })
+    }
+
     fn file_name(&self) -> String {
         format!("{}.jsonl.gz", &self.0[..40])
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::cache::Cache;
+use super::cache::{Cache, Key};
 use super::change::Point;
 use super::error::PlanError;
 use super::evaluate::{Evaluator, Mode, Part, PlanProgress};
@@ -39,10 +39,14 @@ pub fn carry_out(
     progress: &(dyn Fn(PlanProgress) + Sync),
 ) -> Result<Box<PlanResult>, PlanError> {
     let cache = Cache::new(how.cache.as_deref(), &how.parts)?;
+    // Plans that were tried before a data file changed, and after it, are not to be compared.
+    let as_it_is = study.table(&study.base())?;
+    let as_begun = Key::of(&as_it_is, &study.scenario_file, &())?;
     let (mut evaluator, warm_up) = begin(study, cache, Mode::Simulate, progress)?;
     let found = find(&mut evaluator, study)?.expect("nothing is missing where it is simulated");
     let mut causes = |point: &Point| evaluator.causes(point, study.simulation.replications_min);
     let causes = [causes(&study.base())?, causes(&found.nearest)?];
+    as_begun.check(&as_it_is, &study.scenario_file, &())?;
     Ok(Box::new(Telling { study, evaluator: &evaluator }.result(found, warm_up, causes)))
 }
 

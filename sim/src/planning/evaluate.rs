@@ -274,9 +274,7 @@ impl<'a> Evaluator<'a> {
     fn scenario(&self, table: &Table, key: &Key, rest: &impl serde::Serialize) -> Result<Scenario, PlanError> {
         let simulation = &self.study.simulation;
         let scenario = self.study.lasting(table.clone(), self.warm_up + simulation.window + simulation.drain)?;
-        if Key::of(table, &self.study.scenario_file, rest)? != *key {
-            return Err(PlanError::Changed { scenario: self.study.scenario_file.clone() });
-        }
+        key.check(table, &self.study.scenario_file, rest)?;
         Ok(scenario)
     }
 
