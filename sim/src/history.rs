@@ -39,6 +39,17 @@ pub struct History {
     pub remarks: Vec<String>,
 }
 
+impl History {
+    /// How long a host was in service, altogether (seconds).
+    pub fn in_service(&self, host: u32) -> f64 {
+        let within = |outage: &HistoricOutage| {
+            (outage.to.unwrap_or(self.to).min(self.to) - outage.from.max(self.from)).max(Span::ZERO).as_seconds_f64()
+        };
+        let outages = self.outages.iter().filter(|outage| outage.host == host);
+        (self.to - self.from).as_seconds_f64() - outages.map(within).sum::<f64>()
+    }
+}
+
 /// A host that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

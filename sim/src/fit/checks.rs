@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yardmaster_engine::{Span, Time};
+use yardmaster_engine::Time;
 
 use crate::history::History;
 
@@ -60,9 +60,7 @@ fn hosts<'a>(group: &Group<'a>, history: &'a History, kept: &[bool]) -> Vec<Chec
         let host: &'a crate::history::HistoricHost = host;
         let outages = history.outages.iter().filter(|outage| outage.host == index);
         let away: Vec<(Time, Time)> = outages.map(|outage| (outage.from, outage.to.unwrap_or(Time::MAX))).collect();
-        let within = |(from, to): &(Time, Time)| ((*to).min(history.to) - (*from).max(history.from)).max(Span::ZERO);
-        let lost: f64 = away.iter().map(|span| within(span).as_seconds_f64()).sum();
-        let there = ((history.to - history.from).as_seconds_f64() - lost).max(1.0) / 3600.0;
+        let there = history.in_service(index).max(1.0) / 3600.0;
         Checked { name: &host.name, jobs: jobs.remove(&index).unwrap_or_default(), away, there }
     };
     hosts.map(checked).collect()

@@ -184,34 +184,30 @@ fn each(history: &History, kept: &[bool], alone: &[One]) -> Vec<Outages> {
         let series: Vec<Vec<(Time, Time)>> = alike.iter().map(|host| spans(*host)).collect();
         // A line for the whole kind would befall the odd ones, too.
         let of = OutageOf::Kind { kind: kind.clone(), except: odd.iter().map(|host| name(*host)).collect() };
-        outages.extend(fitted(of, &series, window));
+        let in_service = |host: &u32| history.in_service(*host);
+        outages.extend(fitted(of, &series, alike.iter().map(in_service).sum()));
         for host in odd {
-            outages.extend(fitted(OutageOf::Host(name(host)), &[spans(host)], window));
+            outages.extend(fitted(OutageOf::Host(name(host)), &[spans(host)], in_service(&host)));
         }
     }
     outages
 }
 
-/// Distributions for outages that befell so many hosts (or groups of hosts), each with a series of its own. Times between
-/// outages are taken to be exponential: their mean is the time in service for each outage, so that hosts without any count.
-fn fitted(of: OutageOf, series: &[Vec<(Time, Time)>], window: Span) -> Option<Outages> {
+/// Distributions for outages that befell so many hosts, each with a series of its own. Times between outages are taken to be
+/// exponential: their mean is the time for each outage that the hosts were in service altogether (seconds), so that hosts without
+/// any count.
+fn fitted(of: OutageOf, series: &[Vec<(Time, Time)>], in_service: f64) -> Option<Outages> {
     let mut lasting = Vec::new();
     let mut between = Vec::new();
-    let mut away = 0.0;
     for spans in series {
         let mut spans = spans.clone();
         spans.sort();
-        for (from, to) in &spans {
-            let hours = (*to - *from).as_seconds_f64() / HOUR;
-            away += hours;
-            lasting.push(hours);
-        }
+        lasting.extend(spans.iter().map(|(from, to)| (*to - *from).as_seconds_f64() / HOUR));
         between.extend(spans.windows(2).map(|pair| ((pair[1].0 - pair[0].1).as_seconds_f64() / HOUR).max(0.0)));
     }
     let count = lasting.len();
     let lasting = Fitted::of(&lasting, 0.01)?;
-    let there = series.len() as f64 * window.as_seconds_f64() / HOUR - away;
-    let between = Fitted::memoryless(there.max(0.01) / count as f64, &between, count);
+    let between = Fitted::memoryless((in_service / HOUR).max(0.01) / count as f64, &between, count);
     Some(Outages { of, when: OutageTimes::Again { between, lasting } })
 }
 

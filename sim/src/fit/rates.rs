@@ -94,15 +94,15 @@ impl Counts {
     }
 
     /// Rates for the hours of the week. The rhythm of the day and that of the week are taken up where they differ from an even
-    /// rate by more than chance (χ² at 1 %); each figure, and then each hour of the week against the product of the two, is
+    /// rate by more than chance (χ² at 1 %, that of the week over the [dispersion](Self::dispersion) of days); each figure, and then each hour of the week against the product of the two, is
     /// drawn towards what is known without it with the weight of ten moments.
     fn rhythm(&self, even: f64, days: usize) -> Vec<f64> {
         let total: f64 = self.seen.iter().sum();
         if total < MOMENTS_FOR_RHYTHM as f64 {
             return vec![even; 168];
         }
-        let by_hour = self.factors(even, 24, |hour| hour % 24);
-        let by_day = if days < DAYS_ENOUGH { None } else { self.factors(even, 7, |hour| hour / 24) };
+        let by_hour = self.factors(even, 24, |hour| hour % 24, 1.0);
+        let by_day = if days < DAYS_ENOUGH { None } else { self.factors(even, 7, |hour| hour / 24, self.dispersion()) };
         if by_hour.is_none() && by_day.is_none() {
             return vec![even; 168];
         }
@@ -119,16 +119,35 @@ impl Counts {
         rates.into_iter().map(|rate| rate * total / come).collect()
     }
 
-    /// How many times the even rate each of so many groups of hours has; `None` where they differ by chance only.
-    fn factors(&self, even: f64, groups: usize, group: impl Fn(usize) -> usize) -> Option<Vec<f64>> {
+    /// By how much the counts of equal weekdays vary more than chance would have it: χ² over its degrees of freedom, 1 at the least.
+    /// Where days differ, weekdays seem to.
+    fn dispersion(&self) -> f64 {
+        let mut weekdays = std::collections::BTreeMap::<usize, Vec<f64>>::new();
+        for (first, count) in &self.days {
+            weekdays.entry(first / 24).or_default().push(*count);
+        }
+        let of_weekday = |counts: &Vec<f64>| {
+            let mean = counts.iter().sum::<f64>() / counts.len() as f64;
+            let chi = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / mean;
+            if mean > 0.0 { (chi, counts.len() as f64 - 1.0) } else { (0.0, 0.0) }
+        };
+        let (chi, freedom) =
+            weekdays.values().map(of_weekday).fold((0.0, 0.0), |sum, of_one| (sum.0 + of_one.0, sum.1 + of_one.1));
+        if freedom > 0.0 { (chi / freedom).max(1.0) } else { 1.0 }
+    }
+
+    /// How many times the even rate each of so many groups of hours has, whose counts vary so many times as much as by chance; `None`
+    /// where they differ by no more.
+    fn factors(&self, even: f64, groups: usize, group: impl Fn(usize) -> usize, dispersion: f64) -> Option<Vec<f64>> {
         let (mut seen, mut expected) = (vec![0.0; groups], vec![0.0; groups]);
         for hour in 0..168 {
             seen[group(hour)] += self.seen[hour];
             expected[group(hour)] += self.there[hour] * even;
         }
         let chi: f64 = seen.iter().zip(&expected).filter(|(_, e)| **e > 0.0).map(|(n, e)| (n - e).powi(2) / e).sum();
-        let factor = |(n, e): (f64, f64)| (n + PRIOR_MOMENTS) / (e + PRIOR_MOMENTS);
-        (chi > chance_limit(groups - 1)).then(|| seen.into_iter().zip(expected).map(factor).collect())
+        let prior = PRIOR_MOMENTS * dispersion;
+        let factor = |(n, e): (f64, f64)| (n + prior) / (e + prior);
+        (chi / dispersion > chance_limit(groups - 1)).then(|| seen.into_iter().zip(expected).map(factor).collect())
     }
 
     /// By the method of moments: the variance of daily counts is their mean, by chance, and the square of the mean times the
@@ -211,6 +230,17 @@ mod tests {
         assert!((1.85..2.15).contains(&mean(0..120)), "{}", mean(0..120));
         assert!((0.15..0.3).contains(&mean(120..168)), "{}", mean(120..168));
         assert_eq!(rate.day_sigma, None);
+    }
+
+    #[test]
+    fn days_that_differ_make_no_weekdays() {
+        let concern = Concern::new(5, "days");
+        let found = (0..20).filter(|experiment| {
+            // Quiet days and busy ones, whatever their names.
+            let busy = |day: i64| concern.stream([*experiment, day as u64, 0]).chance(0.5);
+            fit(28, &drawn(28, |day, _| if busy(day) { 6.0 } else { 1.0 })).per_hour.len() == 168
+        });
+        assert!(found.count() <= 2, "weekdays where there are none");
     }
 
     #[test]
