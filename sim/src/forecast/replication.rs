@@ -2,15 +2,15 @@
 
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
-    Changes, Clock, CommitOutcome, DroneId, Engine, EngineError, EntryColumns, EntryStatus, JobId, LiveRows, Role,
-    RowChange, Setup, Span, Store, StoreError, Term, TickReport, Time, earliest,
+    Changes, CommitOutcome, DroneId, Engine, EngineError, EntryColumns, EntryStatus, JobId, LiveRows, Role, RowChange,
+    Setup, Span, Store, StoreError, Term, TickReport, Time,
 };
 
 use super::arrivals::Arrivals;
 use super::experience::Experience;
 use super::fate::{ForecastFate, Likeness};
 use super::present::Present;
-use crate::clock::VirtualClock;
+use crate::clock::{Ticks, VirtualClock};
 use crate::drones::FakeDrones;
 use crate::script::poll_now;
 
@@ -73,7 +73,7 @@ struct Replication<'a> {
     stage: &'a Stage<'a>,
     engine: Engine<VirtualClock, FakeDrones<ForecastFate<'a>>, ForecastStore>,
     clock: VirtualClock,
-    last_tick: Time,
+    ticks: Ticks,
     arriving: Option<super::arrivals::Stream<'a>>,
     courses: Vec<Course>,
     open: Vec<u32>,
@@ -105,7 +105,7 @@ pub(super) fn play(stage: &Stage<'_>, number: u64) -> Result<Vec<Course>, Engine
         stage,
         engine,
         clock,
-        last_tick: stage.taken_at,
+        ticks: Ticks::after(stage.taken_at, stage.settings.tick()),
         arriving: stage.arrivals.map(|arrivals| arrivals.stream(stage.seed, number)),
         courses: vec![Course::default(); open.len()],
         unfinished: open.len(),
@@ -121,39 +121,22 @@ impl Replication<'_> {
         if self.unfinished == 0 {
             return Ok(false);
         }
-        let Some(next) = self.next_moment() else { return Ok(false) };
-        let now = self.on_grid(next);
+        let Some(now) = self.next_tick() else { return Ok(false) };
         if now > self.stage.taken_at + self.stage.horizon {
             return Ok(false);
         }
-        self.clock.advance_to(now);
-        self.engine.pass_idle_ticks(now - self.stage.settings.tick());
+        self.ticks.jump_to(now, &mut self.engine, &self.clock);
         self.let_arrive(now);
         let report = poll_now(self.engine.tick())?;
-        self.last_tick = now;
         if let TickReport::Done(output) = report {
             self.take_changes(now, &output.changes);
         }
         Ok(true)
     }
 
-    fn next_moment(&self) -> Option<Time> {
-        if !self.engine.store().inbox.is_empty()
-            || self.engine.drones().has_pressing_news()
-            || self.engine.has_backlog()
-        {
-            return Some(self.clock.now());
-        }
+    fn next_tick(&self) -> Option<Time> {
         let arrival = self.arriving.as_ref().and_then(|arriving| arriving.next_moment());
-        earliest(&[arrival, self.engine.core().next_wake(), self.engine.drones().next_event()])
-    }
-
-    /// The first tick of the grid at or after a moment, and after the last one.
-    fn on_grid(&self, moment: Time) -> Time {
-        let tick = self.stage.settings.tick();
-        let since = (moment - self.stage.taken_at).0.max(0);
-        let number = since.div_euclid(tick.0) + i64::from(since.rem_euclid(tick.0) > 0);
-        (self.stage.taken_at + tick * number).max(self.last_tick + tick)
+        self.ticks.next(&self.engine, !self.engine.store().inbox.is_empty(), &[arrival])
     }
 
     fn let_arrive(&mut self, now: Time) {

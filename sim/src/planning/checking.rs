@@ -285,7 +285,8 @@ impl Checking<'_> {
                 (from..=to).map(|add| add.saturating_add(i64::from(base))).collect()
             }
             (None, Some(_)) => {
-                return Err(self.wrong(&format!("{key}.add"), "must be [from, to], from the smaller one"));
+                let problem = format_args!("must be [from, to], from the smaller one, at most {LEVELS_MAX} numbers");
+                return Err(self.wrong(&format!("{key}.add"), problem));
             }
             (None, None) | (Some(_), Some(_)) => return Err(self.wrong(key, "needs either values or add")),
         };

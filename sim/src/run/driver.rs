@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use yardmaster_engine::{
     AclGroupId, Clock, DroneId, Engine, EngineError, HandOffLevel, Host, HostId, Job, JobId, LabelId, Role, Settings,
-    Setup, Span, TickReport, Time, UserId, earliest,
+    Setup, TickReport, Time, UserId,
 };
 
 use super::Progress;
@@ -13,7 +13,7 @@ use super::board::Board;
 use super::fate::PlannedFate;
 use super::observer::Observer;
 use super::pinned::Pinned;
-use crate::clock::VirtualClock;
+use crate::clock::{Ticks, VirtualClock};
 use crate::drones::FakeDrones;
 use crate::frontend::{Target, new_host, sorted};
 use crate::script::{default_job, poll_now};
@@ -35,7 +35,6 @@ pub(super) struct Run<'a, O> {
     plan: &'a Plan,
     engine: PlannedEngine<'a, O>,
     clock: VirtualClock,
-    tick: Span,
     names: Names,
     submitted: usize,
     outages: usize,
@@ -47,8 +46,9 @@ pub(super) struct Run<'a, O> {
     pinned: Pinned,
     /// Silences that cannot begin yet: hosts, and when each should have begun.
     held_back: Vec<(u32, Time)>,
-    last_tick: Option<Time>,
-    ticks: u64,
+    ticks: Ticks,
+    /// How many ticks there were.
+    ticked: u64,
 }
 
 impl<'a, O: Observer> Run<'a, O> {
@@ -73,7 +73,6 @@ impl<'a, O: Observer> Run<'a, O> {
             plan,
             engine,
             clock,
-            tick: plan.settings.tick(),
             names,
             submitted: 0,
             outages: 0,
@@ -82,8 +81,8 @@ impl<'a, O: Observer> Run<'a, O> {
             locking: well,
             pinned: Pinned::of(plan),
             held_back: Vec::new(),
-            last_tick: None,
-            ticks: 0,
+            ticks: Ticks::from(plan.start, plan.settings.tick()),
+            ticked: 0,
         })
     }
 
@@ -94,30 +93,27 @@ impl<'a, O: Observer> Run<'a, O> {
     /// If the engine gives up.
     pub(super) fn play(mut self, mut progress: impl FnMut(Progress)) -> Result<(O, Time, u64), EngineError> {
         while self.step()? {
-            if self.ticks.is_multiple_of(256) {
+            if self.ticked.is_multiple_of(256) {
                 progress(self.progress());
             }
         }
         progress(self.progress());
-        let (ticks, end) = (self.ticks, self.clock.now());
+        let (ticks, end) = (self.ticked, self.clock.now());
         let (_, drones, _) = self.engine.into_parts();
         Ok((drones.fate.observer, end, ticks))
     }
 
     /// Jumps to the next tick that can do anything and runs it. Says whether there was one.
     fn step(&mut self) -> Result<bool, EngineError> {
-        let Some(next) = self.next_moment() else { return Ok(false) };
-        let now = self.on_grid(next);
+        let Some(now) = self.next_tick() else { return Ok(false) };
         if self.plan.end.is_some_and(|end| now > end) || self.observer().has_seen_enough() {
             return Ok(false);
         }
-        self.clock.advance_to(now);
-        self.engine.pass_idle_ticks(now - self.tick);
+        self.ticks.jump_to(now, &mut self.engine, &self.clock);
         self.pass_outages(now);
         self.submit_jobs(now);
         let report = poll_now(self.engine.tick())?;
-        self.last_tick = Some(now);
-        self.ticks += 1;
+        self.ticked += 1;
         if let TickReport::Done(output) = report {
             let (core, drones) = self.engine.core_and_drones();
             drones.fate.observer.ticked(now, &output.changes, core);
@@ -133,18 +129,13 @@ impl<'a, O: Observer> Run<'a, O> {
         &mut self.engine.drones_mut().fate.observer
     }
 
-    fn next_moment(&mut self) -> Option<Time> {
+    fn next_tick(&mut self) -> Option<Time> {
         let observer = &self.engine.drones().fate.observer;
-        if self.engine.store().lab.has_news()
-            || self.engine.drones().has_pressing_news()
-            || self.engine.has_backlog()
-            || self.held_back.iter().any(|&(host, since)| self.pinned.are_served(host, since, observer))
-        {
-            return Some(self.clock.now());
-        }
+        let has_news = self.engine.store().lab.has_news()
+            || self.held_back.iter().any(|&(host, since)| self.pinned.are_served(host, since, observer));
         let submission = self.plan.jobs.get(self.submitted).map(|job| job.submit);
         let lock = self.next_lock();
-        earliest(&[submission, lock, self.engine.core().next_wake(), self.engine.drones().next_event()])
+        self.ticks.next(&self.engine, has_news, &[submission, lock])
     }
 
     /// The next moment at which a host is locked or unlocked. Of one that fails the scheduler hears by what happens on it.
@@ -155,14 +146,6 @@ impl<'a, O: Observer> Run<'a, O> {
             self.next_lock += 1;
         }
         Some(outages.get(self.next_lock)?.time)
-    }
-
-    /// The first tick of the grid at or after a moment, and after the last one.
-    fn on_grid(&self, moment: Time) -> Time {
-        let since = (moment - self.plan.start).0.max(0);
-        let number = since.div_euclid(self.tick.0) + i64::from(since.rem_euclid(self.tick.0) > 0);
-        let on_grid = self.plan.start + self.tick * number;
-        self.last_tick.map_or(on_grid, |last| on_grid.max(last + self.tick))
     }
 
     /// Lets the outages begin and end that are due. They overlap: a host is well when all that began are over.
@@ -255,7 +238,7 @@ impl<'a, O: Observer> Run<'a, O> {
             now: self.clock.now(),
             jobs_ended: self.observer().jobs_ended(),
             jobs_submitted: self.submitted,
-            ticks: self.ticks,
+            ticks: self.ticked,
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
     let map = result.heat_map.as_ref()?;
     let (x, y) = (result.changes.get(map.x.0)?, result.changes.get(map.y.0)?);
     let grid = Grid::new(result, map)?;
-    let title = "Two changes against each other";
+    let title = "Two changes against each other: share of jobs on time, and cost below it";
     let mut explanation = format!(
         "Across {}, upwards {}; everything else as in the plan that was found. The figure in a cell, and its shade, is the \
          share of jobs on time; below it stands {}.",
