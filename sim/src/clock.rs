@@ -78,9 +78,8 @@ impl Ticks {
         &mut self,
         tick: Time,
         engine: &mut Engine<VirtualClock, FakeDrones<F>, S>,
-        clock: &VirtualClock,
     ) {
-        clock.advance_to(tick);
+        engine.clock_mut().advance_to(tick);
         engine.pass_idle_ticks(tick - self.length);
         self.next = tick + self.length;
     }

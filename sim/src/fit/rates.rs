@@ -1,5 +1,7 @@
 //! At which rate moments come, by the hour of the day and of the week, and how much days differ beyond that.
 
+use std::collections::BTreeMap;
+
 use yardmaster_engine::{Span, Time};
 
 use super::sample::significant;
@@ -94,8 +96,8 @@ impl Counts {
     }
 
     /// Rates for the hours of the week. The rhythm of the day and that of the week are taken up where they differ from an even
-    /// rate by more than chance (χ² at 1 %, that of the week over the [dispersion](Self::dispersion) of days); each figure, and then each hour of the week against the product of the two, is
-    /// drawn towards what is known without it with the weight of ten moments.
+    /// rate by more than chance (χ² at 1 %, that of the week over the [dispersion](Self::dispersion) of days); each figure, and then each
+    /// hour of the week against the product of the two, is drawn towards what is known without it with the weight of ten moments.
     fn rhythm(&self, even: f64, days: usize) -> Vec<f64> {
         let total: f64 = self.seen.iter().sum();
         if total < MOMENTS_FOR_RHYTHM as f64 {
@@ -122,7 +124,7 @@ impl Counts {
     /// By how much the counts of equal weekdays vary more than chance would have it: χ² over its degrees of freedom, 1 at the least.
     /// Where days differ, weekdays seem to.
     fn dispersion(&self) -> f64 {
-        let mut weekdays = std::collections::BTreeMap::<usize, Vec<f64>>::new();
+        let mut weekdays = BTreeMap::<usize, Vec<f64>>::new();
         for (first, count) in &self.days {
             weekdays.entry(first / 24).or_default().push(*count);
         }

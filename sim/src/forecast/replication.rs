@@ -72,7 +72,6 @@ impl Store for ForecastStore {
 struct Replication<'a> {
     stage: &'a Stage<'a>,
     engine: Engine<VirtualClock, FakeDrones<ForecastFate<'a>>, ForecastStore>,
-    clock: VirtualClock,
     ticks: Ticks,
     arriving: Option<super::arrivals::Stream<'a>>,
     courses: Vec<Course>,
@@ -99,12 +98,11 @@ pub(super) fn play(stage: &Stage<'_>, number: u64) -> Result<Vec<Course>, Engine
     let hand_off_level = yardmaster_engine::HandOffLevel::Off;
     let settings = yardmaster_engine::Settings { die_on_orphans: false, hand_off_level, ..stage.settings.clone() };
     let setup = Setup { settings, role: Role::Whole, term: Term(1), recover_hosts: false, journal: None };
-    let engine = poll_now(Engine::start(clock.clone(), drones, store, setup))?;
+    let engine = poll_now(Engine::start(clock, drones, store, setup))?;
     let open = stage.open_entries.to_vec();
     let mut replication = Replication {
         stage,
         engine,
-        clock,
         ticks: Ticks::after(stage.taken_at, stage.settings.tick()),
         arriving: stage.arrivals.map(|arrivals| arrivals.stream(stage.seed, number)),
         courses: vec![Course::default(); open.len()],
@@ -125,7 +123,7 @@ impl Replication<'_> {
         if now > self.stage.taken_at + self.stage.horizon {
             return Ok(false);
         }
-        self.ticks.jump_to(now, &mut self.engine, &self.clock);
+        self.ticks.jump_to(now, &mut self.engine);
         self.let_arrive(now);
         let report = poll_now(self.engine.tick())?;
         if let TickReport::Done(output) = report {

@@ -109,7 +109,7 @@ impl<'a, O: Observer> Run<'a, O> {
         if self.plan.end.is_some_and(|end| now > end) || self.observer().has_seen_enough() {
             return Ok(false);
         }
-        self.ticks.jump_to(now, &mut self.engine, &self.clock);
+        self.ticks.jump_to(now, &mut self.engine);
         self.pass_outages(now);
         self.submit_jobs(now);
         let report = poll_now(self.engine.tick())?;

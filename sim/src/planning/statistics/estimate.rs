@@ -287,9 +287,9 @@ mod tests {
             let floats: Vec<f64> = parts.iter().map(|part| part.1 as f64).collect();
             held[2] += holds(mean(&floats, 0.9).expect("values"), 49.5);
         }
-        for (held, what) in held.into_iter().zip(["share", "quantile", "mean"]) {
-            // The wider one of two intervals holds it more often than either.
-            assert!((870..=950).contains(&held), "{what}: {held} of {experiments} intervals of 90 % hold the truth");
+        // A quantile's is the wider one of two intervals, which holds the truth more often than either.
+        for (held, (what, most)) in held.into_iter().zip([("share", 935), ("quantile", 950), ("mean", 935)]) {
+            assert!((870..=most).contains(&held), "{what}: {held} of {experiments} intervals of 90 % hold the truth");
         }
     }
 }
