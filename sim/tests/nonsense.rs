@@ -238,10 +238,12 @@ fn task(id: u32, host: u32, entry: Option<u32>, active: bool) -> SpecialTask {
 fn tick(engine: &mut FakeEngine) -> u32 {
     let next = engine.clock_mut().now() + yardmaster_engine::Span::from_seconds(1);
     engine.clock_mut().advance_to(next);
-    match pollster::block_on(engine.tick()).expect("the engine goes on") {
+    let quarantined = match pollster::block_on(engine.tick()).expect("the engine goes on") {
         TickReport::Done(output) => output.stats.quarantined,
         other => panic!("{other:?}"),
-    }
+    };
+    engine.core().validate_links().expect("rows know of each other");
+    quarantined
 }
 
 /// Tells the engine of a row, and has it run a good job to its end beside it. Returns how many rows were set aside.
@@ -298,6 +300,29 @@ fn odd_rows_stop_nothing() {
     goes_on_with(vec![RowChange::Ineligible(Ineligible { job: JobId(99), host: HostId(99) })]);
     let labels = [LabelId(98), LabelId(99)].into_iter().collect();
     goes_on_with(vec![RowChange::Host(Host { id: HostId(50), labels, ..frontend::new_host("odd") })]);
+}
+
+#[test]
+fn a_row_may_come_back_in_the_tick_in_which_it_ended() {
+    use EntryStatus::*;
+    let pair = Job { synch_count: 2, ..job(FAR, 1, 1) };
+    let row =
+        |number, status, subdir| RowChange::Entry(Entry { subdir, ..entry(FAR + number, FAR, Some(number), status) });
+    goes_on_with(vec![
+        RowChange::Job(pair),
+        row(1, Queued, Subdir::Unset),
+        row(2, Queued, Subdir::Unset),
+        // Stops the other one, which is alone now.
+        row(1, Completed, Subdir::Unset),
+        row(2, Queued, Subdir::Group(0)),
+    ]);
+}
+
+#[test]
+fn a_task_does_not_wake_an_entry_that_has_ended() {
+    let parsing = Entry { subdir: Subdir::Group(0), ..entry(FAR, FAR, Some(1), EntryStatus::Parsing) };
+    let cleanup = SpecialTask { kind: TaskKind::Cleanup, ..task(1, 1, Some(FAR), false) };
+    goes_on_with(vec![RowChange::Job(job(FAR, 1, 1)), RowChange::Entry(parsing), RowChange::Task(cleanup)]);
 }
 
 fn any_row() -> impl Strategy<Value = RowChange> {

@@ -186,11 +186,16 @@ impl Core {
     /// Lets go of rows that ended in this tick, once their last values are on their way to the store.
     pub(super) fn drop_ended_rows(&mut self) {
         let rows = &mut self.rows;
+        // Somebody may have put one of them back since it ended.
         for id in rows.ended_tasks.drain(..) {
-            rows.tasks.remove(id);
+            if rows.tasks.get(id).is_some_and(|state| state.row.complete) {
+                rows.tasks.remove(id);
+            }
         }
         for id in rows.ended_entries.drain(..) {
-            rows.ended_jobs.extend(rows.entries.remove(id).map(|state| state.row.job));
+            if rows.entries.get(id).is_some_and(|state| state.row.status.is_complete()) {
+                rows.ended_jobs.extend(rows.entries.remove(id).map(|state| state.row.job));
+            }
         }
         for job in rows.ended_jobs.drain(..) {
             if rows.jobs.get(job).is_none_or(|state| !state.entries.is_empty()) {

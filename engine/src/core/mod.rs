@@ -39,6 +39,7 @@ mod subnets;
 mod table;
 mod time_limits;
 mod upkeep;
+mod validate;
 mod working_set;
 
 use std::collections::BTreeSet;
@@ -361,44 +362,5 @@ impl Core {
     /// The drones of the lab, in the order of their ids.
     pub fn drones(&self) -> impl Iterator<Item = &Drone> {
         self.drones.by_id.values().map(|drone| &drone.row)
-    }
-
-    /// Checks that everything derived still agrees with the rows: for tests, after every tick.
-    ///
-    /// # Errors
-    /// Says what disagrees.
-    pub fn validate(&self) -> Result<(), String> {
-        for (id, host) in self.rows.hosts.iter() {
-            if host.active.len() > 1 {
-                return Err(format!("host {id} is used by several entries: {:?}", host.active));
-            }
-            for entry in &host.active {
-                let entry =
-                    self.rows.entries.get(*entry).ok_or(format!("host {id} is used by an entry that is gone"))?;
-                if entry.row.host != Some(id) || !entry.row.active {
-                    return Err(format!("host {id} and entry {} disagree", entry.row.id));
-                }
-            }
-            if host.agent.is_some_and(|agent| self.agents.get(agent).is_none()) {
-                return Err(format!("host {id} has an agent that is gone"));
-            }
-        }
-        for (key, agent) in self.agents.iter() {
-            if let Some(host) = agent.hosts.iter().find(|host| self.rows.hosts[**host].agent != Some(key)) {
-                return Err(format!("an agent {:?} has host {host}, which does not know it", agent.task));
-            }
-            if let Some(entry) = agent.entries.iter().find(|entry| !self.rows.entries.contains(**entry)) {
-                return Err(format!("an agent {:?} has entry {entry}, which is gone", agent.task));
-            }
-        }
-        for (id, entry) in self.rows.entries.iter() {
-            if entry.row.status.is_complete() {
-                return Err(format!("entry {id} is complete and still kept"));
-            }
-            if entry.row.status.has_group() != entry.group.is_some() {
-                return Err(format!("entry {id} is {} and its group is {:?}", entry.row.status, entry.group));
-            }
-        }
-        Ok(())
     }
 }

@@ -101,13 +101,13 @@ impl Core {
         }
     }
 
-    /// The entry that a task is there for. Where the rows make no sense (an entry whose test has begun, or that is on
-    /// another host), the task belongs to nobody. A Repair may outlive its entry's stay on the host.
+    /// The entry that a task is there for. Where the rows make no sense (an entry whose test has begun or is over, or that
+    /// is on another host), the task belongs to nobody. A Repair may outlive its entry's stay on the host.
     pub(super) fn entry_of_task(&self, task: &SpecialTask) -> Option<EntryId> {
         let id = task.entry?;
         let row = &self.rows.entries.get(id)?.row;
         let fits = task.kind == TaskKind::Repair || (!row.status.has_group() && row.host == Some(task.host));
-        fits.then_some(id)
+        (fits && !row.status.is_complete()).then_some(id)
     }
 
     /// The queued task that a host will be given to now, if any.
