@@ -9,10 +9,10 @@
 //! A drone that answers again is first told what to watch, and shows that in its first refresh: so do real ones.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::{SmallVec, smallvec};
 use yardmaster_engine::{
     ActOutcome, ActReport, Clock, Command, DroneAnswer, DroneBackend, DroneBatch, DroneId, DroneReport, ExecutionPath,
     Fence, PidfileContents, PidfileEvent, PidfileId, PidfileName, Span, Time, Work, WorkKind,
@@ -122,10 +122,15 @@ pub struct FakeProcess {
     stage: Stage,
     /// Its pidfile is there but not shown yet.
     hidden: bool,
-    watched_as: Option<PidfileId>,
+    /// Who watches its pidfile: whoever was told to, each under a number of its own.
+    watched_as: SmallVec<[PidfileId; 1]>,
 }
 
 impl FakeProcess {
+    fn place(&self) -> Place {
+        (self.drone, self.path.clone(), self.name)
+    }
+
     /// Whether its pidfile has yet to be shown: nobody but its drone knows then that it runs.
     pub fn is_hidden(&self) -> bool {
         self.hidden
@@ -139,7 +144,7 @@ struct FakeDrone {
     lose_replies: u32,
     miss_batches: u32,
     news: Vec<(PidfileId, PidfileEvent)>,
-    /// Some of the news is more than that a process runs that was started just now.
+    /// Some of the news is more than that a process runs that was started just now, or it answers again.
     news_is_pressing: bool,
     /// What it was to watch while it did not answer.
     missed_watches: Vec<(PidfileId, ExecutionPath, PidfileName)>,
@@ -169,6 +174,9 @@ enum Due {
     End { exit_status: i32, tests_failed: u32 },
 }
 
+/// Where a pidfile lies.
+type Place = (DroneId, ExecutionPath, PidfileName);
+
 /// All drones of a simulated lab.
 #[derive(Debug)]
 pub struct FakeDrones<F> {
@@ -179,12 +187,12 @@ pub struct FakeDrones<F> {
     /// Drones of which the next refresh has something to tell.
     stirred: BTreeSet<DroneId>,
     processes: FxHashMap<ProcessKey, FakeProcess>,
-    files: FxHashMap<(ExecutionPath, PidfileName), ProcessKey>,
-    watched: FxHashMap<PidfileId, ProcessKey>,
+    files: FxHashMap<Place, ProcessKey>,
+    watched: FxHashMap<(DroneId, PidfileId), ProcessKey>,
     /// Pidfiles that are to be shown and are not there.
-    awaited: FxHashMap<(DroneId, PidfileId), (ExecutionPath, PidfileName)>,
+    awaited: FxHashMap<(DroneId, PidfileId), Place>,
     /// Kills that arrived before their process.
-    doomed: FxHashMap<(ExecutionPath, PidfileName), ()>,
+    doomed: FxHashSet<Place>,
     next: ProcessKey,
     sequence: u64,
     due: BinaryHeap<Reverse<(Time, u64, ProcessKey, Due)>>,
@@ -207,7 +215,7 @@ impl<F: Fate> FakeDrones<F> {
             files: FxHashMap::default(),
             watched: FxHashMap::default(),
             awaited: FxHashMap::default(),
-            doomed: FxHashMap::default(),
+            doomed: FxHashSet::default(),
             next: 0,
             sequence: 0,
             due: BinaryHeap::new(),
@@ -253,16 +261,13 @@ impl<F: Fate> FakeDrones<F> {
         let Some(runner) = self.processes.get(&runner) else { return };
         let (drone, path, processes) = (runner.drone, runner.path.clone(), runner.processes);
         let work = Work { kind: WorkKind::Test, ..runner.work.clone() };
-        let file = (path.clone(), PidfileName::Execute);
-        if self.files.contains_key(&file) || self.doomed.contains_key(&file) {
+        let place = (drone, path.clone(), PidfileName::Execute);
+        if self.files.contains_key(&place) || self.doomed.contains(&place) {
             return;
         }
-        let is_it = |awaited: &&(ExecutionPath, PidfileName)| **awaited == file;
-        let number =
-            self.awaited.iter().find(|((on, _), awaited)| *on == drone && is_it(awaited)).map(|(key, _)| key.1);
-        let Some(number) = number else { return };
-        self.awaited.remove(&(drone, number));
-        self.start(drone, number, path, PidfileName::Execute, work, processes);
+        let watcher = self.awaited.iter().find(|(_, awaited)| **awaited == place).map(|((_, pidfile), _)| *pidfile);
+        let Some(watcher) = watcher else { return };
+        self.start(drone, watcher, path, PidfileName::Execute, work, processes);
         // The scheduler has not started it itself.
         self.stir(drone).news_is_pressing = true;
     }
@@ -279,7 +284,10 @@ impl<F: Fate> FakeDrones<F> {
 
     /// Lets a drone stop or begin to answer.
     pub fn set_silent(&mut self, drone: DroneId, silent: bool) {
-        self.stir(drone).silent = silent;
+        let drone = self.stir(drone);
+        // That it answers again is news.
+        drone.news_is_pressing |= drone.silent && !silent;
+        drone.silent = silent;
     }
 
     /// Whether a drone does not answer.
@@ -312,8 +320,8 @@ impl<F: Fate> FakeDrones<F> {
         for key in hidden {
             let Some(process) = self.processes.get_mut(&key) else { continue };
             process.hidden = false;
-            let (stage, file) = (process.stage, (process.path.clone(), process.name));
-            if self.doomed.remove(&file).is_some() && !stage.is_over() {
+            let (stage, place) = (process.stage, process.place());
+            if self.doomed.contains(&place) && !stage.is_over() {
                 self.end(key, Stage::Ended { exit_status: KILLED, tests_failed: 0 });
             } else {
                 self.tell(key, stage, true);
@@ -357,8 +365,12 @@ impl<F: Fate> FakeDrones<F> {
         if process.hidden {
             return;
         }
-        let (Some(pidfile), Some(drone)) = (process.watched_as, self.drones.get_mut(&process.drone)) else { return };
-        drone.news.extend(stage.events().map(|event| (pidfile, event)));
+        let Some(drone) = self.drones.get_mut(&process.drone).filter(|_| !process.watched_as.is_empty()) else {
+            return;
+        };
+        for pidfile in &process.watched_as {
+            drone.news.extend(stage.events().map(|event| (*pidfile, event)));
+        }
         drone.news_is_pressing |= is_pressing;
         self.stirred.insert(process.drone);
     }
@@ -394,17 +406,16 @@ impl<F: Fate> FakeDrones<F> {
     }
 
     fn watch(&mut self, drone: DroneId, pidfile: PidfileId, path: ExecutionPath, name: PidfileName) {
-        let file = (path, name);
-        let Some(key) = self.files.get(&file).copied() else {
-            self.awaited.insert((drone, pidfile), file);
+        let place = (drone, path, name);
+        let Some(key) = self.files.get(&place).copied() else {
+            self.awaited.insert((drone, pidfile), place);
             return;
         };
-        let Some(process) = self.processes.get_mut(&key).filter(|process| process.drone == drone) else { return };
-        let old = process.watched_as.replace(pidfile);
-        if let Some(old) = old.filter(|old| self.watched.get(old) == Some(&key)) {
-            self.watched.remove(&old);
+        let Some(process) = self.processes.get_mut(&key) else { return };
+        if !process.watched_as.contains(&pidfile) {
+            process.watched_as.push(pidfile);
         }
-        self.watched.insert(pidfile, key);
+        self.watched.insert((drone, pidfile), key);
         let stage = process.stage;
         self.tell(key, stage, true);
     }
@@ -419,12 +430,19 @@ impl<F: Fate> FakeDrones<F> {
         processes: u32,
     ) {
         let (key, now) = (self.next, self.clock.now());
-        match self.files.entry((path.clone(), name)) {
-            Entry::Occupied(_) => return self.watch(drone, pidfile, path, name),
-            Entry::Vacant(place) => {
-                place.insert(key);
-            }
+        let place = (drone, path.clone(), name);
+        if self.files.contains_key(&place) {
+            return self.watch(drone, pidfile, path, name);
         }
+        if self.doomed.contains(&place) {
+            let drone = self.stir(drone);
+            drone.news.push((pidfile, PidfileEvent::Vanished));
+            drone.news_is_pressing = true;
+            return;
+        }
+        let watched_as = self.watchers(pidfile, &place);
+        self.watched.extend(watched_as.iter().map(|watcher| ((drone, *watcher), key)));
+        self.files.insert(place, key);
         self.next += 1;
         let late = self.drones.get(&drone).is_some_and(|drone| drone.late_pidfiles);
         let course = self.fate.course(&work, now);
@@ -440,11 +458,21 @@ impl<F: Fate> FakeDrones<F> {
             let end = Due::End { exit_status: course.exit_status, tests_failed: course.tests_failed };
             self.plan(now + course.startup + course.runtime, key, end);
         }
-        let process =
-            FakeProcess { path, name, work, drone, processes, stage, hidden: late, watched_as: Some(pidfile) };
+        let process = FakeProcess { path, name, work, drone, processes, stage, hidden: late, watched_as };
         self.processes.insert(key, process);
-        self.watched.insert(pidfile, key);
         self.tell(key, stage, false);
+    }
+
+    /// Who watches a new pidfile: the one who has started the process, and those who were told to watch it before it was
+    /// there.
+    fn watchers(&mut self, starter: PidfileId, place: &Place) -> SmallVec<[PidfileId; 1]> {
+        let mut watchers: SmallVec<[PidfileId; 1]> = smallvec![starter];
+        if !self.awaited.is_empty() {
+            let early = self.awaited.extract_if(|_, awaited| awaited == place).map(|((_, pidfile), _)| pidfile);
+            watchers.extend(early.filter(|pidfile| *pidfile != starter));
+            watchers[1..].sort_unstable();
+        }
+        watchers
     }
 
     fn plan(&mut self, time: Time, key: ProcessKey, due: Due) {
@@ -453,13 +481,13 @@ impl<F: Fate> FakeDrones<F> {
     }
 
     fn kill(&mut self, drone: DroneId, pidfile: PidfileId) {
-        if let Some(file) = self.awaited.get(&(drone, pidfile)) {
-            self.doomed.insert(file.clone(), ());
+        if let Some(place) = self.awaited.get(&(drone, pidfile)) {
+            self.doomed.insert(place.clone());
         }
-        let Some(key) = self.watched.get(&pidfile).copied() else { return };
+        let Some(key) = self.watched.get(&(drone, pidfile)).copied() else { return };
         let Some(process) = self.processes.get(&key) else { return };
         if process.hidden {
-            self.doomed.insert((process.path.clone(), process.name), ());
+            self.doomed.insert(process.place());
         }
         let shown = !process.hidden;
         if self.record_kills {
@@ -474,7 +502,7 @@ impl<F: Fate> FakeDrones<F> {
     fn forget_numbers(&mut self) {
         self.watched.clear();
         self.awaited.clear();
-        self.processes.values_mut().for_each(|process| process.watched_as = None);
+        self.processes.values_mut().for_each(|process| process.watched_as.clear());
         self.stirred.extend(self.drones.keys());
         for drone in self.drones.values_mut() {
             drone.news.clear();
@@ -500,13 +528,12 @@ impl<F: Fate> FakeDrones<F> {
     /// Pidfiles that nobody watches any more need not be kept: no path is ever used for a second execution.
     fn forget(&mut self, drone: DroneId, pidfile: PidfileId) {
         self.awaited.remove(&(drone, pidfile));
-        let Some(key) = self.watched.get(&pidfile).copied() else { return };
-        let Some(process) = self.processes.get_mut(&key).filter(|process| process.drone == drone) else { return };
-        self.watched.remove(&pidfile);
-        process.watched_as = None;
-        if process.stage.is_over() {
-            let file = (process.path.clone(), process.name);
-            self.files.remove(&file);
+        let Some(key) = self.watched.remove(&(drone, pidfile)) else { return };
+        let Some(process) = self.processes.get_mut(&key) else { return };
+        process.watched_as.retain(|watcher| *watcher != pidfile);
+        if process.stage.is_over() && process.watched_as.is_empty() {
+            let place = process.place();
+            self.files.remove(&place);
             self.processes.remove(&key);
         }
     }

@@ -114,7 +114,7 @@ impl Core {
     /// Kills an agent's process, if it has one or a drone that keeps silent may be running one for it.
     pub(super) fn kill_of(&mut self, agent: AgentKey, state: AgentState) -> Option<PidfileId> {
         let process = match state {
-            AgentState::Waiting => None,
+            AgentState::Waiting => self.processes.missing_of(agent),
             AgentState::Held => self.recovery.as_ref().and_then(|recovery| recovery.pidfile_of(agent)),
             AgentState::Started(pidfile) => Some(pidfile),
         };

@@ -62,7 +62,7 @@ impl Processes {
 impl Core {
     /// Keeps what a drone did not carry out for certain, to be sent again before anything else. Not so what has been
     /// overtaken: the start of a process that was heard of or given up since (its pidfile may be forgotten by then, and it
-    /// would start anew), or a watch for one that was not there (it would take the pidfile from the process started since).
+    /// would start anew), or a watch for one of which is known by now how it stands.
     /// And not so a start that is certain never to have reached its drone: others may have room.
     pub(super) fn hear_acts(&mut self, reports: Vec<ActReport>) {
         self.drones.pass_over_none();
@@ -117,6 +117,8 @@ impl Core {
             Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => self.rows.group_mut(group).test = None,
             Some(AgentTask::Gather(_) | AgentTask::Parse(_)) | None => return false,
         }
+        let place = process.place();
+        self.note_not_started(drone, &place);
         self.processes.by_pidfile.remove(pidfile);
         self.free_room(drone, weight);
         self.drones.send(drone, Command::Forget { pidfile });

@@ -93,6 +93,9 @@ impl Core {
     pub(super) fn remove_agent(&mut self, key: AgentKey) {
         let Some(agent) = self.agents.remove(key) else { return };
         self.stats.agents_ended += 1;
+        if let Some(missing) = self.processes.missing_of(key) {
+            self.retire_process(missing);
+        }
         for host in agent.hosts {
             let Some(state) = self.rows.hosts.get_mut(host) else { continue };
             if state.agent == Some(key) {

@@ -1,6 +1,8 @@
 //! Processes as their pidfiles show them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+
+use smallvec::SmallVec;
 
 use super::Core;
 use super::agents::{AgentKey, AgentState};
@@ -76,6 +78,8 @@ pub(super) struct Process {
     kill_ordered: bool,
     /// Its start may have reached the drone, although nobody has confirmed it: it must not be started elsewhere.
     pub(super) in_doubt: bool,
+    /// The drones on which it was started anew, under another number: what they tell of it under this one is about that.
+    started_anew_on: SmallVec<[DroneId; 1]>,
 }
 
 impl Process {
@@ -91,6 +95,7 @@ impl Process {
             doomed: false,
             kill_ordered: false,
             in_doubt: false,
+            started_anew_on: SmallVec::new(),
         }
     }
 
@@ -115,6 +120,8 @@ struct Deadline {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Processes {
     pub(super) by_pidfile: Table<PidfileId, Process>,
+    /// Those that a silent drone may have although they are started anew, by where their pidfile lies.
+    missing: BTreeMap<(ExecutionPath, PidfileName), PidfileId>,
     next: u32,
     /// Ordered processes, by when a pidfile must have appeared. The time-out is the same for all: first in, first out.
     appear_by: VecDeque<Deadline>,
@@ -127,9 +134,30 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// No processes, but no number will be given again.
+    /// No processes, but no number will be given again; and those that were started anew while a silent drone may have them
+    /// are looked for as before.
     pub(super) fn numbered_on(&self) -> Processes {
-        Processes { next: self.next, ..Processes::default() }
+        let mut on = Processes { next: self.next, ..Processes::default() };
+        for pidfile in self.missing.values() {
+            if let Some(process) = self.by_pidfile.get(*pidfile).filter(|process| process.retired) {
+                on.missing.insert(process.place(), *pidfile);
+                on.by_pidfile.insert(*pidfile, process.clone());
+            }
+        }
+        on
+    }
+
+    /// The missing process that an agent will start anew.
+    pub(super) fn missing_of(&self, agent: AgentKey) -> Option<PidfileId> {
+        let is_its = |pidfile: &PidfileId| self.by_pidfile.get(*pidfile).is_some_and(|it| it.agent == Some(agent));
+        self.missing.values().copied().find(is_its)
+    }
+
+    /// A process is missing no longer. Tells whether it was.
+    fn remove_missing(&mut self, pidfile: PidfileId) -> bool {
+        let before = self.missing.len();
+        self.missing.retain(|_, missing| *missing != pidfile);
+        self.missing.len() < before
     }
 
     /// A new tick is decided: the one before stands.
@@ -213,6 +241,7 @@ impl Core {
             ..Process::watched(path.clone(), name, processes)
         });
         self.processes.ordered_now.push(pidfile);
+        self.note_started_anew(drone, (&path, name));
         self.expect_pidfile(pidfile);
         self.drones.add_active(drone, processes);
         self.stats.processes_started += processes;
@@ -272,17 +301,67 @@ impl Core {
             (None, Some(drone)) => self.send_kill(pidfile, drone),
             (None, None) => {
                 process.doomed = true;
+                self.processes.remove_missing(pidfile);
                 self.record_kill(pidfile);
             }
             (Some(_), _) => {}
         }
     }
 
-    /// Kills a process as soon as it shows. No order is kept in the database: it would name the path of the process that is
-    /// started in its place, and kill that one after a restart.
-    pub(super) fn doom_process(&mut self, pidfile: PidfileId) {
-        if let Some(process) = self.processes.by_pidfile.get_mut(pidfile) {
-            process.doomed = true;
+    // ---- Processes that a silent drone may have
+
+    /// A process is to be started anew by its agent, because the drones that may have it have been silent for too long.
+    /// Should one of them show it before that, the agent has what it waits for; should it later, it is killed.
+    pub(super) fn count_as_missing(&mut self, pidfile: PidfileId, agent: AgentKey) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        process.doomed = true;
+        process.agent = Some(agent);
+        self.processes.missing.insert(process.place(), pidfile);
+    }
+
+    /// A process is started. If it is one of those that are missing, it is that no longer on this drone, and nobody's on the
+    /// others.
+    fn note_started_anew(&mut self, drone: DroneId, (path, name): (&ExecutionPath, PidfileName)) {
+        if self.processes.missing.is_empty() {
+            return;
+        }
+        let Some(pidfile) = self.processes.missing.get(&(path.clone(), name)).copied() else { return };
+        if let Some(process) = self.processes.by_pidfile.get_mut(pidfile)
+            && !process.started_anew_on.contains(&drone)
+        {
+            process.started_anew_on.push(drone);
+        }
+        self.retire_process(pidfile);
+    }
+
+    /// The start of a process has certainly not reached its drone.
+    pub(super) fn note_not_started(&mut self, drone: DroneId, place: &(ExecutionPath, PidfileName)) {
+        let missing = self.processes.missing.get(place).copied();
+        if let Some(process) = missing.and_then(|pidfile| self.processes.by_pidfile.get_mut(pidfile)) {
+            process.started_anew_on.retain(|other| *other != drone);
+        }
+    }
+
+    /// A drone that was silent has a missing process. If its agent still waits to start it, the agent has it now; else it
+    /// was started anew and must go. No order to kill it is kept in the database: that would name the path of the one that
+    /// was started in its place, and kill that one after a restart.
+    fn find_missing(&mut self, drone: DroneId, pidfile: PidfileId) {
+        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        let is_over = process.state.end().is_some();
+        let agent =
+            process.agent.filter(|key| self.agents.get(*key).is_some_and(|agent| agent.state == AgentState::Waiting));
+        process.doomed = false;
+        match agent {
+            Some(agent) => self.agents.set_state(agent, AgentState::Started(pidfile)),
+            None if !is_over => self.drones.send(drone, Command::Kill { pidfile }),
+            None => {}
+        }
+    }
+
+    /// Watches anew what was missing when this core's predecessor was given up.
+    pub(super) fn watch_missing(&mut self) {
+        for ((path, name), pidfile) in &self.processes.missing {
+            self.drones.send_all(&Command::Watch { pidfile: *pidfile, path: path.clone(), name: *name });
         }
     }
 
@@ -310,7 +389,8 @@ impl Core {
     /// Takes up an order to kill that a scheduler before this one may not have delivered.
     pub(super) fn recover_kill(&mut self, order: KillOrder) {
         let KillOrder { path, name, drone } = order;
-        let is_it = |process: &Process| process.name == name && process.path == path;
+        let is_it =
+            |process: &Process| process.name == name && process.path == path && process.started_anew_on.is_empty();
         let known = self.processes.by_pidfile.iter().find(|(_, process)| is_it(process)).map(|(id, _)| id);
         let pidfile = known.unwrap_or_else(|| {
             let weight = if name == PidfileName::Parse { 0 } else { 1 };
@@ -366,6 +446,7 @@ impl Core {
             self.close_kill_order(pidfile);
         }
         let Some(process) = self.processes.by_pidfile.remove(pidfile) else { return };
+        self.processes.remove_missing(pidfile);
         let forget = Command::Forget { pidfile };
         match process.drone {
             Some(drone) => {
@@ -418,8 +499,12 @@ impl Core {
 
     fn hear_pidfile(&mut self, drone: DroneId, pidfile: PidfileId, event: PidfileEvent) {
         let Some(process) = self.processes.by_pidfile.get(pidfile) else { return };
-        if process.state.end().is_some() {
+        if process.state.end().is_some() || process.started_anew_on.contains(&drone) {
             return;
+        }
+        if process.drone.is_some_and(|known| known != drone) {
+            // Two drones have it: this one was silent until now, and the scheduler has gone on with the other's.
+            return self.drones.send(drone, Command::Kill { pidfile });
         }
         let state = match event {
             // Somebody has started it already: it is only slow to say so.
@@ -451,13 +536,16 @@ impl Core {
         let counted = process.drone.is_some();
         process.drone = Some(drone);
         process.state = state;
-        let (agent, weight, retired) = (process.agent, process.weight, process.retired);
+        let (agent, weight, retired, doomed) = (process.agent, process.weight, process.retired, process.doomed);
         if !counted {
             // An agent that recovery has held back may go on now.
             self.release_held_agents |= self.recovery.is_some();
             if state == ProcessState::Ordered {
                 self.expect_pidfile(pidfile);
             }
+        }
+        if doomed && self.processes.remove_missing(pidfile) {
+            self.find_missing(drone, pidfile);
         }
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         if state.end().is_none() {

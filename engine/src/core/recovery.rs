@@ -121,6 +121,7 @@ impl Core {
         if self.role != Role::HostScheduler {
             agents = self.recover_agents(may_run);
             kills.into_iter().for_each(|order| self.recover_kill(order));
+            self.watch_missing();
         }
         self.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
         self.drones.take_batches()
@@ -360,15 +361,13 @@ impl Core {
                 self.recall_agent(*key);
             } else {
                 self.agents.set_state(*key, AgentState::Waiting);
-                if self.silence_is_over && *may_be != Whereabouts::Nowhere {
-                    // It will be started anew: should a drone that kept silent have it after all, it must go.
-                    self.doom_process(*pidfile);
-                }
                 let keeps_watch = matches!(
                     self.agents.get(*key).map(|agent| agent.task),
                     Some(AgentTask::Test(_) | AgentTask::HostlessTest(_))
                 );
-                if !keeps_watch {
+                if self.silence_is_over && *may_be != Whereabouts::Nowhere {
+                    self.count_as_missing(*pidfile, *key);
+                } else if !keeps_watch {
                     self.retire_process(*pidfile);
                 }
             }

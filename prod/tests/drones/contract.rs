@@ -21,6 +21,7 @@ macro_rules! on_both {
 on_both!(
     every_end_is_told,
     never_twice,
+    whoever_watches_is_told,
     kills,
     a_kill_before_its_start,
     forgotten_is_forgotten,
@@ -76,6 +77,21 @@ async fn never_twice(kind: Kind) {
     second.act_surely(2, 1, vec![start_as(7, 1), start_as(8, 1)]).await;
     second.until_last(1, 8, &ended(0, 0)).await;
     assert_eq!(lab.marks(1), ["1-me/host1 .autoserv_execute"]);
+}
+
+/// A process that a silent drone may have is looked for everywhere, and started anew on one of the others.
+async fn whoever_watches_is_told(kind: Kind) {
+    let lab = Lab::new(kind, 1);
+    let mut backend = lab.backend();
+    backend.act_surely(1, 1, vec![watch(2, 1)]).await;
+    backend.act_surely(1, 1, vec![start(1)]).await;
+    for number in [1, 2] {
+        backend.until_last(1, number, &RUNNING).await;
+    }
+    lab.finish(1, 1, "0");
+    for number in [1, 2] {
+        backend.until_last(1, number, &ended(0, 0)).await;
+    }
 }
 
 async fn kills(kind: Kind) {

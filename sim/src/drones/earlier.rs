@@ -1,5 +1,6 @@
 //! Processes that ran before the fake drones were there: those of a lab that is taken over as it is.
 
+use smallvec::SmallVec;
 use yardmaster_engine::{DroneId, ExecutionPath, PidfileName, Span, Work};
 
 use super::{Clock, Due, FakeDrones, FakeProcess, Fate, ProcessKey, Stage};
@@ -44,8 +45,9 @@ impl<F: Fate> FakeDrones<F> {
             }
             Earlier::Ended { exit_status, tests_failed } => Stage::Ended { exit_status, tests_failed },
         };
-        self.files.insert((path.clone(), name), key);
-        let process = FakeProcess { path, name, work, drone, processes, stage, hidden: false, watched_as: None };
+        self.files.insert((drone, path.clone(), name), key);
+        let watched_as = SmallVec::new();
+        let process = FakeProcess { path, name, work, drone, processes, stage, hidden: false, watched_as };
         self.processes.insert(key, process);
         key
     }
