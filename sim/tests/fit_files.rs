@@ -40,6 +40,19 @@ fn trace() -> String {
 }
 
 #[test]
+fn a_window_that_the_data_do_not_fill_is_told() {
+    let folder = folder();
+    let file = written(&folder, "trace.csv", &trace());
+    let fitted = |from_to: &[&str]| {
+        let output = command().arg("fit").arg(&file).args(from_to).output().expect("runs");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert!(!fitted(&[]).contains("no job came in"));
+    let early = fitted(&["--from", "2023-10-01", "--to", "2023-11-16"]);
+    assert!(early.contains("no job came in the first 45 days") && !early.contains("in the last"), "{early}");
+}
+
+#[test]
 fn the_cip_lab_is_what_fit_makes_of_the_second_half_of_2022() {
     let folder = folder();
     let out = folder.path().join("cip-fitted.toml");

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use yardmaster_engine::Span;
 use yardmaster_sim::planning::statistics::Estimate;
 use yardmaster_sim::planning::{
-    Answer, Gain, Grouping, JobSet, Judgement, Objective, ObjectiveResult, PlanResult, PointResult, Queue, Restriction,
-    Target, WaitCauses, write_all,
+    Answer, Confirmation, Gain, Grouping, JobSet, Judgement, Objective, ObjectiveResult, PlanResult, PointResult,
+    Queue, Restriction, Target, WaitCauses, terminal_tables, write_all,
 };
 
 const PICTURES: [&str; 8] = ["tradeoff", "heat_map", "waits", "distribution", "week", "causes", "gains", "hosts"];
@@ -209,6 +209,32 @@ fn tables_have_the_documented_columns_and_a_row_for_each_point() {
     assert_eq!(waits.iter().filter(|row| &row[p95] == "inf").count(), 60);
     let grouping = header.iter().position(|column| column == "grouping").expect("the column");
     assert!(waits.iter().any(|row| &row[grouping] == "host_kind"), "groupings are called as in plans");
+}
+
+#[test]
+fn figures_that_no_search_has_looked_at_are_those_to_quote() {
+    let mut result = recorded();
+    let answer = result.chosen();
+    let anew = ObjectiveResult {
+        estimate: Some(Estimate { value: 0.98765, low: 0.97654, high: 0.99876 }),
+        judgement: Judgement::Met,
+    };
+    result.points[answer].confirmation = Some(Confirmation {
+        replications: 9,
+        objectives: vec![Some(anew); result.objectives.len()],
+        unstable: Vec::new(),
+        holds: true,
+    });
+    let terminal = terminal_tables(&result);
+    assert!(terminal.contains("then, judged anew") && terminal.contains("98.8 % (97.7–99.9)"), "{terminal}");
+    let (folder, _) = write(&result, false);
+    let page = read(&folder, "report.html");
+    assert!(page.contains("answer, judged anew") && page.contains("98.8 % (97.7–99.9)"));
+    let (header, objectives) = rows(&folder, "objectives.csv");
+    let column = |name: &str| header.iter().position(|column| column == name).expect("the column");
+    let of_answer: Vec<_> = objectives.iter().filter(|row| row[column("point")] == answer.to_string()).collect();
+    assert!(!of_answer.is_empty() && of_answer.iter().all(|row| &row[column("anew_judgement")] == "met"));
+    assert!(of_answer.iter().all(|row| &row[column("anew_low")] == "0.97654"));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) struct Fit {
     #[arg(long, value_name = "MOMENT", value_parser = parse_moment)]
     to: Option<Time>,
     /// The scenario's name [default: after the file that is written].
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// How many days the scenario lasts.
     #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -55,6 +55,9 @@ fn parse_moment(text: &str) -> Result<Time, String> {
 
 impl Fit {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            anyhow::ensure!(from < to, "--to must be later than --from");
+        }
         let mut past = read(&self.source, self.from, self.to)?;
         if self.pseudonyms {
             past.history = pseudonymised(&past.history, &self.salt);

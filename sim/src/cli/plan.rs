@@ -26,8 +26,8 @@ pub(crate) struct Plan {
     #[arg(long)]
     no_cache: bool,
     /// So many threads [default: one for each processor].
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// Write no pictures as files of their own; the report shows them all the same.
     #[arg(long)]
     no_plots: bool,
@@ -44,7 +44,10 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         if let Some(threads) = self.threads {
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("failed to start threads")?;
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .context("failed to start threads")?;
         }
         if let Some(status) = super::slurm::run(&self)? {
             return Ok(status);

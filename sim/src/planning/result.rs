@@ -122,6 +122,14 @@ pub struct PointResult {
     pub confirmation: Option<Confirmation>,
 }
 
+impl PointResult {
+    /// What became of the objectives, by the figures to quote: those of replications that no search has looked at, where there
+    /// are any.
+    pub fn objectives_to_quote(&self) -> &[Option<ObjectiveResult>] {
+        self.confirmation.as_ref().map_or(&self.objectives, |confirmation| &confirmation.objectives)
+    }
+}
+
 /// What became of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveResult {

@@ -117,13 +117,16 @@ pub(super) fn objectives(result: &PlanResult) -> Sheet {
     let of_objective = |(number, objective): (usize, &Objective)| {
         let mut cells = vec![words(&objective.name), words(objective.target.to_string())];
         cells.extend(plans.iter().map(|(_, point)| {
-            found(objective, point.and_then(|point| point.objectives.get(number).copied().flatten()))
+            found(objective, point.and_then(|point| point.objectives_to_quote().get(number).copied().flatten()))
         }));
         row(cells)
     };
     let rows = result.objectives.iter().enumerate().map(of_objective).collect();
     let mut header = header(&["objective", "what is to hold"]);
-    header.extend(plans.iter().map(|(which, _)| which.words(result).to_owned()));
+    header.extend(plans.iter().map(|(which, point)| {
+        let is_judged = point.is_some_and(|point| point.confirmation.is_some());
+        format!("{}{}", which.words(result), if is_judged { ", judged anew" } else { "" })
+    }));
     let (rows, note) = cut(rows, ROWS_MAX, "objectives.csv");
     Sheet { title: "Objectives".to_owned(), header, rows, note }
 }

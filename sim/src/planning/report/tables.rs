@@ -135,6 +135,10 @@ const OBJECTIVES: &[&str] = &[
     "estimate_low",
     "estimate_high",
     "judgement",
+    "anew_estimate",
+    "anew_low",
+    "anew_high",
+    "anew_judgement",
 ];
 
 fn objectives(result: &PlanResult) -> Vec<Vec<String>> {
@@ -147,8 +151,11 @@ fn objectives(result: &PlanResult) -> Vec<Vec<String>> {
             row.extend(keys);
             row.push(if objective.target.is_share() { "share" } else { "s" }.to_owned());
             row.push(number(objective.target.bound()));
-            row.extend(estimate(found.and_then(|found| found.estimate)));
-            row.push(found.map_or("", |found| judgement(found.judgement)).to_owned());
+            let anew = point.confirmation.as_ref().and_then(|anew| anew.objectives.get(number_of).copied().flatten());
+            for found in [found, anew] {
+                row.extend(estimate(found.and_then(|found| found.estimate)));
+                row.push(found.map_or("", |found| judgement(found.judgement)).to_owned());
+            }
             row
         };
         result.objectives.iter().enumerate().map(row).collect::<Vec<_>>()

@@ -48,10 +48,11 @@ fn push(text: &mut String, title: &str, table: &Table) {
 }
 
 fn objectives(result: &PlanResult) -> Table {
-    let mut table = table(&["objective", "of", "as it is", "", "then", ""]);
     let (before, after) = (&result.points[result.base], &result.points[result.chosen()]);
+    let then = if after.confirmation.is_some() { "then, judged anew" } else { "then" };
+    let mut table = table(&["objective", "of", "as it is", "", then, ""]);
     for (number, objective) in result.objectives.iter().enumerate() {
-        let cells = |point: &crate::planning::PointResult| match point.objectives[number] {
+        let cells = |point: &crate::planning::PointResult| match point.objectives_to_quote()[number] {
             Some(found) => {
                 let estimate = found.estimate.map_or_else(|| "–".to_owned(), |found| of_objective(objective, found));
                 [estimate, judgement(found.judgement).to_owned()]
