@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use yardmaster_engine::{EntryStatus, ExecutionPath, HostId, HostStatus, WorkKind};
+use yardmaster_engine::{EntryStatus, ExecutionPath, HostId, HostStatus, Work, WorkKind};
 use yardmaster_sim::drones::FakeProcess;
 use yardmaster_sim::script::{Action, FakeEngine};
 
@@ -20,6 +20,10 @@ pub(crate) struct Watcher {
     /// Processes on which a scheduler stopped before it could have them killed. Nobody knows of them any more: they are
     /// what the rules call orphans.
     orphans: BTreeSet<u32>,
+    /// How many kills there have been.
+    kills: usize,
+    /// What ran when a pidfile was spoilt: one of these is killed for that.
+    spoilt: Vec<Work>,
     /// By drone: the highest limit since what it runs was last known to be within its limit.
     limits: BTreeMap<u32, u32>,
 }
@@ -31,6 +35,8 @@ impl Watcher {
             hosts: BTreeMap::new(),
             fresh: true,
             orphans: BTreeSet::new(),
+            kills: 0,
+            spoilt: Vec::new(),
             limits: BTreeMap::new(),
         };
         watcher.remember(engine);
@@ -45,6 +51,9 @@ impl Watcher {
 
     /// Something is about to happen.
     pub(crate) fn before(&mut self, engine: &FakeEngine, action: &Action) {
+        if let Action::CorruptPidfile { .. } = action {
+            self.spoilt.extend(engine.drones().running().into_iter().map(|(_, process)| process.work.clone()));
+        }
         if let Action::Restart { .. } = action {
             self.fresh = true;
             let drones = engine.drones();
@@ -75,6 +84,10 @@ impl Watcher {
         let known: Vec<&FakeProcess> = self.known_processes(engine);
         processes_do_not_share_hosts(&known)?;
         known.iter().try_for_each(|process| a_row_explains(engine, process))?;
+        let kills = &engine.drones().killed;
+        let mut unspoilt = kills[self.kills..].iter().filter(|work| !self.spoilt.contains(work));
+        unspoilt.try_for_each(|work| a_row_explains_the_kill(engine, work))?;
+        self.kills = kills.len();
         self.drones_keep_their_limits(engine, &self.known_processes(engine))?;
         self.lower_limits(engine);
         self.fresh = false;
@@ -198,4 +211,25 @@ fn a_row_explains(engine: &FakeEngine, process: &FakeProcess) -> Result<(), Stri
         Some(entry) => wrong(format!("entry {} is {}", entry.id, entry.status)),
         None => Ok(()),
     }
+}
+
+/// A process is killed because a row says that it is not to go on, or because another one runs in its place.
+fn a_row_explains_the_kill(engine: &FakeEngine, work: &Work) -> Result<(), String> {
+    let store = engine.store();
+    if engine.drones().running().iter().any(|(_, process)| process.work == *work) {
+        return Ok(());
+    }
+    let goes_on = match work.kind {
+        WorkKind::Special(kind) => {
+            let mut alike = store.tasks.iter().filter(|task| work.hosts.contains(&task.host) && task.kind == kind);
+            // Of several, nobody knows here which one it was.
+            matches!((alike.next(), alike.next()), (Some(task), None) if task.active && !task.aborted)
+        }
+        WorkKind::Test => {
+            let mut entries = work.entries.iter().filter_map(|id| store.entries.get(id.0));
+            entries.all(|entry| entry.status == EntryStatus::Running && !entry.aborted)
+        }
+        WorkKind::Gather | WorkKind::Parse | WorkKind::HandOff => false,
+    };
+    if goes_on { Err(format!("{work:?} was killed, and its row says that it goes on")) } else { Ok(()) }
 }
