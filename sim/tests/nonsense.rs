@@ -5,13 +5,12 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use common::rows::{entry, job, start};
 use proptest::prelude::*;
 use yardmaster_engine::{
-    Clock, Drone, DroneId, Engine, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId, LabelId,
-    PidfileContents, Role, RowChange, Settings, Setup, SpecialTask, Subdir, TaskId, TaskKind, TickReport, Time, UserId,
+    Clock, Drone, DroneId, Entry, EntryId, EntryStatus, Host, HostId, Ineligible, Job, JobId, LabelId, PidfileContents,
+    RowChange, ShardId, SpecialTask, Subdir, TaskId, TaskKind, TickReport, Time,
 };
-use yardmaster_sim::clock::VirtualClock;
-use yardmaster_sim::drones::{FakeDrones, UntilTold};
 use yardmaster_sim::host_list::{EXPANSION_LIMIT, host_list};
 use yardmaster_sim::script::{self, FakeEngine, Player, Script};
 use yardmaster_sim::store::MemoryStore;
@@ -180,44 +179,6 @@ fn lab() -> Player {
     Player::new(&script, false).expect("a valid lab")
 }
 
-fn job(id: u32, owner: u32, label: u32) -> Job {
-    Job {
-        id: JobId(id),
-        owner: UserId(owner),
-        name: "odd".into(),
-        priority: 40,
-        synch_count: id % 4,
-        run_verify: false,
-        run_reset: true,
-        reboot_before: yardmaster_engine::RebootBefore::IfDirty,
-        reboot_after: yardmaster_engine::RebootAfter::Never,
-        labels: [LabelId(label)].into_iter().collect(),
-        parent: (id.is_multiple_of(3)).then_some(JobId(id + 1)),
-        suite_min_hosts: 0,
-        timeout: yardmaster_engine::Span::from_hours(24),
-        max_runtime: yardmaster_engine::Span::from_hours(24),
-        created_on: Time(0),
-        drone_set: None,
-        shard: None,
-        next_group: 0,
-    }
-}
-
-fn entry(id: u32, job: u32, host: Option<u32>, status: EntryStatus) -> Entry {
-    Entry {
-        id: EntryId(id),
-        job: JobId(job),
-        host: host.map(HostId),
-        meta_host: None,
-        status,
-        active: status.is_active(),
-        aborted: false,
-        subdir: Subdir::Unset,
-        started_on: None,
-        finished_on: None,
-    }
-}
-
 fn task(id: u32, host: u32, entry: Option<u32>, active: bool) -> SpecialTask {
     SpecialTask {
         id: TaskId(id),
@@ -345,7 +306,8 @@ fn any_row() -> impl Strategy<Value = RowChange> {
         any::<bool>(),
     );
     prop_oneof![
-        3 => (id(), id(), id()).prop_map(|(id, owner, label)| RowChange::Job(job(id, owner, label))),
+        3 => (id(), id(), id(), prop::option::weighted(0.2, Just(ShardId(1))))
+            .prop_map(|(id, owner, label, shard)| RowChange::Job(Job { shard, ..job(id, owner, label) })),
         6 => entries.prop_map(|(id, job, host, meta_host, status, subdir, (active, aborted, _))| {
             let meta_host = meta_host.map(LabelId);
             RowChange::Entry(Entry { meta_host, subdir, active, aborted, ..entry(id, job, host, status) })
@@ -467,13 +429,7 @@ proptest! {
                 _ => {}
             }
         }
-        let clock = VirtualClock::new(Time(0));
-        let term = store.begin_term();
-        let drones = FakeDrones::new(clock.clone(), [DroneId(1)], UntilTold, false);
-        let settings = Settings::default();
-        let setup = Setup { settings, role: Role::Whole, term, recover_hosts: true, journal: None };
-        let start = Engine::start(clock, drones, store, setup);
-        let mut engine = pollster::block_on(start).expect("started");
+        let mut engine = start(store);
         (0..6).for_each(|_| { tick(&mut engine); });
     }
 }

@@ -24,6 +24,7 @@ const EXCUSED: &[(&str, &str)] = &[
         "a process without a pidfile leaves nothing to recover from: its task starts as if for the first time",
     ),
     ("pidfile-timeout", "the same, so the time limit begins anew"),
+    ("runner-after-a-silent-drone", "how long a silent drone is waited for counts from the scheduler's start"),
 ];
 
 /// Plays a scenario with a restart before what happens in step `at`. An error carries the step, counted from 0.

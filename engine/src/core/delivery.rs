@@ -111,14 +111,17 @@ impl Core {
         let Some(process) = self.processes.by_pidfile.get(pidfile) else { return false };
         let (agent, drone, weight) = (process.agent, process.drone, process.weight);
         let (Some(key), Some(drone)) = (agent, drone) else { return false };
+        let place = process.place();
         match self.agents.get(key).filter(|agent| agent.process() == Some(pidfile)).map(|agent| agent.task) {
             // A runner that is given to another drone gets another row with it.
-            Some(AgentTask::Special(_) | AgentTask::HandOff(_)) => {}
-            Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => self.rows.group_mut(group).test = None,
+            Some(AgentTask::Special(_) | AgentTask::HandOff(_)) => {
+                self.note_not_started(key, drone, &place);
+            }
+            Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => {
+                self.rows.group_mut(group).test = self.note_not_started(key, drone, &place);
+            }
             Some(AgentTask::Gather(_) | AgentTask::Parse(_)) | None => return false,
         }
-        let place = process.place();
-        self.note_not_started(drone, &place);
         self.processes.by_pidfile.remove(pidfile);
         self.free_room(drone, weight);
         self.drones.send(drone, Command::Forget { pidfile });

@@ -244,7 +244,8 @@ impl Core {
     pub(super) fn is_on_shard(&self, row: &Entry) -> bool {
         let label = row.meta_host.and_then(|label| self.rows.labels.get(label)?.row.shard);
         let host = row.host.and_then(|host| self.rows.hosts.get(host)?.row.shard);
-        self.rows.jobs[row.job].row.shard.or(label).or(host).is_some()
+        let job = self.rows.jobs.get(row.job).and_then(|job| job.row.shard);
+        job.or(label).or(host).is_some()
     }
 
     /// Puts an entry among the pending ones, or takes it from there, as its row demands.

@@ -92,7 +92,10 @@ impl Core {
     /// The runner stands for everything that it starts: its test counts for nothing beside it.
     fn watch_test_of_runner(&mut self, key: u32) {
         match self.rows.group(key).test {
-            Some(test) => self.weigh_process(test, 0),
+            Some(test) => {
+                self.miss_no_longer(test);
+                self.weigh_process(test, 0);
+            }
             None => {
                 let path = self.group_path(key);
                 let test = self.watch_process(path, PidfileName::Execute, 0);

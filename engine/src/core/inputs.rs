@@ -33,8 +33,9 @@ impl Core {
                 RowChange::Job(job) => self.hear_job(job),
                 RowChange::Entry(entry) => self.hear_entry(entry),
                 RowChange::EntryGone(entry) => {
-                    let job = self.rows.entries.get(entry).map(|entry| entry.row.job);
-                    if self.role == Role::HostScheduler {
+                    let state = self.rows.entries.get(entry);
+                    let job = state.map(|state| state.row.job);
+                    if state.is_some_and(|state| self.is_others_business(state)) {
                         self.leave_entry(entry);
                     } else {
                         self.forget_entry(entry);
@@ -265,7 +266,7 @@ impl Core {
                 }
                 return;
             }
-            if self.role == Role::HostScheduler {
+            if self.is_others_business(state) || (state.agent.is_none() && self.is_on_shard(&row)) {
                 return self.follow_entry(row);
             }
             if self.follow_runner(&row) {
@@ -284,6 +285,12 @@ impl Core {
             return;
         }
         self.hear_new_entry(row);
+    }
+
+    /// Whether somebody else does what there is to do about an entry: the dispatcher beside a host scheduler, or the shard
+    /// that has it. Not if something of ours is at work on it.
+    fn is_others_business(&self, state: &EntryState) -> bool {
+        self.role == Role::HostScheduler || (state.agent.is_none() && self.is_on_shard(&state.row))
     }
 
     fn hear_new_entry(&mut self, row: Entry) {
@@ -369,8 +376,8 @@ impl Core {
         }
     }
 
-    /// For a host scheduler: the dispatcher has moved an entry on. Its row is taken over; what is to be done about it is the
-    /// dispatcher's business.
+    /// For a host scheduler: the dispatcher has moved an entry on; or a shard has moved one of its own. The row is taken over;
+    /// what is to be done about it is their business.
     fn follow_entry(&mut self, row: Entry) {
         let id = row.id;
         let tasks = std::mem::take(&mut self.rows.entries[id].tasks);
@@ -420,11 +427,9 @@ impl Core {
         let in_use = state.row.host.filter(|_| state.row.active && state.row.status != EntryStatus::Queued);
         self.cancel_queued_tasks(id);
         if let Some(key) = agent {
-            let (task, process) =
-                self.agents.get(key).map_or((None, None), |agent| (Some(agent.task), agent.process()));
-            if let Some(process) = process {
-                self.kill_process(process);
-            }
+            let at_work = self.agents.get(key).map(|agent| (agent.task, agent.state));
+            let task = at_work.map(|(task, _)| task);
+            let process = at_work.and_then(|(_, state)| self.kill_of(key, state));
             if let Some(AgentTask::Special(task)) = task {
                 self.close_task(task, false, process);
             }

@@ -120,7 +120,8 @@ struct Deadline {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Processes {
     pub(super) by_pidfile: Table<PidfileId, Process>,
-    /// Those that a silent drone may have although they are started anew, by where their pidfile lies.
+    /// Those that a silent drone may have and that their agents start anew as soon as they can, or have started anew; by where
+    /// their pidfile lies.
     missing: BTreeMap<(ExecutionPath, PidfileName), PidfileId>,
     next: u32,
     /// Ordered processes, by when a pidfile must have appeared. The time-out is the same for all: first in, first out.
@@ -134,17 +135,9 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// No processes, but no number will be given again; and those that were started anew while a silent drone may have them
-    /// are looked for as before.
+    /// No processes, but no number will be given again.
     pub(super) fn numbered_on(&self) -> Processes {
-        let mut on = Processes { next: self.next, ..Processes::default() };
-        for pidfile in self.missing.values() {
-            if let Some(process) = self.by_pidfile.get(*pidfile).filter(|process| process.retired) {
-                on.missing.insert(process.place(), *pidfile);
-                on.by_pidfile.insert(*pidfile, process.clone());
-            }
-        }
-        on
+        Processes { next: self.next, ..Processes::default() }
     }
 
     /// The missing process that an agent will start anew.
@@ -155,9 +148,13 @@ impl Processes {
 
     /// A process is missing no longer. Tells whether it was.
     fn remove_missing(&mut self, pidfile: PidfileId) -> bool {
-        let before = self.missing.len();
-        self.missing.retain(|_, missing| *missing != pidfile);
-        self.missing.len() < before
+        let Some(process) = self.by_pidfile.get(pidfile).filter(|_| !self.missing.is_empty()) else { return false };
+        let place = process.place();
+        let is_missing = self.missing.get(&place) == Some(&pidfile);
+        if is_missing {
+            self.missing.remove(&place);
+        }
+        is_missing
     }
 
     /// A new tick is decided: the one before stands.
@@ -319,8 +316,8 @@ impl Core {
         self.processes.missing.insert(process.place(), pidfile);
     }
 
-    /// A process is started. If it is one of those that are missing, it is that no longer on this drone, and nobody's on the
-    /// others.
+    /// A process is started. If it is a missing one, then what this drone tells of it under the old number is about the new
+    /// process, and what any other drone has is nobody's.
     fn note_started_anew(&mut self, drone: DroneId, (path, name): (&ExecutionPath, PidfileName)) {
         if self.processes.missing.is_empty() {
             return;
@@ -334,17 +331,37 @@ impl Core {
         self.retire_process(pidfile);
     }
 
-    /// The start of a process has certainly not reached its drone.
-    pub(super) fn note_not_started(&mut self, drone: DroneId, place: &(ExecutionPath, PidfileName)) {
-        let missing = self.processes.missing.get(place).copied();
-        if let Some(process) = missing.and_then(|pidfile| self.processes.by_pidfile.get_mut(pidfile)) {
-            process.started_anew_on.retain(|other| *other != drone);
+    /// The start of a process has certainly not reached its drone: if it was a missing one, its agent waits for it again.
+    /// Gives the missing one then.
+    pub(super) fn note_not_started(
+        &mut self,
+        agent: AgentKey,
+        drone: DroneId,
+        place: &(ExecutionPath, PidfileName),
+    ) -> Option<PidfileId> {
+        let missing = self.processes.missing.get(place).copied()?;
+        let process = self.processes.by_pidfile.get_mut(missing)?;
+        process.started_anew_on.retain(|other| *other != drone);
+        if !process.started_anew_on.is_empty() {
+            return None;
+        }
+        process.agent = Some(agent);
+        process.retired = false;
+        Some(missing)
+    }
+
+    /// A process is looked for by somebody else from now on.
+    pub(super) fn miss_no_longer(&mut self, pidfile: PidfileId) {
+        if self.processes.remove_missing(pidfile)
+            && let Some(process) = self.processes.by_pidfile.get_mut(pidfile)
+        {
+            process.doomed = false;
+            process.agent = None;
         }
     }
 
     /// A drone that was silent has a missing process. If its agent still waits to start it, the agent has it now; else it
-    /// was started anew and must go. No order to kill it is kept in the database: that would name the path of the one that
-    /// was started in its place, and kill that one after a restart.
+    /// must go.
     fn find_missing(&mut self, drone: DroneId, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         let is_over = process.state.end().is_some();
@@ -358,13 +375,6 @@ impl Core {
         }
     }
 
-    /// Watches anew what was missing when this core's predecessor was given up.
-    pub(super) fn watch_missing(&mut self) {
-        for ((path, name), pidfile) in &self.processes.missing {
-            self.drones.send_all(&Command::Watch { pidfile: *pidfile, path: path.clone(), name: *name });
-        }
-    }
-
     fn send_kill(&mut self, pidfile: PidfileId, drone: DroneId) {
         self.record_kill(pidfile);
         self.drones.send(drone, Command::Kill { pidfile });
@@ -373,6 +383,10 @@ impl Core {
     /// Has the database keep the order to kill until it has worked.
     fn record_kill(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
+        // An order would name the path of the process that was started in its place, and kill that one after a restart.
+        if !process.started_anew_on.is_empty() {
+            return;
+        }
         if !std::mem::replace(&mut process.kill_ordered, true) {
             self.changes.kills_added.push(process.kill_order());
         }
@@ -445,8 +459,8 @@ impl Core {
         if !matches!(self.processes.state(pidfile), ProcessState::Lost { .. }) {
             self.close_kill_order(pidfile);
         }
-        let Some(process) = self.processes.by_pidfile.remove(pidfile) else { return };
         self.processes.remove_missing(pidfile);
+        let Some(process) = self.processes.by_pidfile.remove(pidfile) else { return };
         let forget = Command::Forget { pidfile };
         match process.drone {
             Some(drone) => {
@@ -468,6 +482,7 @@ impl Core {
 
     /// Takes in what the drones report.
     pub(super) fn hear_drones(&mut self, reports: Vec<DroneReport>) {
+        let mut ends = Vec::new();
         for DroneReport { drone, answer } in reports {
             let Some(state) = self.drones.by_id.get_mut(&drone) else { continue };
             let answered_before = state.answers;
@@ -484,7 +499,11 @@ impl Core {
                         self.orphans_found = true;
                     }
                     for (pidfile, event) in pidfiles {
-                        self.hear_pidfile(drone, pidfile, event);
+                        if self.recovery.is_some() && !event.is_alive() {
+                            ends.push((drone, pidfile, event));
+                        } else {
+                            self.hear_pidfile(drone, pidfile, event);
+                        }
                     }
                 }
                 DroneAnswer::Silent { reason } => {
@@ -495,16 +514,26 @@ impl Core {
                 }
             }
         }
+        // Recovery asks all drones for a process. What was killed on one of them has been started anew on another: that counts.
+        for (drone, pidfile, event) in ends {
+            self.hear_pidfile(drone, pidfile, event);
+        }
     }
 
     fn hear_pidfile(&mut self, drone: DroneId, pidfile: PidfileId, event: PidfileEvent) {
         let Some(process) = self.processes.by_pidfile.get(pidfile) else { return };
-        if process.state.end().is_some() || process.started_anew_on.contains(&drone) {
+        if process.started_anew_on.contains(&drone) {
             return;
         }
         if process.drone.is_some_and(|known| known != drone) {
-            // Two drones have it: this one was silent until now, and the scheduler has gone on with the other's.
-            return self.drones.send(drone, Command::Kill { pidfile });
+            // Two drones have it: it was started anew while one of them was silent, and one of them is enough.
+            if event.is_alive() {
+                self.drones.send(drone, Command::Kill { pidfile });
+            }
+            return;
+        }
+        if process.state.end().is_some() {
+            return;
         }
         let state = match event {
             // Somebody has started it already: it is only slow to say so.
@@ -524,8 +553,8 @@ impl Core {
                 ProcessState::Lost { trace: true }
             }
             PidfileEvent::Vanished => {
-                // One that was killed may go without a word.
-                if !process.kill_ordered {
+                // One that was killed may go without a word, and of one that nobody needs none is lost.
+                if !process.kill_ordered && !process.retired {
                     self.notices.push(Notice::LostProcess { path: Some(process.path.clone()), drone });
                 }
                 self.close_kill_order(pidfile);
@@ -611,12 +640,15 @@ impl Core {
     fn give_up_unseen(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         process.state = ProcessState::Lost { trace: false };
-        let (agent, drone, weight) = (process.agent, process.drone, process.weight);
+        let (agent, drone, weight, retired) = (process.agent, process.drone, process.weight, process.retired);
         if let Some(drone) = drone {
             let path = Some(process.path.clone());
             self.free_room(drone, weight);
             self.send_kill(pidfile, drone);
             self.notices.push(Notice::LostProcess { path, drone });
+        }
+        if retired {
+            self.drop_process(pidfile);
         }
         self.agents.news.extend(agent);
     }

@@ -6,9 +6,10 @@ use super::agents::{Agent, AgentKey, AgentState, AgentTask};
 use super::delivery::{MayRun, Whereabouts};
 use super::processes::ProcessState;
 use super::upkeep::Upkeep;
+use super::working_set::EntryState;
 use super::{Agents, Core, DroneBatch, Drones, Processes, Role, TickStats, WorkingSet};
 use crate::ids::{DroneId, EntryId, HostId, JobId, PidfileId, TaskId};
-use crate::model::{EntryStatus, HostStatus, SpecialTask, TaskKind};
+use crate::model::{Entry, EntryStatus, HostStatus, SpecialTask, TaskKind};
 use crate::protocol::{Changes, LiveRows, Notice, PidfileName};
 use crate::settings::Settings;
 use crate::time::Time;
@@ -121,7 +122,6 @@ impl Core {
         if self.role != Role::HostScheduler {
             agents = self.recover_agents(may_run);
             kills.into_iter().for_each(|order| self.recover_kill(order));
-            self.watch_missing();
         }
         self.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
         self.drones.take_batches()
@@ -160,7 +160,8 @@ impl Core {
             self.rows.hosts[*host].suite = None;
         }
         let suite_of = |job: JobId| self.rows.jobs[job].row.parent;
-        let active = self.rows.entries.iter().filter(|(_, entry)| entry.row.active);
+        let is_ours = |row: &Entry| row.active && !self.is_on_shard(row);
+        let active = self.rows.entries.iter().filter(|(_, entry)| is_ours(&entry.row));
         let holdings: Vec<(HostId, JobId)> =
             active.filter_map(|(_, entry)| Some((entry.row.host?, suite_of(entry.row.job)?))).collect();
         for (host, suite) in holdings {
@@ -255,8 +256,8 @@ impl Core {
             Role::HostScheduler | Role::Runner => return,
         }
         let of_status = |status| {
-            let entries =
-                self.rows.entries.iter().filter(move |(_, entry)| entry.row.status == status && entry.agent.is_none());
+            let is_idle = |(_, entry): &(EntryId, &EntryState)| entry.row.status == status && entry.agent.is_none();
+            let entries = self.rows.entries.iter().filter(is_idle).filter(|(_, entry)| !self.is_on_shard(&entry.row));
             entries.map(|(id, _)| id).collect::<Vec<EntryId>>()
         };
         let (pending, resetting) = (of_status(EntryStatus::Pending), of_status(EntryStatus::Resetting));
@@ -279,9 +280,9 @@ impl Core {
     /// A test that is over for the database but still runs was to be killed when the scheduler stopped.
     fn kill_ended_tests(&mut self) {
         let ended = |status| matches!(status, EntryStatus::Gathering | EntryStatus::Parsing);
-        let is_ours = |job| !self.is_handed_off(job);
+        let is_ours = |row: &Entry| !self.is_handed_off(row.job) && !self.is_on_shard(row);
         let entries = self.rows.entries.iter();
-        let entries = entries.filter(|(_, entry)| ended(entry.row.status) && is_ours(entry.row.job));
+        let entries = entries.filter(|(_, entry)| ended(entry.row.status) && is_ours(&entry.row));
         let tests: Vec<PidfileId> = entries.filter_map(|(_, entry)| self.rows.group(entry.group?).test).collect();
         for test in tests {
             self.kill_process(test);

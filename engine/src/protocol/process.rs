@@ -149,6 +149,13 @@ pub enum PidfileEvent {
     Vanished,
 }
 
+impl PidfileEvent {
+    /// Whether it tells of a process that lives, or is about to.
+    pub fn is_alive(&self) -> bool {
+        matches!(self, PidfileEvent::Changed(PidfileContents::Empty | PidfileContents::Running))
+    }
+}
+
 /// What a process is started for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {

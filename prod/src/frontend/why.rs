@@ -1,5 +1,6 @@
 //! Why entries wait: the engine's own reason, from rows read beside the running scheduler, which does not notice.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -58,23 +59,27 @@ pub fn explain(rows: LiveRows, settings: &Settings, now: Time, job: Option<JobId
     let names = Names::of(&rows);
     // Acquisition is the same whichever process does it, and this core never ticks.
     let (core, _) = Core::recover_from(settings.clone(), Role::Whole, rows, now, false);
-    let cores = Cores { next: core.after_acquisition(), now: core };
+    let cores = Cores { now: core, next: OnceCell::new() };
     let is_live = |entry: &&Entry| !entry.status.is_complete();
     let wanted = names.entries.values().filter(is_live).filter(|entry| job.is_none_or(|job| entry.job == job));
     wanted.map(|entry| names.explain(&cores, settings, &owners, live, entry)).collect()
 }
 
-/// The lab as it is, and as it will be when its idle hosts are given away.
+/// The lab as it is, and, should anybody ask, as it will be when its idle hosts are given away.
 struct Cores {
     now: Core,
-    next: Core,
+    next: OnceCell<Core>,
 }
 
 impl Cores {
     fn why(&self, entry: EntryId) -> WaitReason {
-        match (self.now.why(entry), self.next.why(entry)) {
-            (WaitReason::Nothing, later @ (WaitReason::AllBusy { .. } | WaitReason::BehindOthers { .. })) => later,
-            (now, _) => now,
+        let now = self.now.why(entry);
+        if now != WaitReason::Nothing {
+            return now;
+        }
+        match self.next.get_or_init(|| self.now.after_acquisition()).why(entry) {
+            later @ (WaitReason::AllBusy { .. } | WaitReason::BehindOthers { .. }) => later,
+            _ => now,
         }
     }
 }

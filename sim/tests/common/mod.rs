@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test is a crate of its own and uses a part of this")]
 
+pub(crate) mod rows;
+
 use std::path::{Path, PathBuf};
 
 use yardmaster_sim::script::{LoadedScript, load};

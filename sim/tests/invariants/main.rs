@@ -9,8 +9,8 @@
 //! | `transitions` | the statuses that may follow each other |
 //! | `peace` | the end of all faults, and what must come of it |
 //!
-//! A failure prints the lab and everything that happened to it, shrunk. `PROPTEST_CASES=5000 cargo test --release --test
-//! invariants` tries more.
+//! A failure prints the lab and everything that happened to it, shrunk. More, and others each time, are tried by
+//! `PROPTEST_CASES=5000 cargo test -p yardmaster-sim --test invariants`.
 
 #[path = "../common/mod.rs"]
 mod common;
