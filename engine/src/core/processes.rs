@@ -146,6 +146,23 @@ impl Processes {
         self.missing.values().copied().find(is_its)
     }
 
+    /// Checks that what is missing is looked for: for tests.
+    ///
+    /// # Errors
+    /// Says which is not.
+    pub(super) fn validate_missing(&self) -> Result<(), String> {
+        for (place, pidfile) in &self.missing {
+            let process = self.by_pidfile.get(*pidfile).ok_or(format!("{} is missing and gone", place.0))?;
+            if process.place() != *place || process.drone.is_some() || !process.doomed {
+                return Err(format!("{} is missing and stands so: {process:?}", place.0));
+            }
+            if process.retired != process.agent.is_none() {
+                return Err(format!("{} is missing and somebody's, or nobody's and not retired", place.0));
+            }
+        }
+        Ok(())
+    }
+
     /// A process is missing no longer. Tells whether it was.
     fn remove_missing(&mut self, pidfile: PidfileId) -> bool {
         let Some(process) = self.by_pidfile.get(pidfile).filter(|_| !self.missing.is_empty()) else { return false };

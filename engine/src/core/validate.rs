@@ -29,7 +29,8 @@ impl Core {
         self.validate_tasks()?;
         self.validate_jobs()?;
         self.validate_entries()?;
-        self.validate_agents()
+        self.validate_agents()?;
+        self.processes.validate_missing()
     }
 
     fn validate_hosts(&self) -> Result<(), String> {
