@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::Core;
 use super::agents::{AgentKey, AgentState};
+use super::delivery::{MayRun, Whereabouts};
 use super::table::Table;
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{
@@ -78,6 +79,10 @@ pub(super) struct Process {
     kill_ordered: bool,
     /// Its start may have reached the drone, although nobody has confirmed it: it must not be started elsewhere.
     pub(super) in_doubt: bool,
+    /// All drones were told to watch its pidfile.
+    is_asked_for_everywhere: bool,
+    /// If it is anywhere, it is there.
+    only_on: Option<DroneId>,
     /// The drones on which it was started anew, under another number: what they tell of it under this one is about that.
     started_anew_on: SmallVec<[DroneId; 1]>,
 }
@@ -95,6 +100,8 @@ impl Process {
             doomed: false,
             kill_ordered: false,
             in_doubt: false,
+            is_asked_for_everywhere: false,
+            only_on: None,
             started_anew_on: SmallVec::new(),
         }
     }
@@ -161,6 +168,18 @@ impl Processes {
             }
         }
         Ok(())
+    }
+
+    /// Of processes that are on a certain drone, if anywhere, another one may still have what was started before, or the
+    /// pidfile of that.
+    pub(super) fn expect_where_it_may_be(&mut self, may_run: &MayRun) {
+        let pidfiles: Vec<PidfileId> = self.by_pidfile.ids().collect();
+        for pidfile in pidfiles {
+            let Some(process) = self.by_pidfile.get_mut(pidfile) else { continue };
+            if let Some(Whereabouts::On(drone)) = may_run.get(&process.place()) {
+                process.only_on = Some(*drone);
+            }
+        }
     }
 
     /// A process is missing no longer. Tells whether it was.
@@ -276,7 +295,8 @@ impl Core {
 
     /// Begins to watch a pidfile that may lie on any drone.
     pub(super) fn watch_process(&mut self, path: ExecutionPath, name: PidfileName, weight: u32) -> PidfileId {
-        let pidfile = self.processes.add(Process::watched(path.clone(), name, weight));
+        let process = Process::watched(path.clone(), name, weight);
+        let pidfile = self.processes.add(Process { is_asked_for_everywhere: true, ..process });
         self.drones.send_all(&Command::Watch { pidfile, path, name });
         pidfile
     }
@@ -425,7 +445,8 @@ impl Core {
         let known = self.processes.by_pidfile.iter().find(|(_, process)| is_it(process)).map(|(id, _)| id);
         let pidfile = known.unwrap_or_else(|| {
             let weight = if name == PidfileName::Parse { 0 } else { 1 };
-            let retired = Process { retired: true, ..Process::watched(path.clone(), name, weight) };
+            let watched = Process::watched(path.clone(), name, weight);
+            let retired = Process { retired: true, is_asked_for_everywhere: drone.is_none(), ..watched };
             let pidfile = self.processes.add(retired);
             let watch = Command::Watch { pidfile, path, name };
             match drone {
@@ -478,14 +499,13 @@ impl Core {
         }
         self.processes.remove_missing(pidfile);
         let Some(process) = self.processes.by_pidfile.remove(pidfile) else { return };
+        if let Some(drone) = process.drone.filter(|_| process.state.end().is_none()) {
+            self.free_room(drone, process.weight);
+        }
+        // As long as a drone watches it, what it has there counts as somebody's.
         let forget = Command::Forget { pidfile };
-        match process.drone {
-            Some(drone) => {
-                if process.state.end().is_none() {
-                    self.free_room(drone, process.weight);
-                }
-                self.drones.send(drone, forget);
-            }
+        match process.drone.filter(|_| !process.is_asked_for_everywhere) {
+            Some(drone) => self.drones.send(drone, forget),
             None => self.drones.send_all(&forget),
         }
         self.processes.dropped_now.push(process);
@@ -542,7 +562,7 @@ impl Core {
         if process.started_anew_on.contains(&drone) {
             return;
         }
-        if process.drone.is_some_and(|known| known != drone) {
+        if process.drone.or(process.only_on).is_some_and(|known| known != drone) {
             // Two drones have it: it was started anew while one of them was silent, and one of them is enough.
             if event.is_alive() {
                 self.drones.send(drone, Command::Kill { pidfile });

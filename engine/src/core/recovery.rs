@@ -121,6 +121,9 @@ impl Core {
         let mut agents = Vec::new();
         if self.role != Role::HostScheduler {
             agents = self.recover_agents(may_run);
+            if let Some(may_run) = may_run {
+                self.processes.expect_where_it_may_be(may_run);
+            }
             kills.into_iter().for_each(|order| self.recover_kill(order));
         }
         self.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
+use yardmaster_engine::Span;
 use yardmaster_sim::script::{Action, FakeEngine, Keyval, Player, Problem, Submit};
 
 use crate::checks::Watcher;
@@ -19,6 +20,7 @@ pub(crate) struct Story {
     told: Vec<String>,
     /// Nothing but the time has passed since the last tick.
     undisturbed: bool,
+    tick: Span,
 }
 
 impl Story {
@@ -26,7 +28,18 @@ impl Story {
         let player = Player::new(&lab.0, false).unwrap_or_else(|problem| panic!("{problem:?}"));
         let watcher = Watcher::new(player.engine());
         let (hosts, drones) = (lab.0.host.len(), lab.0.drone.len());
-        Story { player, hosts, drones, jobs: 0, entries: Vec::new(), watcher, told: Vec::new(), undisturbed: false }
+        let tick = Span::from_seconds_f64(lab.0.tick_sec);
+        Story {
+            player,
+            hosts,
+            drones,
+            jobs: 0,
+            entries: Vec::new(),
+            watcher,
+            told: Vec::new(),
+            undisturbed: false,
+            tick,
+        }
     }
 
     /// What happened, a line each.
@@ -105,7 +118,7 @@ impl Story {
     /// Whether whoever jumps over ticks in which nothing can happen would run the next one.
     fn expects_anything(&mut self) -> bool {
         let engine = self.player.engine_mut();
-        let next = yardmaster_engine::Clock::now(engine.clock_mut()) + engine.core().settings().tick();
+        let next = yardmaster_engine::Clock::now(engine.clock_mut()) + self.tick;
         let wakes = [engine.core().next_wake(), engine.drones().next_event()];
         engine.store().has_news()
             || engine.drones().has_pressing_news()
