@@ -48,12 +48,14 @@ impl Process {
 
 impl Processes {
     /// What may run as of the tick before the last, whose decision never was. `looked_for`: pidfiles that drones
-    /// have yet to answer for.
+    /// have yet to answer for. Where a process was started anew, it is the new one that counts.
     pub(super) fn may_run(&self, looked_for: &BTreeMap<PidfileId, Whereabouts>) -> MayRun {
         let unheard_of: BTreeSet<PidfileId> = self.ordered_now.iter().copied().collect();
         let kept = self.by_pidfile.iter().filter(|(id, _)| !unheard_of.contains(id));
         let kept = kept.map(|(id, process)| (process, looked_for.get(&id).copied().unwrap_or(Whereabouts::Nowhere)));
-        let all = kept.chain(self.dropped_now.iter().map(|process| (process, Whereabouts::Nowhere)));
+        let dropped = self.dropped_now.iter().map(|process| (process, Whereabouts::Nowhere));
+        let (old, others): (Vec<_>, Vec<_>) = kept.chain(dropped).partition(|(process, _)| process.was_started_anew());
+        let all = old.into_iter().chain(others);
         let all = all.map(|(process, looked_for)| (process.place(), process.whereabouts(looked_for)));
         all.filter(|(_, whereabouts)| *whereabouts != Whereabouts::Nowhere).collect()
     }

@@ -111,6 +111,11 @@ impl Process {
         (self.path.clone(), self.name)
     }
 
+    /// Whether another one stands in its place.
+    pub(super) fn was_started_anew(&self) -> bool {
+        !self.started_anew_on.is_empty()
+    }
+
     fn kill_order(&self) -> KillOrder {
         KillOrder { path: self.path.clone(), name: self.name, drone: self.drone }
     }
@@ -184,8 +189,10 @@ impl Processes {
 
     /// A process is missing no longer. Tells whether it was.
     fn remove_missing(&mut self, pidfile: PidfileId) -> bool {
-        let Some(process) = self.by_pidfile.get(pidfile).filter(|_| !self.missing.is_empty()) else { return false };
-        let place = process.place();
+        if self.missing.is_empty() {
+            return false;
+        }
+        let Some(place) = self.by_pidfile.get(pidfile).map(Process::place) else { return false };
         let is_missing = self.missing.get(&place) == Some(&pidfile);
         if is_missing {
             self.missing.remove(&place);
@@ -379,7 +386,7 @@ impl Core {
         let missing = self.processes.missing.get(place).copied()?;
         let process = self.processes.by_pidfile.get_mut(missing)?;
         process.started_anew_on.retain(|other| *other != drone);
-        if !process.started_anew_on.is_empty() {
+        if process.was_started_anew() {
             return None;
         }
         process.agent = Some(agent);
@@ -421,7 +428,7 @@ impl Core {
     fn record_kill(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         // An order would name the path of the process that was started in its place, and kill that one after a restart.
-        if !process.started_anew_on.is_empty() {
+        if process.was_started_anew() {
             return;
         }
         if !std::mem::replace(&mut process.kill_ordered, true) {
@@ -440,8 +447,7 @@ impl Core {
     /// Takes up an order to kill that a scheduler before this one may not have delivered.
     pub(super) fn recover_kill(&mut self, order: KillOrder) {
         let KillOrder { path, name, drone } = order;
-        let is_it =
-            |process: &Process| process.name == name && process.path == path && process.started_anew_on.is_empty();
+        let is_it = |process: &Process| process.name == name && process.path == path;
         let known = self.processes.by_pidfile.iter().find(|(_, process)| is_it(process)).map(|(id, _)| id);
         let pidfile = known.unwrap_or_else(|| {
             let weight = if name == PidfileName::Parse { 0 } else { 1 };

@@ -223,24 +223,20 @@ fn window(history: &History) -> String {
 
 /// An end of the window without jobs that is as long as this many of them usually take to come is hardly chance.
 const UNLIKELY_GAP: f64 = 100.0;
-const DAY: f64 = 86_400.0;
 
 /// Ends of the window in which no job came, for longer than chance would have it: perhaps nothing was recorded then.
 fn silent_ends(history: &History) -> Vec<String> {
     let submitted = || history.jobs.iter().map(|job| job.submitted);
     let (Some(first), Some(last)) = (submitted().min(), submitted().max()) else { return Vec::new() };
-    let usual = (last - first).as_seconds_f64() / history.jobs.len() as f64;
-    let gaps = [(first - history.from, "first", "--from"), (history.to - last, "last", "--to")];
-    let note = |(gap, end, option): (Span, &str, &str)| {
-        let gap = gap.as_seconds_f64();
-        let note = format!(
-            "no job came in the {end} {:.0} days, and they count as days on which none comes; if nothing was recorded then, \
-             give another {option}",
-            gap / DAY
-        );
-        (gap > DAY.max(UNLIKELY_GAP * usual)).then_some(note)
+    let chance = (UNLIKELY_GAP * days(first, last) / history.jobs.len() as f64).max(1.0);
+    let gaps = [(days(history.from, first), "first", "--from"), (days(last, history.to), "last", "--to")];
+    let note = |(gap, end, option): (f64, &str, &str)| {
+        format!(
+            "no job came in the {end} {gap:.0} days, and they count as days on which none comes; if nothing was recorded then, \
+             give another {option}"
+        )
     };
-    gaps.into_iter().filter_map(note).collect()
+    gaps.into_iter().filter(|(gap, ..)| *gap > chance).map(note).collect()
 }
 
 fn notes(history: &History, kept: &[bool], sorted: &Sorted<'_>, bursts: &Bursts, options: &FitOptions) -> Vec<String> {
