@@ -49,7 +49,8 @@ pub use model::{
 pub use protocol::{
     ActOutcome, ActReport, Changes, Command, DroneAnswer, DroneReport, EntryColumns, EntryUpdate, ExecutionPath,
     HandOff, HandOffChange, HostColumns, HostUpdate, KillOrder, LiveRows, NotAnExecutionPath, Notice, PidfileContents,
-    PidfileEvent, PidfileName, ResultNote, RowChange, Subnets, TaskHistory, TaskUpdate, Work, WorkKind,
+    PidfileEvent, PidfileName, ResultNote, RowChange, Stray, StrayChange, Subnets, TaskHistory, TaskUpdate, Work,
+    WorkKind,
 };
 pub use settings::{LabelUse, Settings};
 pub use time::{Span, Time, earliest};

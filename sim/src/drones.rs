@@ -197,14 +197,20 @@ pub struct FakeDrones<F> {
     sequence: u64,
     due: BinaryHeap<Reverse<(Time, u64, ProcessKey, Due)>>,
     fence: Fence,
-    /// What the processes that were sent a kill worked on, in order; kept only on demand.
+    /// What the processes that were sent a kill worked on, in order; of drones that keep what is over.
     pub killed: Vec<Work>,
-    record_kills: bool,
+    keeps_what_is_over: bool,
 }
 
 impl<F: Fate> FakeDrones<F> {
-    /// Drones of these ids, all well, without processes.
-    pub fn new(clock: VirtualClock, drones: impl IntoIterator<Item = DroneId>, fate: F, record_kills: bool) -> Self {
+    /// Drones of these ids, all well, without processes. Real ones keep the pidfiles of what is over; a long run, in which no
+    /// scheduler starts again, need not know them, nor who was killed.
+    pub fn new(
+        clock: VirtualClock,
+        drones: impl IntoIterator<Item = DroneId>,
+        fate: F,
+        keeps_what_is_over: bool,
+    ) -> Self {
         let drones: BTreeMap<DroneId, FakeDrone> = drones.into_iter().map(|id| (id, FakeDrone::default())).collect();
         FakeDrones {
             clock,
@@ -221,7 +227,7 @@ impl<F: Fate> FakeDrones<F> {
             due: BinaryHeap::new(),
             fence: Fence::default(),
             killed: Vec::new(),
-            record_kills,
+            keeps_what_is_over,
         }
     }
 
@@ -490,7 +496,7 @@ impl<F: Fate> FakeDrones<F> {
             self.doomed.insert(process.place());
         }
         let shown = !process.hidden;
-        if self.record_kills {
+        if self.keeps_what_is_over {
             self.killed.push(process.work.clone());
         }
         if shown {
@@ -525,13 +531,13 @@ impl<F: Fate> FakeDrones<F> {
         }
     }
 
-    /// Pidfiles that nobody watches any more need not be kept: no path is ever used for a second execution.
+    /// Pidfiles that nobody watches any more are kept only for those who look for them again.
     fn forget(&mut self, drone: DroneId, pidfile: PidfileId) {
         self.awaited.remove(&(drone, pidfile));
         let Some(key) = self.watched.remove(&(drone, pidfile)) else { return };
         let Some(process) = self.processes.get_mut(&key) else { return };
         process.watched_as.retain(|watcher| *watcher != pidfile);
-        if process.stage.is_over() && process.watched_as.is_empty() {
+        if process.stage.is_over() && process.watched_as.is_empty() && !self.keeps_what_is_over {
             let place = process.place();
             self.files.remove(&place);
             self.processes.remove(&key);

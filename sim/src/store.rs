@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use yardmaster_engine::{
     AclGroupId, Changes, CommitOutcome, Drone, DroneId, DroneSet, Entry, EntryId, EntryStatus, ExecutionPath, HandOff,
     HandOffChange, Host, HostId, Ineligible, Job, JobId, KillOrder, Label, LabelId, LiveRows, PidfileName, RowChange,
-    SpecialTask, Store, StoreError, Subdir, Subnets, TaskHistory, TaskId, TaskKind, TaskUpdate, Term, User,
+    SpecialTask, Store, StoreError, Stray, StrayChange, Subdir, Subnets, TaskHistory, TaskId, TaskKind, TaskUpdate,
+    Term, User,
 };
 
 /// Rows numbered from 1, as a database numbers them.
@@ -98,6 +99,8 @@ pub struct MemoryStore {
     pub kills: BTreeMap<(ExecutionPath, PidfileName), Option<DroneId>>,
     /// Jobs that were handed off.
     pub hand_offs: BTreeMap<JobId, HandOff>,
+    /// What drones that were silent may still have of processes that were started anew.
+    pub strays: BTreeSet<Stray>,
     /// Which restricted subnets hosts and drones are in.
     pub subnets: Subnets,
     /// The keyval `suite_min_duts` of every job.
@@ -168,6 +171,12 @@ impl MemoryStore {
         }
         for order in &changes.kills_removed {
             self.kills.remove(&(order.path.clone(), order.name));
+        }
+        for change in &changes.strays {
+            match change {
+                StrayChange::Add(stray) => drop(self.strays.insert(stray.clone())),
+                StrayChange::Forget(stray) => drop(self.strays.remove(stray)),
+            }
         }
         for change in &changes.hand_offs {
             match change {
@@ -259,6 +268,7 @@ impl Store for MemoryStore {
             history: self.history(),
             next_task: self.tasks.next_id(),
             kills: self.kill_orders(),
+            strays: self.strays.iter().cloned().collect(),
             hand_offs: self.hand_offs.values().cloned().collect(),
             subnets: self.subnets.clone(),
             entries,

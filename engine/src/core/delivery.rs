@@ -48,14 +48,13 @@ impl Process {
 
 impl Processes {
     /// What may run as of the tick before the last, whose decision never was. `looked_for`: pidfiles that drones
-    /// have yet to answer for. Where a process was started anew, it is the new one that counts.
+    /// have yet to answer for. Strays count for nothing.
     pub(super) fn may_run(&self, looked_for: &BTreeMap<PidfileId, Whereabouts>) -> MayRun {
         let unheard_of: BTreeSet<PidfileId> = self.ordered_now.iter().copied().collect();
         let kept = self.by_pidfile.iter().filter(|(id, _)| !unheard_of.contains(id));
         let kept = kept.map(|(id, process)| (process, looked_for.get(&id).copied().unwrap_or(Whereabouts::Nowhere)));
         let dropped = self.dropped_now.iter().map(|process| (process, Whereabouts::Nowhere));
-        let (old, others): (Vec<_>, Vec<_>) = kept.chain(dropped).partition(|(process, _)| process.was_started_anew());
-        let all = old.into_iter().chain(others);
+        let all = kept.chain(dropped).filter(|(process, _)| process.stray_on.is_none());
         let all = all.map(|(process, looked_for)| (process.place(), process.whereabouts(looked_for)));
         all.filter(|(_, whereabouts)| *whereabouts != Whereabouts::Nowhere).collect()
     }
@@ -113,15 +112,10 @@ impl Core {
         let Some(process) = self.processes.by_pidfile.get(pidfile) else { return false };
         let (agent, drone, weight) = (process.agent, process.drone, process.weight);
         let (Some(key), Some(drone)) = (agent, drone) else { return false };
-        let place = process.place();
         match self.agents.get(key).filter(|agent| agent.process() == Some(pidfile)).map(|agent| agent.task) {
             // A runner that is given to another drone gets another row with it.
-            Some(AgentTask::Special(_) | AgentTask::HandOff(_)) => {
-                self.note_not_started(key, drone, &place);
-            }
-            Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => {
-                self.rows.group_mut(group).test = self.note_not_started(key, drone, &place);
-            }
+            Some(AgentTask::Special(_) | AgentTask::HandOff(_)) => {}
+            Some(AgentTask::Test(group) | AgentTask::HostlessTest(group)) => self.rows.group_mut(group).test = None,
             Some(AgentTask::Gather(_) | AgentTask::Parse(_)) | None => return false,
         }
         self.processes.by_pidfile.remove(pidfile);

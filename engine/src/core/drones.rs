@@ -135,10 +135,17 @@ impl Drones {
         }
     }
 
-    /// The drone for so many processes: of those that the user may use, are in the allowed set (`None` = all) and have room,
-    /// the least used. `None`: no usable drone has room, and the processes have to wait.
-    pub(super) fn admit(&self, user: Option<UserId>, allowed: Option<&[DroneId]>, processes: u32) -> Option<DroneId> {
+    /// The drone for so many processes: of those that the user may use, are in the allowed set (`None` = all), are not barred and
+    /// have room, the least used. `None`: no usable drone has room, and the processes have to wait.
+    pub(super) fn admit(
+        &self,
+        user: Option<UserId>,
+        allowed: Option<&[DroneId]>,
+        barred: &[DroneId],
+        processes: u32,
+    ) -> Option<DroneId> {
         let usable = self.by_id.values().filter(|drone| drone.is_usable(user, allowed));
+        let usable = usable.filter(|drone| !barred.contains(&drone.row.id));
         let with_room = usable.filter(|drone| drone.room() >= processes && !self.passed_over.contains(&drone.row.id));
         with_room.min_by(|a, b| a.by_use(b)).map(|drone| drone.row.id)
     }

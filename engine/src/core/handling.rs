@@ -103,7 +103,8 @@ impl Core {
                 Reach::Nowhere => return true,
             },
         };
-        let Some(drone) = self.drones.admit(user, allowed.as_deref(), processes) else { return false };
+        let barred = self.drones_with_strays(task);
+        let Some(drone) = self.drones.admit(user, allowed.as_deref(), &barred, processes) else { return false };
         self.stats.agents_started += 1;
         if self.hand_off_instead(key, task, drone) {
             return true;

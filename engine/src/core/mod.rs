@@ -35,6 +35,7 @@ mod queue;
 mod reconfigure;
 mod recovery;
 mod special_tasks;
+mod strays;
 mod subnets;
 mod table;
 mod time_limits;
@@ -281,6 +282,7 @@ impl Core {
 
     /// Collects what the tick decided, and lets go of the rows that have ended.
     fn drain(&mut self) -> TickOutput {
+        self.forget_strays();
         let mut changes = std::mem::take(&mut self.changes);
         let rows = &mut self.rows;
         changes.hosts.reserve_exact(rows.changed_hosts.len());

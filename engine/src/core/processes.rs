@@ -1,12 +1,10 @@
 //! Processes as their pidfiles show them.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use smallvec::SmallVec;
+use std::collections::VecDeque;
 
 use super::Core;
 use super::agents::{AgentKey, AgentState};
-use super::delivery::{MayRun, Whereabouts};
+use super::strays::{Missing, Strays};
 use super::table::Table;
 use crate::ids::{DroneId, PidfileId};
 use crate::protocol::{
@@ -59,6 +57,11 @@ pub(super) fn is_signalled(wait_status: i32) -> bool {
     !matches!(wait_status & 0x7f, 0 | 0x7f)
 }
 
+/// For how much a process counts of which nothing but its pidfile is known.
+pub(super) fn usual_weight(name: PidfileName) -> u32 {
+    if name == PidfileName::Parse { 0 } else { 1 }
+}
+
 /// A process, from the order to start it until nobody needs its pidfile.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
@@ -72,7 +75,7 @@ pub(super) struct Process {
     /// The agent that waits for its end.
     pub(super) agent: Option<AgentKey>,
     /// Nobody needs it; only its end is awaited, to know when its room is free.
-    retired: bool,
+    pub(super) retired: bool,
     /// To be killed when it shows: it was not to go on, and no drone had told of it yet.
     pub(super) doomed: bool,
     /// The database holds an order to kill it.
@@ -81,10 +84,8 @@ pub(super) struct Process {
     pub(super) in_doubt: bool,
     /// All drones were told to watch its pidfile.
     is_asked_for_everywhere: bool,
-    /// If it is anywhere, it is there.
-    only_on: Option<DroneId>,
-    /// The drones on which it was started anew, under another number: what they tell of it under this one is about that.
-    started_anew_on: SmallVec<[DroneId; 1]>,
+    /// It does not count: it is what this drone, which was silent, may still have of a process that was started anew elsewhere.
+    pub(super) stray_on: Option<DroneId>,
 }
 
 impl Process {
@@ -101,19 +102,18 @@ impl Process {
             kill_ordered: false,
             in_doubt: false,
             is_asked_for_everywhere: false,
-            only_on: None,
-            started_anew_on: SmallVec::new(),
+            stray_on: None,
         }
+    }
+
+    /// What a drone may have of a process that was started anew elsewhere.
+    pub(super) fn stray(path: ExecutionPath, name: PidfileName, weight: u32, drone: DroneId) -> Process {
+        Process { stray_on: Some(drone), doomed: true, retired: true, ..Process::watched(path, name, weight) }
     }
 
     /// Where its pidfile lies.
     pub(super) fn place(&self) -> (ExecutionPath, PidfileName) {
         (self.path.clone(), self.name)
-    }
-
-    /// Whether another one stands in its place.
-    pub(super) fn was_started_anew(&self) -> bool {
-        !self.started_anew_on.is_empty()
     }
 
     fn kill_order(&self) -> KillOrder {
@@ -132,9 +132,8 @@ struct Deadline {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Processes {
     pub(super) by_pidfile: Table<PidfileId, Process>,
-    /// Those that a silent drone may have and that their agents start anew as soon as they can, or have started anew; by where
-    /// their pidfile lies.
-    missing: BTreeMap<(ExecutionPath, PidfileName), PidfileId>,
+    pub(super) missing: Missing,
+    pub(super) strays: Strays,
     next: u32,
     /// Ordered processes, by when a pidfile must have appeared. The time-out is the same for all: first in, first out.
     appear_by: VecDeque<Deadline>,
@@ -152,54 +151,6 @@ impl Processes {
         Processes { next: self.next, ..Processes::default() }
     }
 
-    /// The missing process that an agent will start anew.
-    pub(super) fn missing_of(&self, agent: AgentKey) -> Option<PidfileId> {
-        let is_its = |pidfile: &PidfileId| self.by_pidfile.get(*pidfile).is_some_and(|it| it.agent == Some(agent));
-        self.missing.values().copied().find(is_its)
-    }
-
-    /// Checks that what is missing is looked for: for tests.
-    ///
-    /// # Errors
-    /// Says which is not.
-    pub(super) fn validate_missing(&self) -> Result<(), String> {
-        for (place, pidfile) in &self.missing {
-            let process = self.by_pidfile.get(*pidfile).ok_or(format!("{} is missing and gone", place.0))?;
-            if process.place() != *place || process.drone.is_some() || !process.doomed {
-                return Err(format!("{} is missing and stands so: {process:?}", place.0));
-            }
-            if process.retired != process.agent.is_none() {
-                return Err(format!("{} is missing and somebody's, or nobody's and not retired", place.0));
-            }
-        }
-        Ok(())
-    }
-
-    /// Of processes that are on a certain drone, if anywhere, another one may still have what was started before, or the
-    /// pidfile of that.
-    pub(super) fn expect_where_it_may_be(&mut self, may_run: &MayRun) {
-        let pidfiles: Vec<PidfileId> = self.by_pidfile.ids().collect();
-        for pidfile in pidfiles {
-            let Some(process) = self.by_pidfile.get_mut(pidfile) else { continue };
-            if let Some(Whereabouts::On(drone)) = may_run.get(&process.place()) {
-                process.only_on = Some(*drone);
-            }
-        }
-    }
-
-    /// A process is missing no longer. Tells whether it was.
-    fn remove_missing(&mut self, pidfile: PidfileId) -> bool {
-        if self.missing.is_empty() {
-            return false;
-        }
-        let Some(place) = self.by_pidfile.get(pidfile).map(Process::place) else { return false };
-        let is_missing = self.missing.get(&place) == Some(&pidfile);
-        if is_missing {
-            self.missing.remove(&place);
-        }
-        is_missing
-    }
-
     /// A new tick is decided: the one before stands.
     pub(super) fn begin_tick(&mut self) {
         self.ordered_now.clear();
@@ -207,7 +158,7 @@ impl Processes {
     }
 
     /// Starts to keep a process.
-    fn add(&mut self, process: Process) -> PidfileId {
+    pub(super) fn add(&mut self, process: Process) -> PidfileId {
         let id = PidfileId(self.next);
         self.next += 1;
         self.by_pidfile.insert(id, process);
@@ -281,7 +232,7 @@ impl Core {
             ..Process::watched(path.clone(), name, processes)
         });
         self.processes.ordered_now.push(pidfile);
-        self.note_started_anew(drone, (&path, name));
+        self.note_started_anew(drone, &path, name);
         self.expect_pidfile(pidfile);
         self.drones.add_active(drone, processes);
         self.stats.processes_started += processes;
@@ -349,77 +300,7 @@ impl Core {
         }
     }
 
-    // ---- Processes that a silent drone may have
-
-    /// A process is to be started anew by its agent, because the drones that may have it have been silent for too long.
-    /// Should one of them show it before that, the agent has what it waits for; should it later, it is killed.
-    pub(super) fn count_as_missing(&mut self, pidfile: PidfileId, agent: AgentKey) {
-        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
-        process.doomed = true;
-        process.agent = Some(agent);
-        self.processes.missing.insert(process.place(), pidfile);
-    }
-
-    /// A process is started. If it is a missing one, then what this drone tells of it under the old number is about the new
-    /// process, and what any other drone has is nobody's.
-    fn note_started_anew(&mut self, drone: DroneId, (path, name): (&ExecutionPath, PidfileName)) {
-        if self.processes.missing.is_empty() {
-            return;
-        }
-        let Some(pidfile) = self.processes.missing.get(&(path.clone(), name)).copied() else { return };
-        if let Some(process) = self.processes.by_pidfile.get_mut(pidfile)
-            && !process.started_anew_on.contains(&drone)
-        {
-            process.started_anew_on.push(drone);
-        }
-        self.retire_process(pidfile);
-    }
-
-    /// The start of a process has certainly not reached its drone: if it was a missing one, its agent waits for it again.
-    /// Gives the missing one then.
-    pub(super) fn note_not_started(
-        &mut self,
-        agent: AgentKey,
-        drone: DroneId,
-        place: &(ExecutionPath, PidfileName),
-    ) -> Option<PidfileId> {
-        let missing = self.processes.missing.get(place).copied()?;
-        let process = self.processes.by_pidfile.get_mut(missing)?;
-        process.started_anew_on.retain(|other| *other != drone);
-        if process.was_started_anew() {
-            return None;
-        }
-        process.agent = Some(agent);
-        process.retired = false;
-        Some(missing)
-    }
-
-    /// A process is looked for by somebody else from now on.
-    pub(super) fn miss_no_longer(&mut self, pidfile: PidfileId) {
-        if self.processes.remove_missing(pidfile)
-            && let Some(process) = self.processes.by_pidfile.get_mut(pidfile)
-        {
-            process.doomed = false;
-            process.agent = None;
-        }
-    }
-
-    /// A drone that was silent has a missing process. If its agent still waits to start it, the agent has it now; else it
-    /// must go.
-    fn find_missing(&mut self, drone: DroneId, pidfile: PidfileId) {
-        let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
-        let is_over = process.state.end().is_some();
-        let agent =
-            process.agent.filter(|key| self.agents.get(*key).is_some_and(|agent| agent.state == AgentState::Waiting));
-        process.doomed = false;
-        match agent {
-            Some(agent) => self.agents.set_state(agent, AgentState::Started(pidfile)),
-            None if !is_over => self.drones.send(drone, Command::Kill { pidfile }),
-            None => {}
-        }
-    }
-
-    fn send_kill(&mut self, pidfile: PidfileId, drone: DroneId) {
+    pub(super) fn send_kill(&mut self, pidfile: PidfileId, drone: DroneId) {
         self.record_kill(pidfile);
         self.drones.send(drone, Command::Kill { pidfile });
     }
@@ -427,11 +308,8 @@ impl Core {
     /// Has the database keep the order to kill until it has worked.
     fn record_kill(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
-        // An order would name the path of the process that was started in its place, and kill that one after a restart.
-        if process.was_started_anew() {
-            return;
-        }
-        if !std::mem::replace(&mut process.kill_ordered, true) {
+        // What is known of a stray is kept as such: an order would name the path of the process that counts.
+        if process.stray_on.is_none() && !std::mem::replace(&mut process.kill_ordered, true) {
             self.changes.kills_added.push(process.kill_order());
         }
     }
@@ -447,11 +325,10 @@ impl Core {
     /// Takes up an order to kill that a scheduler before this one may not have delivered.
     pub(super) fn recover_kill(&mut self, order: KillOrder) {
         let KillOrder { path, name, drone } = order;
-        let is_it = |process: &Process| process.name == name && process.path == path;
+        let is_it = |process: &Process| process.stray_on.is_none() && process.name == name && process.path == path;
         let known = self.processes.by_pidfile.iter().find(|(_, process)| is_it(process)).map(|(id, _)| id);
         let pidfile = known.unwrap_or_else(|| {
-            let weight = if name == PidfileName::Parse { 0 } else { 1 };
-            let watched = Process::watched(path.clone(), name, weight);
+            let watched = Process::watched(path.clone(), name, usual_weight(name));
             let retired = Process { retired: true, is_asked_for_everywhere: drone.is_none(), ..watched };
             let pidfile = self.processes.add(retired);
             let watch = Command::Watch { pidfile, path, name };
@@ -498,19 +375,20 @@ impl Core {
         self.drones.by_id.iter().any(|(drone, state)| may_run_it(drone) && !state.answers)
     }
 
-    fn drop_process(&mut self, pidfile: PidfileId) {
+    pub(super) fn drop_process(&mut self, pidfile: PidfileId) {
         // Of one that was given up it is not known whether the kill has reached it: the order stays for the next recovery.
         if !matches!(self.processes.state(pidfile), ProcessState::Lost { .. }) {
             self.close_kill_order(pidfile);
         }
         self.processes.remove_missing(pidfile);
         let Some(process) = self.processes.by_pidfile.remove(pidfile) else { return };
+        self.processes.strays.settle(&process);
         if let Some(drone) = process.drone.filter(|_| process.state.end().is_none()) {
             self.free_room(drone, process.weight);
         }
         // As long as a drone watches it, what it has there counts as somebody's.
         let forget = Command::Forget { pidfile };
-        match process.drone.filter(|_| !process.is_asked_for_everywhere) {
+        match process.drone.or(process.stray_on).filter(|_| !process.is_asked_for_everywhere) {
             Some(drone) => self.drones.send(drone, forget),
             None => self.drones.send_all(&forget),
         }
@@ -525,14 +403,18 @@ impl Core {
 
     /// Takes in what the drones report.
     pub(super) fn hear_drones(&mut self, reports: Vec<DroneReport>) {
-        let mut ends = Vec::new();
+        let (mut ends, mut back) = (Vec::new(), Vec::new());
         for DroneReport { drone, answer } in reports {
             let Some(state) = self.drones.by_id.get_mut(&drone) else { continue };
             let answered_before = state.answers;
             match answer {
                 DroneAnswer::News { pidfiles, unclaimed } => {
                     state.answers = true;
-                    self.release_held_agents |= self.unheard.remove(&drone);
+                    let is_heard_first = self.unheard.remove(&drone);
+                    self.release_held_agents |= is_heard_first;
+                    if is_heard_first || !answered_before {
+                        back.push(drone);
+                    }
                     if !answered_before {
                         self.agents.may_start = true;
                         self.notices.push(Notice::DroneBack { drone });
@@ -561,15 +443,18 @@ impl Core {
         for (drone, pidfile, event) in ends {
             self.hear_pidfile(drone, pidfile, event);
         }
+        for drone in back {
+            self.drop_unseen_strays(drone);
+        }
     }
 
     fn hear_pidfile(&mut self, drone: DroneId, pidfile: PidfileId, event: PidfileEvent) {
         let Some(process) = self.processes.by_pidfile.get(pidfile) else { return };
-        if process.started_anew_on.contains(&drone) {
+        if process.stray_on.is_none() && self.processes.strays.is_on(drone, process) {
             return;
         }
-        if process.drone.or(process.only_on).is_some_and(|known| known != drone) {
-            // Two drones have it: it was started anew while one of them was silent, and one of them is enough.
+        if process.drone.is_some_and(|known| known != drone) {
+            // Two drones have it, which nobody has known: one of them is enough.
             if event.is_alive() {
                 self.drones.send(drone, Command::Kill { pidfile });
             }
@@ -642,7 +527,6 @@ impl Core {
     /// Gives up processes that have kept the scheduler waiting for too long.
     pub(super) fn check_process_deadlines(&mut self) {
         if self.silence_limit().is_some_and(|limit| limit < self.now) {
-            self.unheard.clear();
             self.release_held_agents = true;
             self.silence_is_over = true;
         }
@@ -667,7 +551,7 @@ impl Core {
         }
     }
 
-    /// The drone on which it ran is no longer part of the lab.
+    /// The drone on which it ran, or may run, is no longer part of the lab.
     pub(super) fn lose_process(&mut self, pidfile: PidfileId) {
         let Some(process) = self.processes.by_pidfile.get_mut(pidfile) else { return };
         process.drone = None;

@@ -113,7 +113,7 @@ impl Core {
     /// Builds the working set from the database's rows, and the agents of what they say is under way. `may_run`: what is
     /// known from before, if anything is. The commands ask the drones for the pidfiles of these agents.
     fn take_up(&mut self, mut rows: LiveRows, recover_hosts: bool, may_run: Option<&MayRun>) -> Vec<DroneBatch> {
-        let kills = std::mem::take(&mut rows.kills);
+        let (kills, strays) = (std::mem::take(&mut rows.kills), std::mem::take(&mut rows.strays));
         if matches!(self.role, Role::Whole | Role::Dispatcher) {
             self.load_hand_offs(std::mem::take(&mut rows.hand_offs));
         }
@@ -121,9 +121,7 @@ impl Core {
         let mut agents = Vec::new();
         if self.role != Role::HostScheduler {
             agents = self.recover_agents(may_run);
-            if let Some(may_run) = may_run {
-                self.processes.expect_where_it_may_be(may_run);
-            }
+            strays.into_iter().for_each(|stray| self.recover_stray(stray));
             kills.into_iter().for_each(|order| self.recover_kill(order));
         }
         self.recovery = Some(Recovery { recover_hosts, agents, first_tick_done: false });
@@ -358,9 +356,13 @@ impl Core {
             if state.has_trace() || state == ProcessState::Ordered {
                 self.agents.set_state(*key, AgentState::Started(*pidfile));
                 self.attach_process(*pidfile, *key);
-            } else if !self.is_heard(*may_be) {
+                return false;
+            }
+            let is_awaited = self.is_awaited(*may_be, *pidfile);
+            if is_awaited && !self.silence_is_over {
                 return true;
-            } else if self.silence_is_over && *may_be != Whereabouts::Nowhere && self.is_runner(*key) {
+            }
+            if is_awaited && self.is_runner(*key) {
                 // A drone that kept silent may have it: a second one must not be started beside it.
                 self.recall_agent(*key);
             } else {
@@ -369,7 +371,7 @@ impl Core {
                     self.agents.get(*key).map(|agent| agent.task),
                     Some(AgentTask::Test(_) | AgentTask::HostlessTest(_))
                 );
-                if self.silence_is_over && *may_be != Whereabouts::Nowhere {
+                if is_awaited {
                     self.count_as_missing(*pidfile, *key);
                 } else if !keeps_watch {
                     self.retire_process(*pidfile);
@@ -396,18 +398,22 @@ impl Core {
         }
     }
 
-    /// Whether all drones have been heard that may run a process.
-    fn is_heard(&self, may_be: Whereabouts) -> bool {
+    /// Whether a drone that has not been heard may run a process.
+    fn is_awaited(&self, may_be: Whereabouts, pidfile: PidfileId) -> bool {
+        let may_run_it = |drone: &DroneId| {
+            let process = self.processes.by_pidfile.get(pidfile);
+            !process.is_some_and(|process| self.processes.strays.is_on(*drone, process))
+        };
         match may_be {
-            Whereabouts::Nowhere => true,
-            Whereabouts::On(drone) => !self.unheard.contains(&drone),
-            Whereabouts::Anywhere => self.unheard.is_empty(),
+            Whereabouts::Nowhere => false,
+            Whereabouts::On(drone) => self.unheard.contains(&drone),
+            Whereabouts::Anywhere => self.unheard.iter().any(may_run_it),
         }
     }
 
     /// Until when recovered agents wait for drones that keep silent.
     pub(super) fn silence_limit(&self) -> Option<Time> {
         let limit = self.recovered_at + self.pidfile_timeout();
-        (!self.unheard.is_empty()).then_some(limit)
+        (!self.silence_is_over && !self.unheard.is_empty()).then_some(limit)
     }
 }

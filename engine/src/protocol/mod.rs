@@ -11,5 +11,5 @@ pub use notice::Notice;
 pub use process::{ExecutionPath, NotAnExecutionPath, PidfileContents, PidfileEvent, PidfileName, Work, WorkKind};
 pub use rows::{
     Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, HostUpdate, KillOrder, LiveRows,
-    RowChange, Subnets, TaskHistory, TaskUpdate,
+    RowChange, Stray, StrayChange, Subnets, TaskHistory, TaskUpdate,
 };

@@ -86,6 +86,9 @@ pub struct LiveRows {
     pub next_task: u32,
     /// Kills that were decided and not yet seen to have worked.
     pub kills: Vec<KillOrder>,
+    /// What drones that were silent may still have of processes that were started anew elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<Stray>,
     /// Jobs that this scheduler handed off and has not seen the end of; some may have ended meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hand_offs: Vec<HandOff>,
@@ -129,6 +132,28 @@ pub struct KillOrder {
     pub name: PidfileName,
     /// The drone that runs it; `None`: any that may, since nobody has heard of it yet.
     pub drone: Option<DroneId>,
+}
+
+/// A drone was silent for so long that a process that it may have was started anew on another: whatever the silent one has at
+/// that place is not the process that counts, and is killed if it runs. It is kept in the database until the drone has been
+/// heard and the work is over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Stray {
+    /// Where the process keeps its pidfile.
+    pub path: ExecutionPath,
+    /// Which pidfile.
+    pub name: PidfileName,
+    /// The drone that was silent.
+    pub drone: DroneId,
+}
+
+/// What becomes of what is known of a stray.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StrayChange {
+    /// It has to be known from now on; it may be already.
+    Add(Stray),
+    /// Nothing need be known of it any more.
+    Forget(Stray),
 }
 
 /// How many special tasks of a kind an entry has had on a host, ended ones included.
@@ -268,6 +293,9 @@ pub struct Changes {
     pub kills_added: Vec<KillOrder>,
     /// Kills that have worked, or came too late, known by path and name; some may have been added in the same tick.
     pub kills_removed: Vec<KillOrder>,
+    /// Strays that have to be known, or no longer, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<StrayChange>,
     /// What becomes of hand-offs, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hand_offs: Vec<HandOffChange>,
@@ -284,6 +312,7 @@ impl Changes {
             && self.ineligible_swept.is_empty()
             && self.kills_added.is_empty()
             && self.kills_removed.is_empty()
+            && self.strays.is_empty()
             && self.hand_offs.is_empty()
     }
 }
