@@ -11,6 +11,7 @@ GRANT INSERT, UPDATE ON chromeos_autotest_db.yardmaster_terms TO yardmaster@'sch
 GRANT INSERT, DELETE ON chromeos_autotest_db.yardmaster_consumers TO yardmaster@'scheduler.lab.example';
 GRANT DELETE ON chromeos_autotest_db.yardmaster_changes TO yardmaster@'scheduler.lab.example';
 GRANT INSERT, DELETE ON chromeos_autotest_db.yardmaster_kills TO yardmaster@'scheduler.lab.example';
+GRANT INSERT, DELETE ON chromeos_autotest_db.yardmaster_strays TO yardmaster@'scheduler.lab.example';
 -- Where jobs are handed off; a runner works under this account as well.
 GRANT INSERT, UPDATE, DELETE ON chromeos_autotest_db.afe_job_handoffs TO yardmaster@'scheduler.lab.example';
 GRANT INSERT, UPDATE, DELETE ON chromeos_autotest_db.yardmaster_handoffs TO yardmaster@'scheduler.lab.example';

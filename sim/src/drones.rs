@@ -1,8 +1,8 @@
 //! Fake drones.
 //!
 //! The fault model. A fake drone may: stop answering and come back, during which its processes go on; reboot, after which
-//! its processes are gone without an exit status; show pidfiles late; show a corrupt pidfile; carry out a batch and lose the
-//! reply; answer, and then not be there for the commands. It never: starts a process twice for the same path and pidfile,
+//! its processes are gone without an exit status; show pidfiles late; show a corrupt pidfile; take its time to kill; carry out a
+//! batch and lose the reply; answer, and then not be there for the commands. It never: starts a process twice for the same path and pidfile,
 //! invents an exit status, forgets a pidfile that is being watched, or carries out a command of an older fence than it has
 //! seen.
 //!
@@ -122,6 +122,8 @@ pub struct FakeProcess {
     stage: Stage,
     /// Its pidfile is there but not shown yet.
     hidden: bool,
+    /// It was sent a kill and takes its time.
+    dying: bool,
     /// Who watches its pidfile: whoever was told to, each under a number of its own.
     watched_as: SmallVec<[PidfileId; 1]>,
 }
@@ -135,12 +137,18 @@ impl FakeProcess {
     pub fn is_hidden(&self) -> bool {
         self.hidden
     }
+
+    /// Whether it was sent a kill that has yet to work.
+    pub fn is_dying(&self) -> bool {
+        self.dying
+    }
 }
 
 #[derive(Debug, Clone, Default)]
 struct FakeDrone {
     silent: bool,
     late_pidfiles: bool,
+    slow_kills: bool,
     lose_replies: u32,
     miss_batches: u32,
     news: Vec<(PidfileId, PidfileEvent)>,
@@ -197,8 +205,8 @@ pub struct FakeDrones<F> {
     sequence: u64,
     due: BinaryHeap<Reverse<(Time, u64, ProcessKey, Due)>>,
     fence: Fence,
-    /// What the processes that were sent a kill worked on, in order; of drones that keep what is over.
-    pub killed: Vec<Work>,
+    /// The processes that were sent a kill, in order; of drones that keep what is over.
+    pub killed: Vec<(ProcessKey, FakeProcess)>,
     keeps_what_is_over: bool,
 }
 
@@ -335,6 +343,18 @@ impl<F: Fate> FakeDrones<F> {
         }
     }
 
+    /// Lets processes that are killed from now on take their time, until kills are quick again.
+    pub fn set_slow_kills(&mut self, drone: DroneId, slow: bool) {
+        self.stir(drone).slow_kills = slow;
+        if slow {
+            return;
+        }
+        let dying = self.running().into_iter().filter(|(_, process)| process.drone == drone && process.dying);
+        for key in dying.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.end(key, Stage::Ended { exit_status: KILLED, tests_failed: 0 });
+        }
+    }
+
     /// Lets a drone carry out its next so many batches and lose the replies.
     pub fn lose_replies(&mut self, drone: DroneId, count: u32) {
         self.stir(drone).lose_replies = count;
@@ -464,7 +484,7 @@ impl<F: Fate> FakeDrones<F> {
             let end = Due::End { exit_status: course.exit_status, tests_failed: course.tests_failed };
             self.plan(now + course.startup + course.runtime, key, end);
         }
-        let process = FakeProcess { path, name, work, drone, processes, stage, hidden: late, watched_as };
+        let process = FakeProcess { path, name, work, drone, processes, stage, hidden: late, dying: false, watched_as };
         self.processes.insert(key, process);
         self.tell(key, stage, false);
     }
@@ -491,13 +511,15 @@ impl<F: Fate> FakeDrones<F> {
             self.doomed.insert(place.clone());
         }
         let Some(key) = self.watched.get(&(drone, pidfile)).copied() else { return };
-        let Some(process) = self.processes.get(&key) else { return };
+        let slow = self.drones.get(&drone).is_some_and(|drone| drone.slow_kills);
+        let Some(process) = self.processes.get_mut(&key) else { return };
         if process.hidden {
             self.doomed.insert(process.place());
         }
-        let shown = !process.hidden;
+        process.dying |= slow && !process.hidden;
+        let shown = !process.hidden && !process.dying;
         if self.keeps_what_is_over {
-            self.killed.push(process.work.clone());
+            self.killed.push((key, process.clone()));
         }
         if shown {
             self.end(key, Stage::Ended { exit_status: KILLED, tests_failed: 0 });

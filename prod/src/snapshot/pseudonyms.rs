@@ -35,8 +35,9 @@ pub(super) fn hide(snapshot: &mut Snapshot) {
     live.users.sort_by_key(|user| user.id);
     live.users.iter_mut().for_each(|user| user.login = pseudonyms.of(&user.login));
     live.jobs.iter_mut().for_each(|job| job.name = profile_of(&job.name));
-    for kill in &mut live.kills {
-        if let ExecutionPath::Entry { owner, .. } = &mut kill.path {
+    let kills = live.kills.iter_mut().map(|kill| &mut kill.path);
+    for path in kills.chain(live.strays.iter_mut().map(|stray| &mut stray.path)) {
+        if let ExecutionPath::Entry { owner, .. } = path {
             *owner = pseudonyms.of(owner);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use yardmaster_engine::{
     Changes, EntryColumns, EntryUpdate, HandOff, HandOffChange, HostColumns, HostId, HostUpdate, Ineligible, JobId,
-    KillOrder, SpecialTask, TaskUpdate, Term, UserId,
+    KillOrder, SpecialTask, Stray, StrayChange, TaskUpdate, Term, UserId,
 };
 
 use super::bulk::{self, Column, insert, integer, moment, text, update};
@@ -62,7 +62,7 @@ pub(super) fn count(number: u64) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// Writes the rows: hand-offs, hosts, entries, tasks, ineligible rows, kills, each table in the order of ids where it can be.
+/// Writes the rows: hand-offs, hosts, entries, tasks, ineligible rows, kills, strays, each table in the order of ids where it can be.
 ///
 /// `is_locked` says which hosts were locked when this was decided.
 pub(super) async fn write(
@@ -79,7 +79,8 @@ pub(super) async fn write(
     aborts(transaction, &changes.entries, system).await?;
     tasks(transaction, &changes.tasks, system).await?;
     ineligible(transaction, changes).await?;
-    kills(transaction, &changes.kills_added, &changes.kills_removed).await
+    kills(transaction, &changes.kills_added, &changes.kills_removed).await?;
+    strays(transaction, &changes.strays).await
 }
 
 /// Hosts that are clean now. A host that somebody has locked since this was decided stays dirty: who locks a host makes it
@@ -311,6 +312,26 @@ async fn kills(transaction: &mut Transaction, added: &[KillOrder], removed: &[Ki
     for kill in removed {
         let sql = "DELETE FROM yardmaster_kills WHERE path = ? AND pidfile = ?";
         transaction.execute(sql, vec![kill.path.to_string().into(), kill.name.as_str().into()]).await?;
+    }
+    Ok(())
+}
+
+async fn strays(transaction: &mut Transaction, changes: &[StrayChange]) -> Result<(), DatabaseError> {
+    let row = |stray: &Stray| -> Vec<Value> {
+        vec![stray.path.to_string().into(), stray.name.as_str().into(), stray.drone.0.into()]
+    };
+    let added = changes.iter().filter_map(|change| match change {
+        StrayChange::Add(stray) => Some(row(stray)),
+        StrayChange::Forget(_) => None,
+    });
+    let columns = [text("path"), text("pidfile"), integer("drone_id")];
+    let verb = transaction.dialect().insert_ignore();
+    bulk::insert(transaction, verb, "yardmaster_strays", &columns, &added.collect::<Vec<_>>()).await?;
+    for change in changes {
+        if let StrayChange::Forget(stray) = change {
+            let sql = "DELETE FROM yardmaster_strays WHERE path = ? AND pidfile = ? AND drone_id = ?";
+            transaction.execute(sql, row(stray)).await?;
+        }
     }
     Ok(())
 }

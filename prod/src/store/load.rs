@@ -66,9 +66,9 @@ pub(crate) async fn read_live(
         }
         Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name",
     };
-    let sql = format!("{tables} IN ('yardmaster_drones', 'yardmaster_kills')");
+    let sql = format!("{tables} IN ('yardmaster_drones', 'yardmaster_kills', 'yardmaster_strays')");
     let count = transaction.query(&sql, Vec::new()).await?.first().map_or(Ok(0), |row| row.get::<i64>(0))?;
-    read_all(transaction, usual_room, count == 2, quarantine).await
+    read_all(transaction, usual_room, count == 3, quarantine).await
 }
 
 async fn read_all(
@@ -115,10 +115,12 @@ async fn read_all(
     let living: std::collections::BTreeSet<JobId> = entries.iter().map(|entry| entry.job).collect();
     jobs.retain(|job| living.contains(&job.id));
 
-    let (kills, hand_offs) = match has_our_tables {
-        true => {
-            (read_work::kills(transaction, quarantine).await?, read_work::hand_offs(transaction, quarantine).await?)
-        }
+    let (kills, strays, hand_offs) = match has_our_tables {
+        true => (
+            read_work::kills(transaction, quarantine).await?,
+            read_work::strays(transaction, quarantine).await?,
+            read_work::hand_offs(transaction, quarantine).await?,
+        ),
         false => Default::default(),
     };
     let entry_ids: Vec<u32> = entries.iter().map(|entry| entry.id.0).collect();
@@ -127,6 +129,7 @@ async fn read_all(
         history: read_work::history(transaction, &entry_ids).await?,
         next_task: read_work::next_task(transaction).await?,
         kills,
+        strays,
         hand_offs,
         // No table knows them.
         subnets: Subnets::default(),

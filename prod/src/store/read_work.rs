@@ -1,11 +1,12 @@
-//! Reading what is to be done: jobs, entries, special tasks, ineligible rows, kills.
+//! Reading what is to be done: jobs, entries, special tasks, ineligible rows, kills, strays.
 
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use yardmaster_engine::{
-    DroneId, DroneSetId, Entry, EntryId, HandOff, HostId, Ineligible, Job, JobId, KillOrder, LabelId, PidfileName,
-    RebootAfter, RebootBefore, ShardId, Span, SpecialTask, Subdir, TaskHistory, TaskId, TaskKind, Time, UserId,
+    DroneId, DroneSetId, Entry, EntryId, ExecutionPath, HandOff, HostId, Ineligible, Job, JobId, KillOrder, LabelId,
+    PidfileName, RebootAfter, RebootBefore, ShardId, Span, SpecialTask, Stray, Subdir, TaskHistory, TaskId, TaskKind,
+    Time, UserId,
 };
 
 use super::quarantine::Quarantine;
@@ -309,13 +310,8 @@ pub(super) async fn kills(
     let mut kills = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         let columns = Columns(row);
-        let kill = columns.get::<String>(0, "path").and_then(|path| {
-            let name = columns.get::<String>(1, "pidfile")?;
-            Ok(KillOrder {
-                path: path.parse().map_err(|error: yardmaster_engine::NotAnExecutionPath| error.to_string())?,
-                name: PidfileName::parse(&name).ok_or_else(|| format!("{name:?} is no pidfile's name"))?,
-                drone: columns.get::<Option<u32>>(2, "drone_id")?.map(DroneId),
-            })
+        let kill = pidfile_place(&columns).and_then(|(path, name)| {
+            Ok(KillOrder { path, name, drone: columns.get::<Option<u32>>(2, "drone_id")?.map(DroneId) })
         });
         match kill {
             Ok(kill) => kills.push(kill),
@@ -323,6 +319,36 @@ pub(super) async fn kills(
         }
     }
     Ok(kills)
+}
+
+/// What drones that were silent may still have of processes that were started anew elsewhere.
+pub(super) async fn strays(
+    transaction: &mut Transaction,
+    quarantine: &mut Quarantine,
+) -> Result<Vec<Stray>, DatabaseError> {
+    let sql = "SELECT path, pidfile, drone_id FROM yardmaster_strays ORDER BY path, pidfile, drone_id";
+    let rows = transaction.query(sql, Vec::new()).await?;
+    let mut strays = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let columns = Columns(row);
+        let stray = pidfile_place(&columns)
+            .and_then(|(path, name)| Ok(Stray { path, name, drone: DroneId(columns.get::<u32>(2, "drone_id")?) }));
+        match stray {
+            Ok(stray) => strays.push(stray),
+            Err(why) => quarantine.put("yardmaster_strays", number as i64, why),
+        }
+    }
+    Ok(strays)
+}
+
+/// Where a pidfile lies, by the first two columns.
+fn pidfile_place(columns: &Columns<'_>) -> Result<(ExecutionPath, PidfileName), String> {
+    let path = columns.get::<String>(0, "path")?;
+    let name = columns.get::<String>(1, "pidfile")?;
+    Ok((
+        path.parse().map_err(|error: yardmaster_engine::NotAnExecutionPath| error.to_string())?,
+        PidfileName::parse(&name).ok_or_else(|| format!("{name:?} is no pidfile's name"))?,
+    ))
 }
 
 /// Jobs that this scheduler, or one before it, handed off and has not seen the end of.

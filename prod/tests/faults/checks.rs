@@ -12,12 +12,13 @@ use super::service::{PATIENCE, Service};
 use super::work::{Fate, OWNER};
 
 /// What has not come to rest: nothing of it may stay. A host whose repair has failed stays leased: so the rules are.
-const UNREST: [(&str, &str); 5] = [
+const UNREST: [(&str, &str); 6] = [
     ("entries", "SELECT COUNT(*) FROM afe_host_queue_entries WHERE complete = 0"),
     ("special tasks", "SELECT COUNT(*) FROM afe_special_tasks WHERE is_complete = 0"),
     ("leased hosts", "SELECT COUNT(*) FROM afe_hosts WHERE leased <> 0 AND status <> 'Repair Failed'"),
     ("hosts in use", "SELECT COUNT(*) FROM afe_hosts WHERE status NOT IN ('Ready', 'Repair Failed')"),
     ("orders to kill", "SELECT COUNT(*) FROM yardmaster_kills"),
+    ("strays", "SELECT COUNT(*) FROM yardmaster_strays"),
 ];
 
 /// An entry as the database has it at the end.

@@ -59,6 +59,9 @@ pub(crate) fn of_memory(store: &MemoryStore) -> Lines {
     for ((path, name), drone) in &store.kills {
         lines.insert(format!("kill {path} {} on {:?}", name.as_str(), drone.map(|drone| drone.0)));
     }
+    for stray in &store.strays {
+        lines.insert(format!("stray {} {} on {}", stray.path, stray.name.as_str(), stray.drone.0));
+    }
     lines
 }
 
@@ -103,6 +106,8 @@ pub(crate) async fn of_database(database: &Database) -> Lines {
     read(database, sql, &mut lines, |row| format!("ineligible: job {} host {}", row.id(), row.id())).await;
     let sql = "SELECT path, pidfile, drone_id FROM yardmaster_kills";
     read(database, sql, &mut lines, |row| format!("kill {} {} on {:?}", row.text(), row.text(), row.number())).await;
+    let sql = "SELECT path, pidfile, drone_id FROM yardmaster_strays";
+    read(database, sql, &mut lines, |row| format!("stray {} {} on {}", row.text(), row.text(), row.id())).await;
     lines
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn real_time(simulated: Time) -> Time {
 }
 
 /// Everything that a scenario leaves behind, each table before those it refers to.
-const EMPTIED: [&str; 26] = [
+const EMPTIED: [&str; 27] = [
     "afe_job_handoffs",
     "yardmaster_handoffs",
     "afe_aborted_host_queue_entries",
@@ -39,6 +39,7 @@ const EMPTIED: [&str; 26] = [
     "yardmaster_drones",
     "afe_drones",
     "yardmaster_kills",
+    "yardmaster_strays",
     "yardmaster_terms",
     "yardmaster_consumers",
     "yardmaster_changes",

@@ -6,8 +6,8 @@ use yardmaster::database::Database;
 use yardmaster::store::{SqlStore, StoreOptions, TermError, TermRole, snapshot};
 use yardmaster_engine::{
     Changes, CommitOutcome, Drone, DroneId, Entry, EntryColumns, EntryId, EntryStatus, ExecutionPath, HostColumns,
-    HostId, HostStatus, HostUpdate, Ineligible, JobId, KillOrder, LiveRows, PidfileName, SpecialTask, Store, Subdir,
-    TaskId, TaskKind, TaskUpdate, Term, Time, UserId,
+    HostId, HostStatus, HostUpdate, Ineligible, JobId, KillOrder, LiveRows, PidfileName, SpecialTask, Store, Stray,
+    StrayChange, Subdir, TaskId, TaskKind, TaskUpdate, Term, Time, UserId,
 };
 use yardmaster_sim::store::MemoryStore;
 
@@ -23,6 +23,7 @@ in_each_place!(
     a_row_that_is_gone_is_passed_over,
     one_scheduler_at_a_time,
     kills_are_kept_until_they_have_worked,
+    strays_are_kept_until_they_are_forgotten,
     two_roles_hear_of_each_other,
     a_host_that_was_locked_meanwhile_stays_dirty,
     only_one_gives_out_hosts,
@@ -446,6 +447,20 @@ async fn kills_are_kept_until_they_have_worked(place: Place) {
     let removed = Changes { kills_removed: vec![order], ..Changes::default() };
     assert_eq!(store.commit(term, 3, &removed).await, CommitOutcome::Committed);
     assert_eq!(store.load().await.expect("it loads").kills, [other]);
+}
+
+async fn strays_are_kept_until_they_are_forgotten(place: Place) {
+    let (_, mut store, term) = store(&place).await;
+    let path = ExecutionPath::Entry { job: JobId(4), owner: "ada".into(), subdir: Subdir::Group(1) };
+    let on = |drone| Stray { path: path.clone(), name: PidfileName::Execute, drone: DroneId(drone) };
+    let changes = |strays| Changes { strays, ..Changes::default() };
+    let added = changes(vec![StrayChange::Add(on(3)), StrayChange::Add(on(5))]);
+    assert_eq!(store.commit(term, 1, &added).await, CommitOutcome::Committed);
+    assert_eq!(store.commit(term, 2, &added).await, CommitOutcome::Committed, "one that is there stays");
+    assert_eq!(store.load().await.expect("it loads").strays, [on(3), on(5)]);
+    let forgotten = changes(vec![StrayChange::Forget(on(3))]);
+    assert_eq!(store.commit(term, 3, &forgotten).await, CommitOutcome::Committed);
+    assert_eq!(store.load().await.expect("it loads").strays, [on(5)]);
 }
 
 async fn two_roles_hear_of_each_other(place: Place) {

@@ -47,7 +47,8 @@ impl<F: Fate> FakeDrones<F> {
         };
         self.files.insert((drone, path.clone(), name), key);
         let watched_as = SmallVec::new();
-        let process = FakeProcess { path, name, work, drone, processes, stage, hidden: false, watched_as };
+        let process =
+            FakeProcess { path, name, work, drone, processes, stage, hidden: false, dying: false, watched_as };
         self.processes.insert(key, process);
         key
     }

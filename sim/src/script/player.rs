@@ -154,8 +154,12 @@ impl Player {
         self.check_names(&step.expect)?;
         let view = self.view();
         let engine = self.engine();
-        let killed: Vec<String> =
-            engine.drones().killed.iter().map(|work| process_name(engine.store(), &self.entries, work)).collect();
+        let killed: Vec<String> = engine
+            .drones()
+            .killed
+            .iter()
+            .map(|(_, process)| process_name(engine.store(), &self.entries, &process.work))
+            .collect();
         let ids = &self.entry_ids;
         let why = |name: &str| {
             let id = *ids.get(name)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use yardmaster_engine::{EntryStatus, ExecutionPath, HostId, HostStatus, Work, WorkKind};
+use yardmaster_engine::{EntryStatus, ExecutionPath, HostId, HostStatus, Stray, Work, WorkKind};
 use yardmaster_sim::drones::FakeProcess;
 use yardmaster_sim::script::{Action, FakeEngine};
 
@@ -24,6 +24,10 @@ pub(crate) struct Watcher {
     kills: usize,
     /// What ran when a pidfile was spoilt: one of these is killed for that.
     spoilt: Vec<Work>,
+    /// All processes that were ever seen.
+    started: BTreeMap<u32, Work>,
+    /// The test that was started last for each entry.
+    last_tests: BTreeMap<u32, u32>,
     /// By drone: the highest limit since what it runs was last known to be within its limit.
     limits: BTreeMap<u32, u32>,
 }
@@ -37,6 +41,8 @@ impl Watcher {
             orphans: BTreeSet::new(),
             kills: 0,
             spoilt: Vec::new(),
+            started: BTreeMap::new(),
+            last_tests: BTreeMap::new(),
             limits: BTreeMap::new(),
         };
         watcher.remember(engine);
@@ -81,16 +87,55 @@ impl Watcher {
         if engine.has_backlog() && !engine.store().has_news() {
             return Ok(());
         }
+        self.no_test_is_over_that_runs(engine)?;
         let known: Vec<&FakeProcess> = self.known_processes(engine);
         processes_do_not_share_hosts(&known)?;
         known.iter().try_for_each(|process| a_row_explains(engine, process))?;
-        let kills = &engine.drones().killed;
-        let mut unspoilt = kills[self.kills..].iter().filter(|work| !self.spoilt.contains(work));
-        unspoilt.try_for_each(|work| a_row_explains_the_kill(engine, work))?;
-        self.kills = kills.len();
+        self.kills_have_reasons(engine)?;
         self.drones_keep_their_limits(engine, &self.known_processes(engine))?;
         self.lower_limits(engine);
         self.fresh = false;
+        Ok(())
+    }
+
+    /// Those since the last look.
+    pub(crate) fn kills_have_reasons(&mut self, engine: &FakeEngine) -> Result<(), String> {
+        for (key, process) in engine.drones().running() {
+            self.started.entry(key).or_insert_with(|| process.work.clone());
+        }
+        let kills = &engine.drones().killed;
+        for (key, process) in &kills[self.kills..] {
+            let work = &process.work;
+            let is_stray = |stray: &Stray| stray.path == process.path && stray.drone == process.drone;
+            let is_superseded = self.started.range(key + 1..).any(|(_, other)| other == work);
+            if !is_superseded && !self.spoilt.contains(work) && !engine.store().strays.iter().any(is_stray) {
+                a_row_explains_the_kill(engine, work)?;
+            }
+        }
+        self.kills = kills.len();
+        Ok(())
+    }
+
+    /// An entry whose test is over has none that runs where somebody can see it: what was started last is what counts, whatever
+    /// drones still have of what was started before.
+    fn no_test_is_over_that_runs(&mut self, engine: &FakeEngine) -> Result<(), String> {
+        let drones = engine.drones();
+        for (key, process) in drones.running() {
+            if process.work.kind != WorkKind::Test {
+                continue;
+            }
+            for id in &process.work.entries {
+                let last = self.last_tests.entry(id.0).or_default();
+                *last = (*last).max(key);
+                let Some(entry) = engine.store().entries.get(id.0) else { continue };
+                let was_running = self.entries.get(&id.0) == Some(&EntryStatus::Running);
+                let is_seen = !process.is_hidden() && !process.is_dying() && !drones.is_silent(process.drone);
+                let is_over = matches!(entry.status, EntryStatus::Gathering | EntryStatus::Parsing);
+                if was_running && is_over && is_seen && *last == key && !entry.aborted && !self.orphans.contains(&key) {
+                    return Err(format!("entry {id} is {}, and its test runs", entry.status));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -99,7 +144,8 @@ impl Watcher {
         let drones = engine.drones();
         let running = drones.running().into_iter();
         let reachable = |(key, process): (u32, &'a FakeProcess)| {
-            let known = !drones.is_silent(process.drone) && !process.is_hidden() && !self.orphans.contains(&key);
+            let is_shown = !process.is_hidden() && !process.is_dying();
+            let known = is_shown && !drones.is_silent(process.drone) && !self.orphans.contains(&key);
             known.then_some(process)
         };
         running.filter_map(reachable).collect()
@@ -213,12 +259,9 @@ fn a_row_explains(engine: &FakeEngine, process: &FakeProcess) -> Result<(), Stri
     }
 }
 
-/// A process is killed because a row says that it is not to go on, or because another one runs in its place.
+/// A process in whose place no other was started is killed because a row says that it is not to go on.
 fn a_row_explains_the_kill(engine: &FakeEngine, work: &Work) -> Result<(), String> {
     let store = engine.store();
-    if engine.drones().running().iter().any(|(_, process)| process.work == *work) {
-        return Ok(());
-    }
     let goes_on = match work.kind {
         WorkKind::Special(kind) => {
             let mut alike = store.tasks.iter().filter(|task| work.hosts.contains(&task.host) && task.kind == kind);

@@ -59,6 +59,15 @@ proptest! {
         live(&lab, &deeds)?;
     }
 
+    /// Drones keep silent for longer than is waited for them, and are back.
+    #[test]
+    fn a_lab_survives_silent_drones(
+        lab in world::roomy_lab(),
+        deeds in prop::collection::vec(world::silence(), 20..60),
+    ) {
+        live(&lab, &deeds)?;
+    }
+
     /// People and programs only: no drone, process, pidfile or commit goes wrong. A failure here is easier to read.
     #[test]
     fn a_lab_without_faults_survives_its_users(

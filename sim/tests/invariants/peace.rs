@@ -1,6 +1,6 @@
 //! All faults are over and everything succeeds: now every job ends, and every host becomes free.
 
-use yardmaster_engine::{EntryId, EntryStatus, HostStatus, Protection, WaitReason};
+use yardmaster_engine::{DroneId, EntryId, EntryStatus, HostStatus, Protection, WaitReason};
 use yardmaster_sim::script::Action;
 
 use crate::story::Story;
@@ -25,6 +25,9 @@ fn end_faults(story: &mut Story) -> Result<(), String> {
     for number in 1..=story.drones {
         let drone = format!("drone{number}");
         story.act(Action::LoseReplies { drone: drone.clone(), count: 0 })?;
+        let id = DroneId(number as u32);
+        story.player.engine_mut().drones_mut().miss_batches(id, 0);
+        story.player.engine_mut().drones_mut().set_slow_kills(id, false);
         story.act(Action::DroneUp { drone: drone.clone() })?;
         story.act(Action::ShowPidfiles { drone: drone.clone() })?;
         story.act(Action::SetDrone {

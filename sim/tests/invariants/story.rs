@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
-use yardmaster_engine::Span;
+use yardmaster_engine::{DroneId, Span};
 use yardmaster_sim::script::{Action, FakeEngine, Keyval, Player, Problem, Submit};
 
 use crate::checks::Watcher;
@@ -67,6 +67,25 @@ impl Story {
         match deed {
             Deed::Tick(count) => (0..*count).try_for_each(|_| self.tick()),
             Deed::FinishAll => self.finish_all(),
+            Deed::MissBatches(drone, count) => {
+                self.interfere(&format!("{} misses {count} batches", self.drone(*drone)));
+                let drone = self.drone_id(*drone);
+                self.player.engine_mut().drones_mut().miss_batches(drone, *count);
+                Ok(())
+            }
+            Deed::SlowKills(drone, slow) => {
+                self.interfere(&format!("{} kills slowly: {slow}", self.drone(*drone)));
+                let drone = self.drone_id(*drone);
+                self.player.engine_mut().drones_mut().set_slow_kills(drone, *slow);
+                Ok(())
+            }
+            Deed::LongSilence(drone) => {
+                self.live_through(&Deed::DroneDown(*drone))?;
+                self.live_through(&Deed::Restart(false))?;
+                self.tick()?;
+                self.live_through(&Deed::Advance(301))?;
+                self.tick()
+            }
             deed => match self.action(deed) {
                 Some(action) => self.act(action),
                 None => Ok(()),
@@ -78,7 +97,18 @@ impl Story {
         self.told.push(format!("do {action:?}"));
         self.undisturbed = false;
         self.watcher.before(self.player.engine(), &action);
-        self.player.act(&action).map_err(|problem| describe(&problem))
+        self.player.act(&action).map_err(|problem| describe(&problem))?;
+        // A scheduler that starts has its first tick at once.
+        self.watcher.kills_have_reasons(self.player.engine())
+    }
+
+    fn drone_id(&self, number: u8) -> DroneId {
+        DroneId((usize::from(number) % self.drones + 1) as u32)
+    }
+
+    fn interfere(&mut self, what: &str) {
+        self.undisturbed = false;
+        self.told.push(what.to_owned());
     }
 
     pub(crate) fn finish_all(&mut self) -> Result<(), String> {
@@ -182,7 +212,9 @@ impl Story {
                 Action::RefuseCommit { count: *count, reply_lost: *reply_lost, landed: *landed }
             }
             Deed::Advance(seconds) => Action::Advance { seconds: f64::from(*seconds) },
-            Deed::Tick(_) | Deed::FinishAll => return None,
+            Deed::Tick(_) | Deed::FinishAll | Deed::MissBatches(..) | Deed::SlowKills(..) | Deed::LongSilence(_) => {
+                return None;
+            }
         })
     }
 

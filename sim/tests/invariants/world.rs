@@ -143,6 +143,10 @@ pub(crate) enum Deed {
     DroneUp(u8),
     Reboot(u8),
     LoseReplies(u8, u32),
+    MissBatches(u8, u32),
+    SlowKills(u8, bool),
+    /// A scheduler starts while a drone is silent, and waits for it in vain.
+    LongSilence(u8),
     LatePidfiles(u8),
     ShowPidfiles(u8),
     RefuseCommit {
@@ -210,6 +214,40 @@ fn end(faults: bool) -> impl Strategy<Value = End> {
     ]
 }
 
+/// A lab whose drones have room for everything.
+pub(crate) fn roomy_lab() -> impl Strategy<Value = Lab> {
+    any::<bool>().prop_flat_map(lab).prop_map(|mut lab| {
+        while lab.0.drone.len() < 2 {
+            lab.0.drone.push(ScriptDrone { name: "drone2".to_owned(), ..lab.0.drone[0].clone() });
+        }
+        for drone in &mut lab.0.drone {
+            (drone.max_processes, drone.users) = (Some(20), None);
+        }
+        lab.0.settings.drone_sets_enabled = false;
+        lab
+    })
+}
+
+/// What happens where drones keep silent and schedulers start again.
+pub(crate) fn silence() -> impl Strategy<Value = Deed> {
+    let some = any::<u8>;
+    prop_oneof![
+        4 => order().prop_map(Deed::Submit),
+        8 => (1..3_u8).prop_map(Deed::Tick),
+        4 => some().prop_map(Deed::LongSilence),
+        2 => some().prop_map(Deed::DroneDown),
+        6 => some().prop_map(Deed::DroneUp),
+        4 => Just(Deed::Restart(false)),
+        2 => (some(), end(true)).prop_map(|(process, end)| Deed::Finish(process, end)),
+        1 => some().prop_map(Deed::AbortJob),
+        1 => (some(), 1..3_u32).prop_map(|(drone, count)| Deed::MissBatches(drone, count)),
+        1 => (some(), any::<bool>()).prop_map(|(drone, slow)| Deed::SlowKills(drone, slow)),
+        1 => (1..3_u32, any::<bool>(), any::<bool>())
+            .prop_map(|(count, reply_lost, landed)| Deed::RefuseCommit { count, reply_lost, landed }),
+        1 => Just(Deed::Advance(301)),
+    ]
+}
+
 pub(crate) fn deed(faults: bool) -> impl Strategy<Value = Deed> {
     let some = any::<u8>;
     let tasks = prop::sample::select(vec![TaskKind::Verify, TaskKind::Cleanup, TaskKind::Reset, TaskKind::Repair]);
@@ -239,6 +277,9 @@ pub(crate) fn deed(faults: bool) -> impl Strategy<Value = Deed> {
         2 => some().prop_map(Deed::DroneUp),
         1 => some().prop_map(Deed::Reboot),
         1 => (some(), 1..3_u32).prop_map(|(drone, count)| Deed::LoseReplies(drone, count)),
+        1 => (some(), 1..3_u32).prop_map(|(drone, count)| Deed::MissBatches(drone, count)),
+        1 => (some(), any::<bool>()).prop_map(|(drone, slow)| Deed::SlowKills(drone, slow)),
+        1 => some().prop_map(Deed::LongSilence),
         1 => some().prop_map(Deed::LatePidfiles),
         2 => some().prop_map(Deed::ShowPidfiles),
         3 => (1..3_u32, any::<bool>(), any::<bool>())
