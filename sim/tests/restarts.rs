@@ -20,10 +20,10 @@ const EXCUSED: &[(&str, &str)] = &[
     ),
     ("dead-hosts-are-verified-again", "phase of a period: it counts from the scheduler's start"),
     (
-        "late-pidfiles",
-        "a process without a pidfile leaves nothing to recover from: its task starts as if for the first time",
+        "pidfile-timeout",
+        "a process without a pidfile leaves nothing to recover from: its task starts as if for the first time, and the time \
+         limit begins anew",
     ),
-    ("pidfile-timeout", "the same, so the time limit begins anew"),
     ("runner-after-a-silent-drone", "how long a silent drone is waited for counts from the scheduler's start"),
 ];
 

@@ -72,6 +72,8 @@ pub(super) struct Numbered {
     /// Whether the agent at the other end of the present connection is known to watch it.
     known: bool,
     told: Option<Seen>,
+    /// An agent of before has told of it, and the present one, who will if anything of it is left, has not yet.
+    is_to_show: bool,
 }
 
 /// What a refresh asks for, and its answer speaks of.
@@ -163,7 +165,7 @@ impl Book {
 
     pub(super) fn want(&mut self, number: PidfileId, path: String, name: String) {
         let told = self.numbers.get(&number).and_then(|numbered| numbered.told.clone());
-        self.numbers.insert(number, Numbered { path, name, wanted: true, known: false, told });
+        self.numbers.insert(number, Numbered { path, name, wanted: true, known: false, told, is_to_show: false });
     }
 
     pub(super) fn get(&self, number: PidfileId) -> Option<&Numbered> {
@@ -222,7 +224,10 @@ impl Book {
     /// A new connection watches nothing.
     pub(super) fn new_agent(&mut self) {
         self.has_answered = false;
-        self.numbers.values_mut().for_each(|numbered| numbered.known = false);
+        for numbered in self.numbers.values_mut() {
+            numbered.known = false;
+            numbered.is_to_show = numbered.told.is_some() && !numbered.is_over();
+        }
     }
 
     /// The agent watches it now, or says that it never can.
@@ -238,7 +243,8 @@ impl Book {
         self.numbers.iter().filter(move |(_, numbered)| is_unknown(numbered)).map(|(id, numbered)| (*id, numbered))
     }
 
-    /// Takes in an agent's news. What was said already is not said again.
+    /// Takes in an agent's news. What was said already is not said again. What an agent of before had seen, and this one, who
+    /// watches it, sees nothing of, is gone: the results were emptied, or the drone was reinstalled.
     pub(super) fn hear(&mut self, news: AgentNews) {
         self.health.free_disk = Some(news.free_disk);
         self.health.transfers = news.transfers;
@@ -248,12 +254,17 @@ impl Book {
         for (number, seen) in news.pidfiles {
             self.tell(PidfileId(number), seen);
         }
+        let unseen = self.numbers.iter().filter(|(_, numbered)| numbered.is_to_show);
+        for number in unseen.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.tell(number, Seen::Vanished);
+        }
         self.unclaimed.extend(news.unclaimed);
     }
 
     /// Something that has become known of a pidfile.
     pub(super) fn tell(&mut self, number: PidfileId, seen: Seen) {
         let Some(numbered) = self.numbers.get_mut(&number) else { return };
+        numbered.is_to_show = false;
         if !numbered.wanted || numbered.is_over() || numbered.told.as_ref() == Some(&seen) {
             return;
         }

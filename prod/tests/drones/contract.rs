@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use yardmaster_engine::{
     ActOutcome, Command, DroneBackend, EntryId, ExecutionPath, Fence, HostId, PidfileContents, PidfileEvent, PidfileId,
     PidfileName, ResultNote, TaskId, TaskKind, Term, Time, Work, WorkKind,
@@ -31,6 +32,7 @@ on_both!(
     another_lab_is_refused,
     a_second_drone_with_the_same_results_is_refused,
     processes_outlive_the_backend,
+    what_a_reinstalled_drone_had_is_gone,
     special_tasks_parsers_and_gathering,
     drones_come_and_go,
     the_engine_gets_a_reason_for_what_cannot_start,
@@ -230,6 +232,34 @@ async fn processes_outlive_the_backend(kind: Kind) {
     // Told once in a term.
     next.refresh().await;
     assert_eq!(next.unclaimed.len(), 1);
+}
+
+async fn what_a_reinstalled_drone_had_is_gone(kind: Kind) {
+    let lab = Lab::new(kind, 1);
+    let mut backend = lab.backend();
+    backend.act_surely(1, 1, (1..=3).map(start).collect()).await;
+    backend.act_surely(1, 1, vec![watch(14, 4)]).await;
+    for job in 1..=3 {
+        backend.until_last(1, job, &RUNNING).await;
+    }
+    lab.finish(1, 2, "0");
+    backend.until_last(1, 2, &ended(0, 0)).await;
+    // A connection that is made anew is no reason.
+    lab.signal_agents(1, "serve", Signal::KILL);
+    backend.until("silence", |_, silent| !silent.is_empty()).await;
+    backend.until_all_answer().await;
+    backend.refresh().await;
+    assert_eq!(backend.of(1, 1).last(), Some(&RUNNING));
+
+    fs::rename(lab.results(1), lab.directory.path().join("before")).expect("moved away");
+    lab.signal_agents(1, "serve", Signal::KILL);
+    for job in [1, 3] {
+        backend.until_last(1, job, &PidfileEvent::Vanished).await;
+    }
+    assert_eq!(backend.of(1, 2).last(), Some(&ended(0, 0)));
+    assert_eq!(backend.of(1, 14), []);
+    backend.act_surely(1, 1, vec![start(5)]).await;
+    backend.until_last(1, 5, &RUNNING).await;
 }
 
 async fn special_tasks_parsers_and_gathering(kind: Kind) {
