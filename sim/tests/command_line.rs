@@ -5,8 +5,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use assert_cmd::Command;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 fn yardmaster_sim() -> Command {
@@ -219,6 +222,32 @@ fn a_bad_workload_ends_with_2_and_names_file_and_key() {
     let (status, _, err) = run(&["run", "nowhere.toml"]);
     assert_eq!(status, 2);
     assert!(err.contains("nowhere.toml"), "{err}");
+}
+
+#[test]
+fn an_interrupted_plan_says_what_is_kept() {
+    let folder = TempDir::new().expect("a folder");
+    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let mut plan = std::process::Command::new(assert_cmd::cargo::cargo_bin!("yardmaster-sim"))
+        .args(["plan", "--quiet", "--out"])
+        .arg(folder.path())
+        .arg(scenarios.join("plan-cip.toml"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let kept = || fs::read_dir(folder.path().join("cache")).is_ok_and(|mut files| files.next().is_some());
+    while !kept() {
+        assert_eq!(plan.try_wait().expect("a child"), None, "it ended by itself");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = Pid::from_child(&plan);
+    rustix::process::kill_process(pid, Signal::INT).expect("interrupted");
+    let output = plan.wait_with_output().expect("ended");
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(130), "{err}");
+    assert!(err.starts_with("interrupted after ") && err.ends_with("the same command goes on from here\n"), "{err}");
+    assert!(kept());
 }
 
 #[test]

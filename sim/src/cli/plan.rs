@@ -11,6 +11,9 @@ use yardmaster_sim::planning::{self, Answer, Carrying, PlanProgress, PlanResult,
 
 use super::slurm::Cluster;
 
+/// The exit status of a program that SIGINT has ended, as shells have it.
+const INTERRUPTED: i32 = 130;
+
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// The plan, a TOML file.
@@ -78,9 +81,25 @@ impl Plan {
             eprintln!("{}: {}", study.name, study.about);
         }
         let bar = self.progress_bar();
+        self.explain_interruption(bar.clone())?;
         let carried = planning::carry_out(study, &how, &|progress| show(&bar, progress));
         bar.finish_and_clear();
         Ok(carried?)
+    }
+
+    /// Lets whoever interrupts the plan know what becomes of the work done.
+    fn explain_interruption(&self, bar: ProgressBar) -> anyhow::Result<()> {
+        let outlook = if self.no_cache {
+            "nothing is kept, since there is no cache (--no-cache)"
+        } else {
+            "they are kept: the same command goes on from here"
+        };
+        ctrlc::set_handler(move || {
+            bar.finish_and_clear();
+            eprintln!("interrupted after {} replications; {outlook}", bar.position());
+            std::process::exit(INTERRUPTED);
+        })
+        .context("failed to wait for signals")
     }
 
     /// Writes the outputs, and tells the result.
