@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::objective::{Grouping, JobGroup, Objective, Restriction, Target, restricted};
-use super::observation::{JobTimes, KindObservation, Observation, Week};
+use super::observation::{KindObservation, Observation, Week};
 use super::queue::Queue;
-use super::statistics::{self, Estimate, Growth, Waits};
+use super::statistics::{self, Estimate, Growth, Sections, Waits};
 use crate::run::HostUse;
 
 /// The percentiles that are told of every set of jobs.
@@ -44,10 +44,8 @@ impl Judgement {
 struct Samples {
     /// How many of how many, by replication: jobs in time. For the use of machines: seconds in use and seconds there were.
     shares: Vec<(f64, f64)>,
-    /// The quantile of each replication that had jobs, in seconds.
-    quantiles: Vec<f64>,
-    /// All jobs together, where a quantile is asked for.
-    pooled: Waits,
+    /// Their times, where a quantile is asked for.
+    times: Sections,
 }
 
 /// A set of jobs whose waits are told.
@@ -104,14 +102,6 @@ impl JobSet {
     }
 }
 
-/// Waits of a set of jobs.
-#[derive(Debug, Clone, Default)]
-struct SetTimes {
-    waits: Waits,
-    /// By percentile, of each replication that had jobs.
-    sections: [Vec<f64>; PERCENTS.len()],
-}
-
 /// Use of a kind of host.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KindFigures {
@@ -150,7 +140,7 @@ impl Backlog {
 pub(super) struct Figures {
     replications: u32,
     samples: Vec<Samples>,
-    sets: BTreeMap<JobSet, SetTimes>,
+    sets: BTreeMap<JobSet, Sections>,
     kinds: BTreeMap<String, KindFigures>,
     groups: BTreeSet<JobGroup>,
     /// Those of suites.
@@ -239,11 +229,7 @@ impl Figures {
             }
         }
         for (name, waits) in sets {
-            let set = self.sets.entry(name).or_default();
-            for (sections, percent) in set.sections.iter_mut().zip(PERCENTS) {
-                sections.extend(waits.quantile(percent));
-            }
-            set.waits.merge(&waits);
+            self.sets.entry(name).or_default().add(&waits);
         }
         for kind in &observation.kinds {
             self.kinds.entry(kind.name.clone()).or_default().add(kind);
@@ -264,7 +250,7 @@ impl Figures {
                 statistics::share(&samples.hits(), confidence)
             }
             Target::WaitQuantile { percent, .. } | Target::TurnaroundQuantile { percent, .. } => {
-                statistics::quantile(&samples.pooled, percent, &samples.quantiles, confidence)
+                samples.times.quantile(percent, self.replications, confidence)
             }
             Target::HostUse { .. } | Target::DroneUse { .. } => statistics::part(&samples.shares, confidence),
         }
@@ -284,18 +270,16 @@ impl Figures {
 
     /// Waits of all jobs, and by kind of host, class and priority.
     pub(super) fn waits(&self, confidence: f64) -> Vec<WaitFigures> {
-        let of_set = |(jobs, set): (&JobSet, &SetTimes)| {
-            let count = set.waits.jobs();
-            let percentile =
-                |(sections, percent): (&Vec<f64>, f64)| statistics::quantile(&set.waits, percent, sections, confidence);
-            let mut percentiles = set.sections.iter().zip(PERCENTS).map(percentile);
+        let of_set = |(jobs, set): (&JobSet, &Sections)| {
+            let waits = set.all();
+            let count = waits.jobs();
             WaitFigures {
                 jobs: jobs.clone(),
                 count: count as f64 / f64::from(self.replications.max(1)),
-                never: Some(if count > 0 { set.waits.never() as f64 / count as f64 } else { 0.0 }),
-                mean: set.waits.mean(),
-                percentiles: std::array::from_fn(|_| percentiles.next().flatten()),
-                distribution: set.waits.counts().to_vec(),
+                never: Some(if count > 0 { waits.never() as f64 / count as f64 } else { 0.0 }),
+                mean: waits.mean(),
+                percentiles: PERCENTS.map(|percent| set.quantile(percent, self.replications, confidence)),
+                distribution: waits.counts().to_vec(),
             }
         };
         self.sets.iter().map(of_set).collect()
@@ -335,13 +319,13 @@ impl Samples {
                 let suites = observation.suites.iter().filter(|(group, _)| objective.concerns(group));
                 self.shares.push(count(&mut suites.map(|(_, ends)| ends), limit));
             }
-            Target::WaitQuantile { percent, limit } => {
+            Target::WaitQuantile { limit, .. } => {
                 self.shares.push(count(&mut jobs().map(|times| &times.waits), limit));
-                self.add_quantile(jobs(), percent, |times| &times.waits);
+                self.add_times(jobs().map(|times| &times.waits));
             }
-            Target::TurnaroundQuantile { percent, limit } => {
+            Target::TurnaroundQuantile { limit, .. } => {
                 self.shares.push(count(&mut jobs().map(|times| &times.turnarounds), limit));
-                self.add_quantile(jobs(), percent, |times| &times.turnarounds);
+                self.add_times(jobs().map(|times| &times.turnarounds));
             }
             Target::HostUse { .. } => {
                 let meant = |kind: &&KindObservation| kind.hosts > 0 && objective.concerns_kind(&kind.name);
@@ -352,16 +336,10 @@ impl Samples {
         }
     }
 
-    fn add_quantile<'a>(
-        &mut self,
-        jobs: impl Iterator<Item = &'a JobTimes>,
-        percent: f64,
-        which: impl Fn(&JobTimes) -> &Waits,
-    ) {
+    fn add_times<'a>(&mut self, times: impl Iterator<Item = &'a Waits>) {
         let mut section = Waits::default();
-        jobs.for_each(|times| section.merge(which(times)));
-        self.quantiles.extend(section.quantile(percent));
-        self.pooled.merge(&section);
+        times.for_each(|times| section.merge(times));
+        self.times.add(&section);
     }
 
     fn hits(&self) -> Vec<(u64, u64)> {

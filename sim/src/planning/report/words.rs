@@ -7,13 +7,20 @@ use crate::planning::objective::Objective;
 use crate::planning::queue::Queue;
 use crate::planning::statistics::Estimate;
 
-/// `95.2 % (93.0–97.1)`, or `10 min (8 min to 14 min)`.
+/// `95.2 % (93.0–97.1)`, or `10 min (8 min to 14 min)`; an interval may be open to one side, or to both.
 pub(super) fn estimate(estimate: Estimate, is_share: bool) -> String {
     if is_share {
         let percent = |share: f64| format!("{:.1}", share * 100.0);
         return format!("{} % ({}–{})", percent(estimate.value), percent(estimate.low), percent(estimate.high));
     }
-    format!("{} ({} to {})", time(estimate.value), time(estimate.low), time(estimate.high))
+    let Estimate { value, low, high } = estimate;
+    let interval = match (low > 0.0, high.is_finite()) {
+        (true, true) => format!("{} to {}", time(low), time(high)),
+        (true, false) => format!("{} or more", time(low)),
+        (false, true) => format!("at most {}", time(high)),
+        (false, false) => "unknown".to_owned(),
+    };
+    format!("{} ({interval})", time(value))
 }
 
 /// A number of seconds in its two largest units; what never ends is without end.
@@ -62,6 +69,9 @@ mod tests {
     fn shares_and_times_have_their_words() {
         let found = |value, low, high| Estimate { value, low, high };
         assert_eq!(estimate(found(0.5, 0.45, 0.55), true), "50.0 % (45.0–55.0)");
-        assert_eq!(estimate(found(600.0, 540.0, f64::INFINITY), false), "10 min (9 min to without end)");
+        assert_eq!(estimate(found(600.0, 540.0, 840.0), false), "10 min (9 min to 14 min)");
+        assert_eq!(estimate(found(600.0, 540.0, f64::INFINITY), false), "10 min (9 min or more)");
+        assert_eq!(estimate(found(600.0, 0.0, 840.0), false), "10 min (at most 14 min)");
+        assert_eq!(estimate(found(600.0, 0.0, f64::INFINITY), false), "10 min (unknown)");
     }
 }

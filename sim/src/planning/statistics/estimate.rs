@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-use super::waits::Waits;
-
 /// A figure estimated from replications, with a confidence interval around it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -87,8 +85,10 @@ fn student(values: usize, confidence: f64) -> f64 {
     }
 }
 
+/// Half of the interval around the mean of so many values, whose squared deviations from it sum up to this.
+///
 /// An infinite factor on no deviation at all is infinite, too: one replication has no deviation and says nothing.
-fn half_width(values: usize, squares: f64, confidence: f64) -> f64 {
+pub(super) fn half_width(values: usize, squares: f64, confidence: f64) -> f64 {
     let factor = student(values, confidence);
     if factor.is_infinite() {
         return f64::INFINITY;
@@ -164,33 +164,8 @@ pub fn difference_of_shares(one: &[(u64, u64)], other: &[(u64, u64)], confidence
     Some(Estimate::around(p - q, half_width(common, squares, confidence)).within(-1.0, 1.0))
 }
 
-/// A quantile of all jobs' waits by *sectioning* (S. Asmussen, P. W. Glynn, *Stochastic Simulation*, 2007, section III.5a):
-/// the point estimate is the quantile of all replications' jobs together, whose bias is the smallest; the deviations of the
-/// replications' own quantiles from it give the interval.
-///
-/// It is made as wide as the interval between order statistics for as many independent jobs, where that is wider: those whose ranks
-/// are the ends of Wilson's interval for the share. Sections that all have the same quantile do not make it certain.
-///
-/// `sections` are the replications' own quantiles; those without jobs are left out by the caller. `None` without jobs.
-pub fn quantile(pooled: &Waits, percent: f64, sections: &[f64], confidence: f64) -> Option<Estimate> {
-    let value = pooled.quantile(percent)?;
-    let jobs = pooled.jobs() as f64;
-    let (low, high) = wilson(percent / 100.0 * jobs, jobs, confidence);
-    let (low, high) = (pooled.quantile(100.0 * low)?, pooled.quantile(100.0 * high)?);
-    if value.is_infinite() {
-        let low = sections.iter().copied().fold(low, f64::min);
-        return Some(Estimate { value, low, high: f64::INFINITY });
-    }
-    let squares = sections.iter().map(|section| (section - value) * (section - value)).sum();
-    let estimate = Estimate::around(value, half_width(sections.len(), squares, confidence));
-    let widened = Estimate { value, low: estimate.low.min(low), high: estimate.high.max(high) };
-    Some(widened.within(0.0, f64::INFINITY))
-}
-
 #[cfg(test)]
 mod tests {
-    use yardmaster_engine::Span;
-
     use super::*;
     use crate::workload::Concern;
 
@@ -235,21 +210,6 @@ mod tests {
     }
 
     #[test]
-    fn equal_quantiles_of_few_jobs_are_not_certain() {
-        let few: Waits =
-            [Some(Span::from_seconds(90)), Some(Span::from_seconds(92))].into_iter().cycle().take(4).collect();
-        let estimate = quantile(&few, 95.0, &[92.0, 92.0], 0.95).expect("four jobs");
-        assert_eq!((estimate.low, estimate.value, estimate.high), (90.0, 92.0, 92.0));
-        let mut some_never = few.clone();
-        some_never.merge(&std::iter::once(None).collect());
-        let estimate = quantile(&some_never, 50.0, &[92.0, 92.0], 0.95).expect("five jobs");
-        assert!(estimate.high.is_infinite(), "{estimate:?}");
-        let never: Waits = std::iter::repeat_n(None, 9).chain([Some(Span::from_seconds(5))]).collect();
-        let estimate = quantile(&never, 50.0, &[f64::INFINITY; 2], 0.95).expect("ten jobs");
-        assert!(estimate.value.is_infinite() && estimate.high.is_infinite(), "{estimate:?}");
-    }
-
-    #[test]
     fn what_plans_have_in_common_cancels_out() {
         let one = [(90, 100), (50, 100), (99, 100), (10, 100)];
         let other = one.map(|(hits, of)| (hits - 5, of));
@@ -264,32 +224,24 @@ mod tests {
     #[test]
     fn intervals_hold_as_often_as_they_say() {
         let concern = Concern::new(11, "coverage");
-        let (mut held, experiments) = ([0, 0, 0], 1000);
+        let (mut held, experiments) = ([0, 0], 1000);
         for experiment in 0..experiments {
             let mut stream = concern.stream([experiment, 0, 0]);
             // Jobs of a replication share its luck: with chance 0.3 it is a bad one, and only half of its jobs are on time.
             let mut parts = Vec::new();
-            let (mut sections, mut all) = (Vec::new(), Waits::default());
             for _ in 0..20 {
                 let chance = if stream.chance(0.3) { 0.5 } else { 0.9 };
                 let jobs = 30 + stream.below(40);
                 let hits = (0..jobs).filter(|_| stream.chance(chance)).count();
                 parts.push((hits as u64, jobs as u64));
-                let mut wait = || Some(Span::from_seconds_f64(-100.0 * (1.0 - stream.unit()).ln()));
-                let waits: Waits = (0..200).map(|_| wait()).collect();
-                sections.extend(waits.quantile(90.0));
-                all.merge(&waits);
             }
             let holds = |estimate: Estimate, truth: f64| u64::from(estimate.low <= truth && truth <= estimate.high);
             held[0] += holds(share(&parts, 0.9).expect("jobs"), 0.3 * 0.5 + 0.7 * 0.9);
-            // Waits are rounded up to whole seconds.
-            held[1] += holds(quantile(&all, 90.0, &sections, 0.9).expect("waits"), (100.0 * 10.0_f64.ln()).ceil());
             let floats: Vec<f64> = parts.iter().map(|part| part.1 as f64).collect();
-            held[2] += holds(mean(&floats, 0.9).expect("values"), 49.5);
+            held[1] += holds(mean(&floats, 0.9).expect("values"), 49.5);
         }
-        // A quantile's is the wider one of two intervals, which holds the truth more often than either.
-        for (held, (what, most)) in held.into_iter().zip([("share", 935), ("quantile", 950), ("mean", 935)]) {
-            assert!((870..=most).contains(&held), "{what}: {held} of {experiments} intervals of 90 % hold the truth");
+        for (held, what) in held.into_iter().zip(["share", "mean"]) {
+            assert!((870..=935).contains(&held), "{what}: {held} of {experiments} intervals of 90 % hold the truth");
         }
     }
 }

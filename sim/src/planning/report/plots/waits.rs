@@ -48,6 +48,10 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
         "Each line is a set of jobs in one plan: the marks are the waits that 50, 90 and 95 in 100 of them \
                            do not exceed, the bars around them their intervals. Sets with the longest waits come first."
             .to_owned();
+    if lanes(&rows).any(|waits| MARKS.iter().filter_map(|mark| waits.percentiles[mark.0]).any(is_open)) {
+        explanation +=
+            " A bar that reaches the right end is open: more replications would tell how long these waits may be.";
+    }
     if left_out > 0 {
         explanation += &format!(" The {ROWS_MAX} with the longest waits are shown; {left_out} more are in waits.csv.");
     }
@@ -68,11 +72,19 @@ fn row_height(result: &PlanResult) -> u32 {
     details(result).count() as u32 * LANE + GAP
 }
 
+fn lanes<'a>(rows: &[Row<'a>]) -> impl Iterator<Item = &'a WaitFigures> {
+    rows.iter().flat_map(|row| &row.lanes).filter_map(|(_, waits)| *waits)
+}
+
+/// Whether these replications do not tell how long a wait is at most.
+fn is_open(found: Estimate) -> bool {
+    found.value.is_finite() && found.high.is_infinite()
+}
+
 /// From the shortest to the longest of all marks and bounds; `None` without any.
 fn axis(rows: &[Row<'_>]) -> Option<Axis> {
-    let lanes = || rows.iter().flat_map(|row| &row.lanes).filter_map(|(_, waits)| *waits);
     let estimates: Vec<Estimate> =
-        lanes().flat_map(|waits| MARKS.map(|mark| waits.percentiles[mark.0])).flatten().collect();
+        lanes(rows).flat_map(|waits| MARKS.map(|mark| waits.percentiles[mark.0])).flatten().collect();
     if estimates.is_empty() {
         return None;
     }
