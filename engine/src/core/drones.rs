@@ -149,4 +149,10 @@ impl Drones {
         let with_room = usable.filter(|drone| drone.room() >= processes && !self.passed_over.contains(&drone.row.id));
         with_room.min_by(|a, b| a.by_use(b)).map(|drone| drone.row.id)
     }
+
+    /// Whether all of them that are usable are barred, and more room would not help.
+    pub(super) fn are_all_barred(&self, user: Option<UserId>, allowed: Option<&[DroneId]>, barred: &[DroneId]) -> bool {
+        let mut usable = self.by_id.values().filter(|drone| drone.is_usable(user, allowed));
+        !barred.is_empty() && usable.all(|drone| barred.contains(&drone.row.id))
+    }
 }

@@ -148,8 +148,7 @@ impl Core {
             return match (agent.state, agent.task) {
                 (AgentState::Started(_), _) => WaitReason::Nothing,
                 (AgentState::Held, _) => WaitReason::DroneSilent,
-                (AgentState::Waiting, AgentTask::Parse(_)) => WaitReason::ParseLimit,
-                (AgentState::Waiting, _) => WaitReason::DronesFull,
+                (AgentState::Waiting, task) => self.why_not_started(task),
             };
         }
         match (state.row.status, state.row.host) {
@@ -179,8 +178,7 @@ impl Core {
         for (key, agent) in self.agents.iter() {
             let (reason, drone) = match (agent.state, agent.task) {
                 (AgentState::Held, _) => (WaitReason::DroneSilent, self.awaited_drone(key)),
-                (AgentState::Waiting, AgentTask::Parse(_)) => (WaitReason::ParseLimit, None),
-                (AgentState::Waiting, _) => (WaitReason::DronesFull, None),
+                (AgentState::Waiting, task) => (self.why_not_started(task), None),
                 (AgentState::Started(pidfile), _) => {
                     let drone = self.processes.by_pidfile.get(pidfile).and_then(|process| process.drone);
                     let is_silent = |drone: &DroneId| self.drones.by_id.get(drone).is_some_and(|state| !state.answers);
@@ -193,6 +191,14 @@ impl Core {
             held_up.extend(agent.entries.iter().map(|entry| HeldUp { entry: *entry, reason: reason.clone(), drone }));
         }
         held_up
+    }
+
+    fn why_not_started(&self, task: AgentTask) -> WaitReason {
+        match task {
+            AgentTask::Parse(_) => WaitReason::ParseLimit,
+            _ if self.drones.are_all_barred(None, None, &self.drones_with_strays(task)) => WaitReason::DroneSilent,
+            _ => WaitReason::DronesFull,
+        }
     }
 
     fn busy(&self, host: HostId) -> BusyHost {

@@ -58,6 +58,12 @@ impl Core {
         true
     }
 
+    /// Where the database says that a job was handed to.
+    pub(super) fn drone_of_runner(&self, task: AgentTask) -> Option<DroneId> {
+        let AgentTask::HandOff(group) = task else { return None };
+        self.rows.hand_offs.get(&self.rows.group(group).job).map(|hand_off| hand_off.row.drone)
+    }
+
     /// The drone that has the results of a group's test.
     pub(super) fn drone_of_results(&self, group: u32) -> Option<DroneId> {
         self.processes.process_drone(self.rows.group(group).test).map(|(_, drone)| drone)

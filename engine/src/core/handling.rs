@@ -104,7 +104,9 @@ impl Core {
             },
         };
         let barred = self.drones_with_strays(task);
-        let Some(drone) = self.drones.admit(user, allowed.as_deref(), &barred, processes) else { return false };
+        let Some(drone) = self.drones.admit(user, allowed.as_deref(), &barred, processes) else {
+            return self.drones.are_all_barred(user, allowed.as_deref(), &barred);
+        };
         self.stats.agents_started += 1;
         if self.hand_off_instead(key, task, drone) {
             return true;

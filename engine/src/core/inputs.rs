@@ -6,7 +6,6 @@ use smallvec::SmallVec;
 use super::agents::AgentTask;
 use super::entries::NO_ACCESS;
 use super::host_set::HostSet;
-use super::processes::Process;
 use super::queue::Waiting;
 use super::working_set::{AccessSet, EntryState, HostState, JobState, LabelState, TaskRowState, TaskState, UserState};
 use super::{Core, Role};
@@ -211,8 +210,8 @@ impl Core {
         if self.unheard.remove(&drone) {
             self.release_held_agents = true;
         }
-        let may_be_there = |process: &Process| process.drone == Some(drone) || process.stray_on == Some(drone);
-        let there = self.processes.by_pidfile.iter().filter(|(_, process)| may_be_there(process));
+        self.drop_strays_of(drone);
+        let there = self.processes.by_pidfile.iter().filter(|(_, process)| process.drone == Some(drone));
         let lost: Vec<PidfileId> = there.map(|(id, _)| id).collect();
         for pidfile in lost {
             self.lose_process(pidfile);

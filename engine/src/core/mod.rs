@@ -13,6 +13,7 @@
 //! | `hand_offs` | jobs whose remaining life is a runner's |
 //! | `agents`, `handling` | what the scheduler is busy with; throttling |
 //! | `processes`, `drones`, `subnets` | pidfiles, the load of drones, choice of drone |
+//! | `strays` | what a silent drone may have of what was started anew elsewhere |
 //! | `delivery` | what is certain of orders that are on their way |
 //! | `aborts`, `upkeep`, `time_limits` | aborts; periodic work; what has lasted too long |
 //! | `inputs`, `recovery` | rows that change outside; the first tick |

@@ -232,7 +232,7 @@ impl Core {
             ..Process::watched(path.clone(), name, processes)
         });
         self.processes.ordered_now.push(pidfile);
-        self.note_started_anew(drone, &path, name);
+        self.note_started_anew(&path, name);
         self.expect_pidfile(pidfile);
         self.drones.add_active(drone, processes);
         self.stats.processes_started += processes;
@@ -353,8 +353,6 @@ impl Core {
         let over = process.state.end().is_some() || (nowhere && !process.doomed);
         if over {
             self.drop_process(pidfile);
-        } else if nowhere {
-            process.retired = true;
         } else if !process.retired {
             process.retired = true;
             self.forget_later(pidfile);
@@ -369,7 +367,7 @@ impl Core {
 
     /// Whether a process is to be killed and may be on a drone that does not answer: it may live as long as that.
     fn awaits_silent_drone(&self, pidfile: PidfileId) -> bool {
-        let is_it = |process: &&Process| process.kill_ordered;
+        let is_it = |process: &&Process| process.kill_ordered || process.doomed;
         let Some(process) = self.processes.by_pidfile.get(pidfile).filter(is_it) else { return false };
         let may_run_it = |drone: &DroneId| process.drone.is_none_or(|known| known == *drone);
         self.drones.by_id.iter().any(|(drone, state)| may_run_it(drone) && !state.answers)

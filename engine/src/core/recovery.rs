@@ -1,6 +1,6 @@
 //! Recovery: what a scheduler that stopped, however it stopped, has left behind is taken up again.
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::agents::{Agent, AgentKey, AgentState, AgentTask};
 use super::delivery::{MayRun, Whereabouts};
@@ -199,7 +199,10 @@ impl Core {
         let mut recovered = Vec::with_capacity(agents.len());
         for (agent, task) in agents {
             let Some(pidfile) = self.watch_for(agent, task) else { continue };
-            let may_be = may_run.map_or(Whereabouts::Anywhere, |may_run| self.whereabouts(task, pidfile, may_run));
+            let may_be = match may_run {
+                Some(may_run) => self.whereabouts(task, pidfile, may_run),
+                None => self.drone_of_runner(task).map_or(Whereabouts::Anywhere, Whereabouts::On),
+            };
             recovered.push(Recovered { agent, pidfile, may_be });
         }
         recovered
@@ -358,7 +361,7 @@ impl Core {
                 self.attach_process(*pidfile, *key);
                 return false;
             }
-            let is_awaited = self.is_awaited(*may_be, *pidfile);
+            let is_awaited = !self.awaited(*key, *may_be, *pidfile).is_empty();
             if is_awaited && !self.silence_is_over {
                 return true;
             }
@@ -388,27 +391,27 @@ impl Core {
     /// The one drone that a held agent waits for, if it is one.
     pub(super) fn awaited_drone(&self, agent: AgentKey) -> Option<DroneId> {
         let recovered = self.recovery.as_ref()?.agents.iter().find(|recovered| recovered.agent == agent)?;
-        match recovered.may_be {
-            Whereabouts::On(drone) => Some(drone),
-            Whereabouts::Anywhere => match self.unheard.len() {
-                1 => self.unheard.first().copied(),
-                _ => None,
-            },
-            Whereabouts::Nowhere => None,
+        match self.awaited(agent, recovered.may_be, recovered.pidfile)[..] {
+            [drone] => Some(drone),
+            _ => None,
         }
     }
 
-    /// Whether a drone that has not been heard may run a process.
-    fn is_awaited(&self, may_be: Whereabouts, pidfile: PidfileId) -> bool {
-        let may_run_it = |drone: &DroneId| {
-            let process = self.processes.by_pidfile.get(pidfile);
-            !process.is_some_and(|process| self.processes.strays.is_on(*drone, process))
+    /// The drones that have not been heard and may run an agent's process.
+    fn awaited(&self, agent: AgentKey, may_be: Whereabouts, pidfile: PidfileId) -> SmallVec<[DroneId; 2]> {
+        let process = self.processes.by_pidfile.get(pidfile);
+        let has_stray = |drone: &DroneId| process.is_some_and(|process| self.processes.strays.is_on(*drone, process));
+        let of_test = match self.agents.get(agent).map(|agent| agent.task) {
+            // They run where the test ran, once it is known where that was.
+            Some(AgentTask::Gather(group) | AgentTask::Parse(group)) => self.drone_of_results(group),
+            _ => None,
         };
-        match may_be {
-            Whereabouts::Nowhere => false,
-            Whereabouts::On(drone) => self.unheard.contains(&drone),
-            Whereabouts::Anywhere => self.unheard.iter().any(may_run_it),
-        }
+        let may_run_it = |drone: &DroneId| match (of_test, may_be) {
+            (_, Whereabouts::Nowhere) => false,
+            (Some(only), _) | (None, Whereabouts::On(only)) => *drone == only,
+            (None, Whereabouts::Anywhere) => !has_stray(drone),
+        };
+        self.unheard.iter().copied().filter(may_run_it).collect()
     }
 
     /// Until when recovered agents wait for drones that keep silent.

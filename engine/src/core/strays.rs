@@ -28,8 +28,8 @@ pub(super) struct Strays {
 #[derive(Debug, Clone, Copy)]
 struct StrayOn {
     drone: DroneId,
-    /// It is known to be over, or never to have been; its pidfile may lie there as long as that drone lives.
-    is_settled: bool,
+    /// Under which number it is watched. `None`: it is settled, that is, known to be over; its pidfile lies there for good.
+    watched: Option<PidfileId>,
 }
 
 impl Strays {
@@ -48,15 +48,29 @@ impl Strays {
         self.by_place.is_empty()
     }
 
-    /// A process has been let go: if it was a stray, it is known what became of it.
+    /// A process has been let go: if it was a stray, it is settled.
     pub(super) fn settle(&mut self, process: &Process) {
         let Some(drone) = process.stray_on else { return };
         for stray in self.by_place.get_mut(&process.place()).into_iter().flatten() {
             if stray.drone == drone {
-                stray.is_settled = true;
+                stray.watched = None;
                 self.have_news = true;
             }
         }
+    }
+
+    /// Takes out what is not to be kept.
+    fn remove(&mut self, is_kept: impl Fn(&Place, &StrayOn) -> bool) -> Vec<(Stray, Option<PidfileId>)> {
+        let mut removed = Vec::new();
+        self.by_place.retain(|place, strays| {
+            for stray in strays.iter().filter(|stray| !is_kept(place, stray)) {
+                let (path, name) = place.clone();
+                removed.push((Stray { path, name, drone: stray.drone }, stray.watched));
+            }
+            strays.retain(|stray| is_kept(place, stray));
+            !strays.is_empty()
+        });
+        removed
     }
 }
 
@@ -96,12 +110,17 @@ impl Processes {
         }
         for (place, strays) in &self.strays.by_place {
             for stray in strays {
+                let process = stray.watched.map(|pidfile| self.by_pidfile.get(pidfile));
                 let is_it = |process: &Process| process.stray_on == Some(stray.drone) && process.place() == *place;
-                let watched = self.by_pidfile.iter().filter(|(_, process)| is_it(process)).count();
-                if watched != usize::from(!stray.is_settled) {
-                    return Err(format!("a stray {} on drone {} is watched {watched} times", place.0, stray.drone));
+                if process.is_some_and(|process| !process.is_some_and(is_it)) {
+                    return Err(format!("a stray {} on drone {} is watched as {process:?}", place.0, stray.drone));
                 }
             }
+        }
+        let watched = self.strays.by_place.values().flatten().filter(|stray| stray.watched.is_some()).count();
+        let strays = self.by_pidfile.iter().filter(|(_, process)| process.stray_on.is_some()).count();
+        if watched != strays {
+            return Err(format!("{strays} strays are watched, and {watched} of them known as such"));
         }
         Ok(())
     }
@@ -142,16 +161,15 @@ impl Core {
         }
     }
 
-    /// A process is started on a drone. If it is a missing one, then what the drones have that are still silent are strays, each
+    /// A process is started on a drone that answers. If it is a missing one, then what the drones have that are still silent are strays, each
     /// known by a number of its own.
-    pub(super) fn note_started_anew(&mut self, drone: DroneId, path: &ExecutionPath, name: PidfileName) {
+    pub(super) fn note_started_anew(&mut self, path: &ExecutionPath, name: PidfileName) {
         if self.processes.missing.is_empty() {
             return;
         }
         let Some(missing) = self.processes.missing.get(&(path.clone(), name)).copied() else { return };
         let weight = self.processes.by_pidfile.get(missing).map_or(0, |process| process.weight);
-        let silent: Vec<DroneId> = self.unheard.iter().copied().filter(|other| *other != drone).collect();
-        for silent in silent {
+        for silent in self.unheard.iter().copied().collect::<Vec<_>>() {
             let stray = Stray { path: path.clone(), name, drone: silent };
             self.watch_stray(stray.clone(), weight);
             self.changes.strays.push(StrayChange::Add(stray));
@@ -176,20 +194,33 @@ impl Core {
         if strays.iter().any(|known| known.drone == drone) {
             return;
         }
-        strays.push(StrayOn { drone, is_settled: false });
         let pidfile = self.processes.add(Process::stray(path.clone(), name, weight, drone));
+        let strays = self.processes.strays.by_place.entry((path.clone(), name)).or_default();
+        strays.push(StrayOn { drone, watched: Some(pidfile) });
         self.drones.send(drone, Command::Watch { pidfile, path, name });
     }
 
-    /// A drone has been heard again, and has shown all that it has of what it was to watch.
+    /// A drone has been heard again, and has shown all that it has of what it was to watch: of what it has not shown there is
+    /// nothing, and nothing from before can begin there any more.
     pub(super) fn drop_unseen_strays(&mut self, drone: DroneId) {
-        if self.processes.strays.is_empty() {
-            return;
-        }
-        let is_unseen = |process: &Process| process.stray_on == Some(drone) && process.drone.is_none();
-        let unseen = self.processes.by_pidfile.iter().filter(|(_, process)| is_unseen(process));
-        for pidfile in unseen.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.drop_process(pidfile);
+        let Processes { strays, by_pidfile, .. } = &mut self.processes;
+        let is_seen = |pidfile: PidfileId| by_pidfile.get(pidfile).is_some_and(|process| process.drone.is_some());
+        let unseen = strays.remove(|_, stray| stray.drone != drone || stray.watched.is_none_or(is_seen));
+        self.forget(unseen);
+    }
+
+    /// A drone is no longer part of the lab.
+    pub(super) fn drop_strays_of(&mut self, drone: DroneId) {
+        let gone = self.processes.strays.remove(|_, stray| stray.drone != drone);
+        self.forget(gone);
+    }
+
+    fn forget(&mut self, strays: Vec<(Stray, Option<PidfileId>)>) {
+        for (stray, watched) in strays {
+            if let Some(pidfile) = watched {
+                self.drop_process(pidfile);
+            }
+            self.changes.strays.push(StrayChange::Forget(stray));
         }
     }
 
@@ -199,7 +230,7 @@ impl Core {
             _ if self.processes.strays.is_empty() => None,
             AgentTask::Special(id) => self.task_path(&self.rows.tasks[id].row),
             AgentTask::Test(group) | AgentTask::HostlessTest(group) => Some(self.group_path(group)),
-            // They run where the test ran.
+            // They run where the test ran; and a runner is never started anew.
             AgentTask::Gather(_) | AgentTask::Parse(_) | AgentTask::HandOff(_) => None,
         };
         path.map(|path| self.processes.strays.at(&(path, PidfileName::Execute)).collect()).unwrap_or_default()
@@ -220,15 +251,7 @@ impl Core {
                 entries.all(|entry| entry.row.status.is_complete())
             }),
         };
-        let forgotten = &mut self.changes.strays;
-        strays.by_place.retain(|(path, name), strays| {
-            if is_over(path) {
-                for stray in strays.iter().filter(|stray| stray.is_settled) {
-                    forgotten.push(StrayChange::Forget(Stray { path: path.clone(), name: *name, drone: stray.drone }));
-                }
-                strays.retain(|stray| !stray.is_settled);
-            }
-            !strays.is_empty()
-        });
+        let forgotten = strays.remove(|(path, _), stray| stray.watched.is_some() || !is_over(path));
+        self.forget(forgotten);
     }
 }

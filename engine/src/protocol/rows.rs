@@ -293,7 +293,7 @@ pub struct Changes {
     pub kills_added: Vec<KillOrder>,
     /// Kills that have worked, or came too late, known by path and name; some may have been added in the same tick.
     pub kills_removed: Vec<KillOrder>,
-    /// Strays that have to be known, or no longer, in order.
+    /// Strays that have to be known, and then those no longer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strays: Vec<StrayChange>,
     /// What becomes of hand-offs, in order.

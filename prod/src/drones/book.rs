@@ -230,7 +230,14 @@ impl Book {
         }
     }
 
-    /// The agent watches it now, or says that it never can.
+    /// The agent says that it never can watch it: it sees nothing of it, whatever there is.
+    pub(super) fn out_of_sight(&mut self, number: PidfileId) {
+        if let Some(numbered) = self.numbers.get_mut(&number) {
+            (numbered.known, numbered.is_to_show) = (true, false);
+        }
+    }
+
+    /// The agent watches it now.
     pub(super) fn known_to_agent(&mut self, number: PidfileId) {
         if let Some(numbered) = self.numbers.get_mut(&number) {
             numbered.known = true;

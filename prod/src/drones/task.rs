@@ -421,14 +421,23 @@ impl Talk<'_> {
         }
     }
 
-    /// The agent has answered to watches; refreshes that waited for it can be sent.
-    fn watches_known(&mut self, numbers: &[PidfileId]) {
+    /// The agent has answered to watches; refreshes that waited for it can be sent, unless it could not look.
+    fn watches_known(&mut self, numbers: &[PidfileId], outcomes: Vec<Outcome>) {
+        let mut trouble = None;
         {
             let mut book = open(&self.task.book);
-            numbers.iter().for_each(|number| book.known_to_agent(*number));
+            for (number, outcome) in numbers.iter().zip(outcomes) {
+                match outcome {
+                    Outcome::Done | Outcome::Killed => book.known_to_agent(*number),
+                    Outcome::Failed { lasting: true, .. } => book.out_of_sight(*number),
+                    Outcome::Failed { why, lasting: false } => trouble = Some(why),
+                }
+            }
         }
-        for answer in std::mem::take(&mut self.held) {
-            self.refresh(answer);
+        let held = std::mem::take(&mut self.held);
+        match trouble {
+            None => held.into_iter().for_each(|answer| self.refresh(answer)),
+            Some(why) => give_up(held, &why),
         }
     }
 
@@ -470,7 +479,7 @@ impl Talk<'_> {
             }
             (Kind::Containers(answer), ReplyBody::Containers { failure }) => drop(answer.send(Ok(failure))),
             (Kind::Transfers, ReplyBody::Transfers(pending)) => self.transfers.fetch(pending),
-            (Kind::Watch(numbers), ReplyBody::Acted(_)) => self.watches_known(&numbers),
+            (Kind::Watch(numbers), ReplyBody::Acted(outcomes)) => self.watches_known(&numbers, outcomes),
             (Kind::Transferred, ReplyBody::Done) => {}
             (kind, ReplyBody::Refused(refusal)) => {
                 let reason = refusal.to_string();

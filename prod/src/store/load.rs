@@ -30,7 +30,7 @@ pub async fn snapshot(database: &Database, usual_room: u32) -> Result<Snapshot, 
 pub(super) async fn read(database: &Database, usual_room: u32) -> Result<(LiveRows, Quarantine), DatabaseError> {
     let mut transaction = database.begin_snapshot().await?;
     let mut quarantine = Quarantine::default();
-    let rows = read_all(&mut transaction, usual_room, true, &mut quarantine).await?;
+    let rows = read_all(&mut transaction, usual_room, OurTables::ALL, &mut quarantine).await?;
     transaction.rollback().await?;
     Ok((rows, quarantine))
 }
@@ -66,26 +66,42 @@ pub(crate) async fn read_live(
         }
         Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name",
     };
-    let sql = format!("{tables} IN ('yardmaster_drones', 'yardmaster_kills', 'yardmaster_strays')");
-    let count = transaction.query(&sql, Vec::new()).await?.first().map_or(Ok(0), |row| row.get::<i64>(0))?;
-    read_all(transaction, usual_room, count == 3, quarantine).await
+    let mut ours = [0, 0];
+    // Strays are younger than the rest: a database that has yet to be migrated does without.
+    for (count, names) in ours.iter_mut().zip(["'yardmaster_drones', 'yardmaster_kills'", "'yardmaster_strays'"]) {
+        let sql = format!("{tables} IN ({names})");
+        *count = transaction.query(&sql, Vec::new()).await?.first().map_or(Ok(0), |row| row.get::<i64>(0))?;
+    }
+    let has = OurTables { all_but_strays: ours[0] == 2, strays: ours[1] == 1 };
+    read_all(transaction, usual_room, has, quarantine).await
+}
+
+/// Which of Yardmaster's own tables are there.
+#[derive(Clone, Copy)]
+struct OurTables {
+    all_but_strays: bool,
+    strays: bool,
+}
+
+impl OurTables {
+    const ALL: OurTables = OurTables { all_but_strays: true, strays: true };
 }
 
 async fn read_all(
     transaction: &mut Transaction,
     usual_room: u32,
-    has_our_tables: bool,
+    has: OurTables,
     quarantine: &mut Quarantine,
 ) -> Result<LiveRows, DatabaseError> {
     let users = read_lab::users(transaction, Which::All, quarantine).await?;
     let logins: Logins = users.iter().map(|user| (user.login.clone(), user.id)).collect();
     let labels = read_lab::labels(transaction, Which::All, quarantine).await?;
-    let drones = match has_our_tables {
+    let drones = match has.all_but_strays {
         true => read_lab::drones(transaction, Which::All, &logins, usual_room, quarantine).await?,
         false => read_lab::plain_drones(transaction, usual_room, quarantine).await?,
     };
     let drone_sets = read_lab::drone_sets(transaction, Which::All, quarantine).await?;
-    let entries = match has_our_tables {
+    let entries = match has.all_but_strays {
         true => read_work::entries(transaction, Entries::Live, quarantine).await?,
         false => read_work::plain_entries(transaction, Entries::Live, quarantine).await?,
     };
@@ -115,14 +131,13 @@ async fn read_all(
     let living: std::collections::BTreeSet<JobId> = entries.iter().map(|entry| entry.job).collect();
     jobs.retain(|job| living.contains(&job.id));
 
-    let (kills, strays, hand_offs) = match has_our_tables {
-        true => (
-            read_work::kills(transaction, quarantine).await?,
-            read_work::strays(transaction, quarantine).await?,
-            read_work::hand_offs(transaction, quarantine).await?,
-        ),
+    let (kills, hand_offs) = match has.all_but_strays {
+        true => {
+            (read_work::kills(transaction, quarantine).await?, read_work::hand_offs(transaction, quarantine).await?)
+        }
         false => Default::default(),
     };
+    let strays = if has.strays { read_work::strays(transaction, quarantine).await? } else { Vec::new() };
     let entry_ids: Vec<u32> = entries.iter().map(|entry| entry.id.0).collect();
     Ok(LiveRows {
         ineligible: read_work::ineligible(transaction, Which::All).await?,

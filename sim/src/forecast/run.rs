@@ -113,6 +113,8 @@ pub fn forecast(
     let settings = options.settings.clone().unwrap_or_else(|| snapshot.history.settings.clone());
     let mut rows = snapshot.live.clone();
     let mut assumptions = Vec::new();
+    // What was started anew is put on any drone: one that has a stray in truth would not have it here.
+    rows.strays.clear();
     ensure_drone(&mut rows, &settings, &mut assumptions);
     // What runs is found before the changes: a lock or an abort does not undo a start.
     let present = present::processes(&rows, &settings);

@@ -1,7 +1,8 @@
 //! Where everything takes the same time every time, a forecast is what will happen.
 
-use yardmaster_engine::{EntryStatus, JobId, Span, Time};
+use yardmaster_engine::{Entry, EntryStatus, ExecutionPath, JobId, PidfileName, Span, Stray, Time};
 use yardmaster_sim::forecast::{Forecast, Options, forecast};
+use yardmaster_sim::history::Snapshot;
 
 use crate::lab::{Lab, Law, Nature, Order};
 
@@ -87,4 +88,34 @@ fn running_special_tasks_go_on_from_where_they_are() {
     for seconds in [0, 250, 499, 777] {
         is_exact(&nature, Span::from_seconds(seconds));
     }
+}
+
+/// Processes are put on some drone: that a drone has a stray of one must not be taken for a reason to kill it.
+#[test]
+fn strays_change_nothing() {
+    let mut lab = busy(&Nature::constant());
+    lab.run_until(lab.moment() + Span::from_seconds(90));
+    let mut snapshot = lab.snapshot();
+    let options = Options { replications: 2, ..Options::default() };
+    let forecast_ends = |snapshot: &Snapshot| {
+        let outcomes = forecast(snapshot, &options, |_| true).expect("a forecast");
+        let jobs = Forecast::of(&outcomes, &snapshot.history).jobs;
+        jobs.iter().map(|job| outcomes.ends(JobId(job.job)).expect("it is forecast")).collect::<Vec<_>>()
+    };
+    let without = forecast_ends(&snapshot);
+    let running = snapshot.live.entries.iter().filter(|entry| entry.status == EntryStatus::Running);
+    let jobs = &snapshot.live.jobs;
+    let users = &snapshot.live.users;
+    let path = |entry: &Entry| {
+        let owner = jobs.iter().find(|job| job.id == entry.job).expect("its job").owner;
+        let owner = users.iter().find(|user| user.id == owner).expect("its owner").login.clone();
+        ExecutionPath::Entry { job: entry.job, owner, subdir: entry.subdir.clone() }
+    };
+    let strays: Vec<Stray> = running
+        .flat_map(|entry| snapshot.live.drones.iter().map(move |drone| (entry, drone.id)))
+        .map(|(entry, drone)| Stray { path: path(entry), name: PidfileName::Execute, drone })
+        .collect();
+    assert!(strays.len() > 1, "nothing runs");
+    snapshot.live.strays = strays;
+    assert_eq!(forecast_ends(&snapshot), without);
 }
