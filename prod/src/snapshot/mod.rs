@@ -62,7 +62,8 @@ async fn read(transaction: &mut Transaction, options: &SnapshotOptions) -> Resul
     let days = (to - from).as_seconds_f64() / 86_400.0;
     // A tenth of a day less is no news.
     if past.begin.is_some() && days < f64::from(options.days) - 0.1 {
-        remarks.push(format!("the database has jobs of the last {days:.1} days only, not of {}", options.days));
+        let last = if days < 1.0 { format!("{:.1} hours", days * 24.0) } else { format!("{days:.1} days") };
+        remarks.push(format!("the database has jobs of the last {last} only, not of {} days", options.days));
     }
     let handed_off = handed_off(transaction).await?;
     if handed_off > 0 {

@@ -164,7 +164,7 @@ pub enum Answer {
     None {
         /// Index of the one that comes nearest.
         nearest: usize,
-        /// Objectives that it is not shown to meet, by index.
+        /// Objectives that it is not shown to meet, by index; of one that meets all, those that the plans fail which rule it out.
         unmet: Vec<usize>,
     },
 }
@@ -280,7 +280,14 @@ impl PlanResult {
                     objective => objective.name.clone(),
                 };
                 let nearest = &self.points[*nearest];
+                let is_met = |result: &Option<ObjectiveResult>| {
+                    result.as_ref().is_none_or(|result| result.judgement == Judgement::Met)
+                };
                 let mut left: Vec<String> = unmet.iter().map(name).collect();
+                if nearest.confirmation.is_none() && nearest.objectives.iter().all(is_met) {
+                    // Others with as much of what these are about have failed.
+                    left.iter_mut().for_each(|name| name.push_str(" (met in the search, not by what was judged anew)"));
+                }
                 if left.is_empty() || !nearest.unstable.is_empty() {
                     left.push("queues that grow without bound".to_owned());
                 }

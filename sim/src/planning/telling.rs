@@ -34,7 +34,7 @@ impl Telling<'_, '_> {
         let base = index[&study.base()];
         let nearest = index[&found.nearest];
         let answer = match found.answer {
-            None => Answer::None { nearest, unmet: self.judge().unmet(&found.nearest) },
+            None => Answer::None { nearest, unmet: self.judge().left(&found.nearest) },
             Some(point) if point == study.base() => Answer::AsItIs,
             Some(point) => Answer::Cheapest(index[&point]),
         };

@@ -60,6 +60,22 @@ impl<'a> Judge<'a, '_> {
         unmet
     }
 
+    /// What keeps a plan from sufficing: the objectives that it is not shown to meet; where there are none, those of the plans that
+    /// rule it out.
+    pub(super) fn left(self, point: &Point) -> Vec<usize> {
+        let unmet = self.unmet(point);
+        if !unmet.is_empty() || !self.unstable(point).is_empty() {
+            return unmet;
+        }
+        let judged = self.evaluator.judged().iter();
+        let failed = judged.filter(|tried| self.is_confirmed(tried) == Some(false) && self.is_no_better(point, tried));
+        let figures = failed.filter_map(|failed| self.evaluator.fresh(failed));
+        let mut left: Vec<usize> = figures.flat_map(|figures| self.unmet_in(figures)).collect();
+        left.sort_unstable();
+        left.dedup();
+        left
+    }
+
     /// The queues that grow without bound in a plan.
     pub(super) fn unstable(self, point: &Point) -> Vec<Queue> {
         let mut queues: Vec<Queue> = self.all_figures(point).into_iter().flat_map(Figures::unstable).collect();

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::sheets::{self, Sheet};
 use super::view::{at_bounds, confirmation, cost, details, is_unstable};
-use super::words::time;
+use super::words::{more_jobs, time};
 use crate::output::plots::scales::readable_number;
 use crate::output::plots::{FONT_FACES, FONT_FAMILY, Picture};
 use crate::output::{grouped_count, readable_duration};
@@ -129,7 +129,7 @@ fn headlines(result: &PlanResult) -> Vec<Headline> {
     headlines.extend(wait(result, 2, "95 in 100 jobs wait no longer"));
     headlines.extend(greatest_cause(result));
     if let Some(gain) = result.gains.first().filter(|gain| gain.on_time.low > 0.0) {
-        let figure = format!("+{} jobs", readable_number(gain.jobs, 0));
+        let figure = more_jobs(gain.jobs);
         headlines.push(Headline { figure, meaning: format!("more on time with {}, the greatest gain", gain.resource) });
     }
     let plans = result.points.iter().filter(|point| !result.is_probe(point)).count();

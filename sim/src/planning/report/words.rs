@@ -41,6 +41,14 @@ pub(super) fn share_points(difference: Estimate) -> String {
     format!("{} ({} to {})", points(difference.value), points(difference.low), points(difference.high))
 }
 
+/// So many more jobs: `+22 jobs`, `+1 job`, `0 jobs`.
+pub(super) fn more_jobs(jobs: f64) -> String {
+    let jobs = jobs.round();
+    let sign = if jobs > 0.0 { "+" } else { "" };
+    let noun = if jobs.abs() == 1.0 { "job" } else { "jobs" };
+    format!("{sign}{} {noun}", readable_number(jobs, 0))
+}
+
 /// What was estimated for an objective.
 pub(super) fn of_objective(objective: &Objective, found: Estimate) -> String {
     estimate(found, objective.target.is_share())

@@ -9,8 +9,8 @@ use crate::output::plots::axis::Axis;
 use crate::output::plots::chart::{Room, axis_room, chart, place};
 use crate::output::plots::pen::{Mark, Pen};
 use crate::output::plots::picture::{Canvas, Drawn};
-use crate::output::plots::scales::readable_number;
 use crate::output::plots::theme::{self, BOTTOM, INK, QUIET_INK, fitted, text_width};
+use crate::planning::report::words::more_jobs;
 use crate::planning::result::{Gain, PlanResult};
 
 /// Rows drawn at most: those that bring most.
@@ -42,7 +42,7 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
 
 fn draw(canvas: &Canvas<'_>, gains: &[Gain]) -> Drawn {
     let names: Vec<String> = gains.iter().map(|gain| fitted(&gain.resource, &theme::axis(), NAME)).collect();
-    let figures: Vec<String> = gains.iter().map(figure).collect();
+    let figures: Vec<String> = gains.iter().map(|gain| more_jobs(gain.jobs)).collect();
     let widest = figures.iter().map(|figure| text_width(figure, &theme::figure(INK))).max().unwrap_or_default();
     let room = Room { left: axis_room(&names), below: BOTTOM, right: RIGHT + widest + 30 };
     let points = |share: f64| share * 100.0;
@@ -67,9 +67,4 @@ fn draw(canvas: &Canvas<'_>, gains: &[Gain]) -> Drawn {
     }
     let zero = [0.0, gains.len() as f64].map(|row| spot(0.0, row));
     pen.line(&zero, INK.stroke_width(3))
-}
-
-fn figure(gain: &Gain) -> String {
-    let sign = if gain.jobs.round() > 0.0 { "+" } else { "" };
-    format!("{sign}{} jobs", readable_number(gain.jobs.round(), 0))
 }
