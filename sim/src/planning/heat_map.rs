@@ -3,7 +3,6 @@
 use super::change::Point;
 use super::error::PlanError;
 use super::evaluate::Evaluator;
-use super::search::grid;
 use super::study::{Search, Study};
 
 /// Levels of a change that a heat map shows at most …
@@ -53,10 +52,6 @@ pub(super) fn heat_map(
     let row = |row: usize| columns.iter().map(move |column| (row, *column));
     let cells = rows.iter().flat_map(|level| row(*level));
     let points: Vec<Point> = cells.map(|(row, column)| answer.with(y, row).with(x, column)).collect();
-    if study.search == Search::Grid && points.len() == grid(study, &[x, y]).len() && searched.len() == 2 {
-        evaluator.evaluate(&points)?;
-    } else {
-        evaluator.evaluate_to(&points, study.simulation.replications_min)?;
-    }
+    evaluator.evaluate(&points)?;
     Ok(Some(HeatPoints { x: (x, columns), y: (y, rows), points }))
 }
