@@ -407,7 +407,13 @@ impl<C: Clock, D: DroneBackend, S: Store> Engine<C, D, S> {
 
     /// Whether a tick right now would have something to do of which the loop knows and the core does not.
     pub fn has_backlog(&self) -> bool {
-        self.must_reload || self.in_doubt.is_some() || !self.input.acts.is_empty()
+        self.is_uncommitted() || !self.input.acts.is_empty()
+    }
+
+    /// Whether the last tick's decision was refused by the database, or is not known to have been committed: nothing of it has been
+    /// carried out.
+    pub fn is_uncommitted(&self) -> bool {
+        self.must_reload || self.in_doubt.is_some()
     }
 
     /// Stops, leaving processes running; gives back what it was made of, for another start.

@@ -151,6 +151,8 @@ struct FakeDrone {
     slow_kills: bool,
     lose_replies: u32,
     miss_batches: u32,
+    /// It did not get the last one that was sent.
+    has_missed: bool,
     news: Vec<(PidfileId, PidfileEvent)>,
     /// Some of the news is more than that a process runs that was started just now, or it answers again.
     news_is_pressing: bool,
@@ -307,6 +309,11 @@ impl<F: Fate> FakeDrones<F> {
     /// Whether a drone does not answer.
     pub fn is_silent(&self, drone: DroneId) -> bool {
         self.drones.get(&drone).is_some_and(|drone| drone.silent)
+    }
+
+    /// Whether a drone did not get the last batch that was sent to it.
+    pub fn has_missed_a_batch(&self, drone: DroneId) -> bool {
+        self.drones.get(&drone).is_some_and(|drone| drone.has_missed)
     }
 
     /// Reboots a drone: all of its processes vanish.
@@ -606,12 +613,14 @@ impl<F: Fate> DroneBackend for FakeDrones<F> {
             });
             if state.silent || state.miss_batches > 0 {
                 state.miss_batches = state.miss_batches.saturating_sub(1);
+                state.has_missed = true;
                 state.miss(&commands);
                 self.stirred.insert(drone);
                 let outcome = ActOutcome::NotDone("no answer in time".to_owned());
                 reports.push(ActReport { drone, outcome, undelivered: commands });
                 continue;
             }
+            state.has_missed = false;
             let lost = state.lose_replies > 0;
             state.lose_replies = state.lose_replies.saturating_sub(1);
             let undelivered = if lost { commands.clone() } else { Vec::new() };

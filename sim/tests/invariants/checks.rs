@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use yardmaster_engine::{EntryStatus, ExecutionPath, HostId, HostStatus, Stray, Work, WorkKind};
+use yardmaster_engine::{DroneId, EntryStatus, ExecutionPath, HostId, HostStatus, Stray, Work, WorkKind};
 use yardmaster_sim::drones::FakeProcess;
 use yardmaster_sim::script::{Action, FakeEngine};
 
@@ -30,6 +30,10 @@ pub(crate) struct Watcher {
     last_tests: BTreeMap<u32, u32>,
     /// By drone: the highest limit since what it runs was last known to be within its limit.
     limits: BTreeMap<u32, u32>,
+    /// Whether the tick begins with a decision that was not committed: it may only carry it out, and hear nobody.
+    was_uncommitted: bool,
+    /// Drones that answer again and may not have been heard since.
+    back: BTreeSet<DroneId>,
 }
 
 impl Watcher {
@@ -44,6 +48,8 @@ impl Watcher {
             started: BTreeMap::new(),
             last_tests: BTreeMap::new(),
             limits: BTreeMap::new(),
+            was_uncommitted: false,
+            back: BTreeSet::new(),
         };
         watcher.remember(engine);
         watcher
@@ -57,6 +63,9 @@ impl Watcher {
 
     /// Something is about to happen.
     pub(crate) fn before(&mut self, engine: &FakeEngine, action: &Action) {
+        if let Action::DroneUp { drone } = action {
+            self.back.extend(engine.store().drones.iter().find(|row| *row.name == **drone).map(|row| row.id));
+        }
         if let Action::CorruptPidfile { .. } = action {
             self.spoilt.extend(engine.drones().running().into_iter().map(|(_, process)| process.work.clone()));
         }
@@ -72,6 +81,7 @@ impl Watcher {
     pub(crate) fn before_tick(&mut self, engine: &FakeEngine) {
         self.remember(engine);
         self.fresh |= engine.has_backlog();
+        self.was_uncommitted = engine.is_uncommitted();
         for drone in engine.store().drones.iter() {
             let limit = self.limits.entry(drone.id.0).or_default();
             *limit = (*limit).max(drone.max_processes);
@@ -84,7 +94,7 @@ impl Watcher {
         self.statuses_follow_the_rules(engine)?;
         entries_do_not_share_hosts(engine)?;
         // What a tick decided and could not commit, or does not know to be committed, has not been carried out yet.
-        if engine.has_backlog() && !engine.store().has_news() {
+        if engine.is_uncommitted() {
             return Ok(());
         }
         self.no_test_is_over_that_runs(engine)?;
@@ -95,6 +105,9 @@ impl Watcher {
         self.drones_keep_their_limits(engine, &self.known_processes(engine))?;
         self.lower_limits(engine);
         self.fresh = false;
+        if !self.was_uncommitted {
+            self.back.clear();
+        }
         Ok(())
     }
 
@@ -120,6 +133,7 @@ impl Watcher {
     /// drones still have of what was started before.
     fn no_test_is_over_that_runs(&mut self, engine: &FakeEngine) -> Result<(), String> {
         let drones = engine.drones();
+        let reachable = self.reachable(engine);
         for (key, process) in drones.running() {
             if process.work.kind != WorkKind::Test {
                 continue;
@@ -129,7 +143,7 @@ impl Watcher {
                 *last = (*last).max(key);
                 let Some(entry) = engine.store().entries.get(id.0) else { continue };
                 let was_running = self.entries.get(&id.0) == Some(&EntryStatus::Running);
-                let is_seen = !process.is_hidden() && !process.is_dying() && !drones.is_silent(process.drone);
+                let is_seen = !process.is_hidden() && !process.is_dying() && reachable.contains(&process.drone);
                 let is_over = matches!(entry.status, EntryStatus::Gathering | EntryStatus::Parsing);
                 if was_running && is_over && is_seen && *last == key && !entry.aborted && !self.orphans.contains(&key) {
                     return Err(format!("entry {id} is {}, and its test runs", entry.status));
@@ -139,13 +153,21 @@ impl Watcher {
         Ok(())
     }
 
+    /// The drones that the scheduler has heard of, and that have got what it sent.
+    fn reachable(&self, engine: &FakeEngine) -> BTreeSet<DroneId> {
+        let drones = engine.drones();
+        let has_heard = |drone: &DroneId| !drones.is_silent(*drone) && !self.back.contains(drone);
+        let ids = engine.store().drones.iter().map(|drone| drone.id);
+        ids.filter(|drone| has_heard(drone) && !drones.has_missed_a_batch(*drone)).collect()
+    }
+
     /// Processes that the scheduler can know of and reach.
     fn known_processes<'a>(&self, engine: &'a FakeEngine) -> Vec<&'a FakeProcess> {
-        let drones = engine.drones();
-        let running = drones.running().into_iter();
+        let drones = self.reachable(engine);
+        let running = engine.drones().running().into_iter();
         let reachable = |(key, process): (u32, &'a FakeProcess)| {
             let is_shown = !process.is_hidden() && !process.is_dying();
-            let known = is_shown && !drones.is_silent(process.drone) && !self.orphans.contains(&key);
+            let known = is_shown && drones.contains(&process.drone) && !self.orphans.contains(&key);
             known.then_some(process)
         };
         running.filter_map(reachable).collect()
