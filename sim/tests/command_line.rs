@@ -246,7 +246,7 @@ fn an_interrupted_plan_says_what_is_kept() {
     let output = plan.wait_with_output().expect("ended");
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(130), "{err}");
-    assert!(err.starts_with("interrupted after ") && err.ends_with("the same command goes on from here\n"), "{err}");
+    assert!(err.starts_with("interrupted after ") && err.ends_with("the same command goes on from there\n"), "{err}");
     assert!(kept());
 }
 

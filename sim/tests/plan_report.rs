@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use yardmaster_engine::Span;
 use yardmaster_sim::planning::statistics::Estimate;
 use yardmaster_sim::planning::{
-    Answer, Confirmation, Gain, Grouping, JobSet, Judgement, Objective, ObjectiveResult, PlanResult, PointResult,
-    Queue, Restriction, Target, WaitCauses, terminal_tables, write_all,
+    Answer, Confirmation, Gain, Grouping, JobSet, Judgement, Left, LeftBy, Objective, ObjectiveResult, PlanResult,
+    PointResult, Queue, Restriction, Target, WaitCauses, terminal_tables, write_all,
 };
 
 const PICTURES: [&str; 8] = ["tradeoff", "heat_map", "waits", "distribution", "week", "causes", "gains", "hosts"];
@@ -64,7 +64,8 @@ fn large() -> PlanResult {
         point.objectives.resize(30, None);
         point.suffices = false;
     }
-    result.answer = Answer::None { nearest: 100, unmet: vec![0, 7] };
+    result.answer =
+        Answer::None { nearest: 100, left: Left { objectives: vec![0, 7], queues: Vec::new(), by: LeftBy::Itself } };
     let never = Estimate { value: f64::INFINITY, low: 4000.0, high: f64::INFINITY };
     let after = result.after.as_mut().expect("an answer");
     after.point = 100;

@@ -92,11 +92,13 @@ impl Plan {
         let outlook = if self.no_cache {
             "nothing is kept, since there is no cache (--no-cache)"
         } else {
-            "they are kept: the same command goes on from here"
+            "those that are in the cache are kept: the same command goes on from there"
         };
         ctrlc::set_handler(move || {
+            // To clear it sets it to its end.
+            let done = bar.position();
             bar.finish_and_clear();
-            eprintln!("interrupted after {} replications; {outlook}", bar.position());
+            eprintln!("interrupted after {done} replications; {outlook}");
             std::process::exit(INTERRUPTED);
         })
         .context("failed to wait for signals")

@@ -109,7 +109,8 @@ fn find(evaluator: &mut Evaluator<'_>, study: &Study) -> Result<Option<Found>, P
         if evaluator.has_missing() {
             return Ok(None);
         }
-        if answer.is_none() || best == answer {
+        let has_given_up = answer.is_none() && evaluator.judged().len() >= CONFIRMATIONS_MAX;
+        if best == answer || has_given_up {
             return Ok(Some(Found { answer, nearest, path, heat_map }));
         }
     }

@@ -256,6 +256,22 @@ impl Figures {
         }
     }
 
+    /// Where an objective is about a percentile: how many jobs it has in a replication, and how many must be there in all for it to be
+    /// met, whatever they wait.
+    pub(super) fn jobs_for_percentile(
+        &self,
+        number: usize,
+        objective: &Objective,
+        confidence: f64,
+    ) -> Option<(f64, u64)> {
+        let (Target::WaitQuantile { percent, .. } | Target::TurnaroundQuantile { percent, .. }) = objective.target
+        else {
+            return None;
+        };
+        let jobs = self.samples.get(number)?.times.all().jobs() as f64 / f64::from(self.replications.max(1));
+        Some((jobs, Sections::jobs_needed(percent, confidence)))
+    }
+
     /// Jobs that start or end in the time that an objective gives them, over all objectives, by replication.
     pub(super) fn on_time(&self, objectives: &[Objective]) -> Vec<(u64, u64)> {
         let mut sums = vec![(0, 0); self.replications as usize];

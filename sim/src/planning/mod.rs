@@ -64,7 +64,7 @@ pub use observation::Week;
 pub use queue::Queue;
 pub use report::{terminal_tables, write_all};
 pub use result::{
-    Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, ObjectiveResult, PlanResult, PointResult,
-    WaitCauses, WarmUpResult,
+    Answer, ChangeResult, Confirmation, Detail, Gain, HeatMap, HostFigures, Left, LeftBy, ObjectiveResult, PlanResult,
+    PointResult, WaitCauses, WarmUpResult,
 };
 pub use study::{Search, Simulation, Study};

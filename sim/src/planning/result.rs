@@ -164,9 +164,32 @@ pub enum Answer {
     None {
         /// Index of the one that comes nearest.
         nearest: usize,
-        /// Objectives that it is not shown to meet, by index; of one that meets all, those that the plans fail which rule it out.
-        unmet: Vec<usize>,
+        /// What keeps it from sufficing.
+        left: Left,
     },
+}
+
+/// What keeps a plan from sufficing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Objectives that are not shown to be met, by index.
+    pub objectives: Vec<usize>,
+    /// Queues that grow without bound.
+    pub queues: Vec<Queue>,
+    /// By which figures.
+    pub by: LeftBy,
+}
+
+/// By whose figures a plan does not suffice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftBy {
+    /// Its own.
+    Itself,
+    /// Those of plans with no less of what these are about, when they were judged anew. Its own look well.
+    Others,
+    /// Nobody's: it looks well, and was not judged anew, since too many that looked well had not stood.
+    Nobody,
 }
 
 /// What one more of a resource would bring to the lab as it is.
@@ -274,31 +297,33 @@ impl PlanResult {
                     self.unit
                 )
             }
-            Answer::None { nearest, unmet } => {
+            Answer::None { nearest, left } => {
                 let name = |number: &usize| match &self.objectives[*number] {
                     objective if objective.name.is_empty() => objective.goal(),
                     objective => objective.name.clone(),
                 };
                 let nearest = &self.points[*nearest];
-                let is_met = |result: &Option<ObjectiveResult>| {
-                    result.as_ref().is_none_or(|result| result.judgement == Judgement::Met)
+                let mut reasons: Vec<String> = left.objectives.iter().map(name).collect();
+                if !left.queues.is_empty() {
+                    reasons.push("queues that grow without bound".to_owned());
+                }
+                let reasons = reasons.join(", ");
+                let left = match left.by {
+                    LeftBy::Itself => format!("what is left: {reasons}"),
+                    LeftBy::Others => {
+                        format!("what is left: {reasons} (not in the search, but where others were judged anew)")
+                    }
+                    LeftBy::Nobody => {
+                        "it was not judged anew, since too many that looked as well did not stand".to_owned()
+                    }
                 };
-                let mut left: Vec<String> = unmet.iter().map(name).collect();
-                if nearest.confirmation.is_none() && nearest.objectives.iter().all(is_met) {
-                    // Others with as much of what these are about have failed.
-                    left.iter_mut().for_each(|name| name.push_str(" (met in the search, not by what was judged anew)"));
-                }
-                if left.is_empty() || !nearest.unstable.is_empty() {
-                    left.push("queues that grow without bound".to_owned());
-                }
                 let plan = match nearest.differences.is_empty() {
                     true => "the lab as it is".to_owned(),
                     false => nearest.differences.join(", "),
                 };
                 format!(
-                    "{} plan within the bounds is shown to suffice ({goal}). Nearest is {plan}; what is left: {}.",
-                    begun("No"),
-                    left.join(", ")
+                    "{} plan within the bounds is shown to suffice ({goal}). Nearest is {plan}; {left}.",
+                    begun("No")
                 )
             }
         }

@@ -34,7 +34,7 @@ impl Telling<'_, '_> {
         let base = index[&study.base()];
         let nearest = index[&found.nearest];
         let answer = match found.answer {
-            None => Answer::None { nearest, unmet: self.judge().left(&found.nearest) },
+            None => Answer::None { nearest, left: self.judge().left(&found.nearest) },
             Some(point) if point == study.base() => Answer::AsItIs,
             Some(point) => Answer::Cheapest(index[&point]),
         };
@@ -217,6 +217,18 @@ impl Telling<'_, '_> {
             );
         }
         let base = self.evaluator.figures(&self.study.base());
+        for (number, objective) in self.evaluator.objectives().iter().enumerate() {
+            let asked = base.and_then(|base| base.jobs_for_percentile(number, objective, simulation.confidence));
+            let Some((jobs, needed)) = asked else { continue };
+            if jobs * f64::from(simulation.replications_max) < needed as f64 {
+                assumed.push(format!(
+                    "That {} cannot be shown by {} replications with {jobs:.1} jobs each, whatever these wait: {needed} jobs are \
+                     needed. Give more replications or more days.",
+                    objective.goal(),
+                    simulation.replications_max
+                ));
+            }
+        }
         if base.is_some_and(|base| !base.unstable().is_empty()) {
             assumed.push(
                 "Queues of the lab as it is grow without bound: what one more of a resource brings, and to what waits are owed, \

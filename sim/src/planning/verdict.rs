@@ -4,11 +4,14 @@
 //! and would be called sufficient more often than an interval's confidence says. So what is chosen is judged anew, by
 //! replications that nobody has looked at. What fails then rules out all that is no better: the plans with no more of what is lacking.
 
+use std::collections::BTreeSet;
+
 use super::change::{Lever, Point};
 use super::evaluate::Evaluator;
 use super::figures::{Figures, Judgement};
 use super::objective::Objective;
 use super::queue::Queue;
+use super::result::{Left, LeftBy};
 use super::study::Study;
 
 /// What judges plans.
@@ -60,20 +63,19 @@ impl<'a> Judge<'a, '_> {
         unmet
     }
 
-    /// What keeps a plan from sufficing: the objectives that it is not shown to meet; where there are none, those of the plans that
-    /// rule it out.
-    pub(super) fn left(self, point: &Point) -> Vec<usize> {
-        let unmet = self.unmet(point);
-        if !unmet.is_empty() || !self.unstable(point).is_empty() {
-            return unmet;
+    /// What keeps a plan from sufficing.
+    pub(super) fn left(self, point: &Point) -> Left {
+        let own = Left { objectives: self.unmet(point), queues: self.unstable(point), by: LeftBy::Itself };
+        if !own.objectives.is_empty() || !own.queues.is_empty() {
+            return own;
         }
         let judged = self.evaluator.judged().iter();
         let failed = judged.filter(|tried| self.is_confirmed(tried) == Some(false) && self.is_no_better(point, tried));
-        let figures = failed.filter_map(|failed| self.evaluator.fresh(failed));
-        let mut left: Vec<usize> = figures.flat_map(|figures| self.unmet_in(figures)).collect();
-        left.sort_unstable();
-        left.dedup();
-        left
+        let figures: Vec<&Figures> = failed.filter_map(|failed| self.evaluator.fresh(failed)).collect();
+        let objectives: BTreeSet<usize> = figures.iter().flat_map(|figures| self.unmet_in(figures)).collect();
+        let queues: BTreeSet<Queue> = figures.iter().flat_map(|figures| figures.unstable()).collect();
+        let by = if figures.is_empty() { LeftBy::Nobody } else { LeftBy::Others };
+        Left { objectives: objectives.into_iter().collect(), queues: queues.into_iter().collect(), by }
     }
 
     /// The queues that grow without bound in a plan.

@@ -14,11 +14,14 @@ pub(super) fn estimate(estimate: Estimate, is_share: bool) -> String {
         return format!("{} % ({}–{})", percent(estimate.value), percent(estimate.low), percent(estimate.high));
     }
     let Estimate { value, low, high } = estimate;
+    if low.is_infinite() {
+        return time(value);
+    }
     let interval = match (low > 0.0, high.is_finite()) {
         (true, true) => format!("{} to {}", time(low), time(high)),
         (true, false) => format!("{} or more", time(low)),
-        (false, true) => format!("at most {}", time(high)),
-        (false, false) => "unknown".to_owned(),
+        (false, true) => format!("up to {}", time(high)),
+        (false, false) => "not known from so few".to_owned(),
     };
     format!("{} ({interval})", time(value))
 }
@@ -79,7 +82,10 @@ mod tests {
         assert_eq!(estimate(found(0.5, 0.45, 0.55), true), "50.0 % (45.0–55.0)");
         assert_eq!(estimate(found(600.0, 540.0, 840.0), false), "10 min (9 min to 14 min)");
         assert_eq!(estimate(found(600.0, 540.0, f64::INFINITY), false), "10 min (9 min or more)");
-        assert_eq!(estimate(found(600.0, 0.0, 840.0), false), "10 min (at most 14 min)");
-        assert_eq!(estimate(found(600.0, 0.0, f64::INFINITY), false), "10 min (unknown)");
+        assert_eq!(estimate(found(600.0, 0.0, 840.0), false), "10 min (up to 14 min)");
+        assert_eq!(estimate(found(600.0, 0.0, f64::INFINITY), false), "10 min (not known from so few)");
+        let never = f64::INFINITY;
+        assert_eq!(estimate(found(never, 540.0, never), false), "without end (9 min or more)");
+        assert_eq!(estimate(found(never, never, never), false), "without end");
     }
 }

@@ -95,12 +95,23 @@ impl Sections {
 
     /// How uncertain the share of jobs is that wait no longer than this.
     fn share_half_width(&self, wait: f64, replications: u32, confidence: f64) -> f64 {
-        let step = self.steps.iter().take_while(|step| step.wait as f64 <= wait).last().copied().unwrap_or_default();
+        let within = self.steps.partition_point(|step| step.wait as f64 <= wait);
         let jobs = self.all.jobs() as f64;
-        let share = step.within as f64 / jobs;
-        let (squared, by_jobs, jobs_squared) = (step.squared as f64, step.by_jobs as f64, self.jobs_squared as f64);
-        let squares = (squared - 2.0 * share * by_jobs + share * share * jobs_squared).max(0.0);
-        half_width(replications as usize, squares, confidence) * f64::from(replications) / jobs
+        let of_step = |step: &Step| {
+            let share = step.within as f64 / jobs;
+            let (squared, by_jobs, jobs_squared) = (step.squared as f64, step.by_jobs as f64, self.jobs_squared as f64);
+            let squares = (squared - 2.0 * share * by_jobs + share * share * jobs_squared).max(0.0);
+            half_width(replications as usize, squares, confidence) * f64::from(replications) / jobs
+        };
+        // Where many jobs wait equally long, the wanted share lies between that of this step and that of the one before.
+        let none = half_width(replications as usize, 0.0, confidence);
+        self.steps[within.saturating_sub(2)..within].iter().map(of_step).fold(none, f64::max)
+    }
+
+    /// How many jobs there must be, whatever they wait, for a quantile's interval to have an upper end.
+    pub fn jobs_needed(percent: f64, confidence: f64) -> u64 {
+        let normal = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
+        (normal * normal * percent / (100.0 - percent)).floor() as u64 + 1
     }
 }
 
@@ -123,18 +134,42 @@ mod tests {
     }
 
     /// By hand: of 3 and 5 jobs, 2 and 5 wait at most 20 s. Their share is 7/8; the deviations, 2 − 3 · 7/8 and 5 − 5 · 7/8, are
-    /// ∓5/8; Student's quantile for two values is 1 where the confidence is a half.
+    /// ∓5/8. Less than 20 s wait 1 and 4; their share is 5/8, and the deviations are ∓7/8, which is more. Student's quantile for
+    /// two values is 1 where the confidence is a half.
     #[test]
     fn the_arithmetic() {
         let all = together(&[waits(&[10, 20, 90]), waits(&[5, 10, 10, 15, 20])]);
         let half_width = all.share_half_width(20.0, 2, 0.5);
-        assert!((half_width - (2.0 * (5.0_f64 / 8.0).powi(2) / 2.0).sqrt() / 4.0).abs() < 1e-9, "{half_width}");
+        assert!((half_width - 7.0 / 8.0 / 4.0).abs() < 1e-9, "{half_width}");
         // The order does not matter.
         let turned = together(&[waits(&[5, 10, 10, 15, 20]), waits(&[10, 20, 90])]);
         assert!((turned.share_half_width(20.0, 2, 0.5) - half_width).abs() < 1e-9);
-        // 3/4 ± 0.16 of the jobs: of eight the fifth, and the last but one (as many independent jobs would have ± 0.10).
+        // 3/4 ± 0.22 of the jobs: of eight the fifth, and the last (as many independent jobs would have ± 0.10).
         let estimate = all.quantile(75.0, 2, 0.5).expect("eight jobs");
         assert_eq!((estimate.low, estimate.value, estimate.high), (15.0, 20.0, 90.0));
+    }
+
+    /// Two bad replications of twenty: whether one in ten or one in five of all are bad cannot be told from them, though all of their
+    /// jobs wait equally long.
+    #[test]
+    fn equal_waits_are_not_certain() {
+        let [good, bad] = [5, 60].map(|wait| waits(&[wait; 100]));
+        let all = together(&[vec![good; 18], vec![bad; 2]].concat());
+        let estimate = all.quantile(95.0, 20, 0.95).expect("jobs");
+        assert_eq!((estimate.low, estimate.value, estimate.high), (5.0, 60.0, f64::INFINITY));
+    }
+
+    #[test]
+    fn few_jobs_have_no_upper_end_whatever_they_wait() {
+        for (percent, needed) in [(50.0, 4), (95.0, 73), (99.0, 381)] {
+            assert_eq!(Sections::jobs_needed(percent, 0.95), needed);
+            let high = |jobs: u64| {
+                let same =
+                    together(&[waits(&vec![7; jobs as usize / 2]), waits(&vec![7; jobs as usize - jobs as usize / 2])]);
+                same.quantile(percent, 2, 0.95).expect("jobs").high
+            };
+            assert_eq!((high(needed), high(needed - 1)), (7.0, f64::INFINITY), "p{percent}");
+        }
     }
 
     #[test]

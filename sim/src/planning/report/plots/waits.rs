@@ -49,8 +49,7 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
                            do not exceed, the bars around them their intervals. Sets with the longest waits come first."
             .to_owned();
     if lanes(&rows).any(|waits| MARKS.iter().filter_map(|mark| waits.percentiles[mark.0]).any(is_open)) {
-        explanation +=
-            " A bar that reaches the right end is open: more replications would tell how long these waits may be.";
+        explanation += " A bar that reaches the right end has none: these replications do not tell how long the waits may be, or jobs may never start.";
     }
     if left_out > 0 {
         explanation += &format!(" The {ROWS_MAX} with the longest waits are shown; {left_out} more are in waits.csv.");
@@ -89,7 +88,8 @@ fn axis(rows: &[Row<'_>]) -> Option<Axis> {
         return None;
     }
     let bounds = rows.iter().flat_map(|row| row.bounds.iter().copied());
-    let ends = estimates.iter().flat_map(|estimate| [estimate.value, estimate.high]);
+    let lows = estimates.iter().map(|estimate| estimate.low).filter(|low| *low > 0.0);
+    let ends = estimates.iter().flat_map(|estimate| [estimate.value, estimate.high]).chain(lows);
     let values: Vec<f64> = ends.chain(bounds).filter(|value| value.is_finite()).collect();
     let (low, high) =
         values.iter().fold((f64::INFINITY, 1.0_f64), |(low, high), value| (low.min(*value), high.max(*value)));
