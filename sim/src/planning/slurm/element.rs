@@ -44,7 +44,7 @@ impl JobArray {
             return done.map(|()| Finished::Simulated);
         }
         for folder in left.iter().chain([&working]) {
-            remove(folder)?;
+            clear_away(folder)?;
         }
         // Somebody else may have been faster, and have cleared our folder away.
         Ok(if done.is_ok() { Finished::Simulated } else { Finished::Already })
@@ -115,6 +115,15 @@ impl JobArray {
 /// Removes a folder, if it is there.
 fn remove(folder: &Path) -> Result<(), ArrayError> {
     match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, "removed", error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Removes a folder in which an element has been worked on. Whoever still works in it removes it in the end.
+fn clear_away(folder: &Path) -> Result<(), ArrayError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, "removed", error)),
         Ok(()) | Err(_) => Ok(()),
     }
