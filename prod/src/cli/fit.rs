@@ -50,7 +50,9 @@ impl FitArgs {
         let text = format!("# Learned by `yardmaster fit`; what the figures mean is said in docs/fit.md.\n{lab}");
         std::fs::write(&self.output, text).with_context(|| format!("cannot write {file}"))?;
         // What has been written must be readable; if it is not, names in the database are such that no scenario can have them.
-        let plan = load(&self.output, 1).context("the learned lab makes no scenario that can be run")?;
+        let plan = load(&self.output, 1).context(
+            "the learned lab cannot be run as it is written: a nearer `end` or fewer arrivals in the file may help",
+        )?;
         let value = json!({
             "file": self.output, "hosts": plan.hosts.len(), "jobs": plan.jobs.len(), "learned_from_jobs": learned_from
         });

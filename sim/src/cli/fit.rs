@@ -67,8 +67,8 @@ impl Fit {
         let file = self.out.as_deref().unwrap_or(Path::new("lab.toml"));
         // What has been written must be readable; if it is not, names in the source are such that no scenario can have them.
         let table: toml::Table = text.parse().context("the learned lab cannot be written as a scenario")?;
-        let scenario =
-            Scenario::from_table(table, file).context("the learned lab makes no scenario that can be run")?;
+        let scenario = Scenario::from_table(table, file)
+            .context("the learned lab makes no scenario that can be run; with fewer --days it may")?;
         let Some(out) = &self.out else {
             std::io::stdout().lock().write_all(text.as_bytes())?;
             return Ok(ExitCode::SUCCESS);
