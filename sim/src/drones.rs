@@ -2,9 +2,9 @@
 //!
 //! The fault model. A fake drone may: stop answering and come back, during which its processes go on; reboot, after which
 //! its processes are gone without an exit status; show pidfiles late; show a corrupt pidfile; take its time to kill; carry out a
-//! batch and lose the reply; answer, and then not be there for the commands. It never: starts a process twice for the same path and pidfile,
-//! invents an exit status, forgets a pidfile that is being watched, or carries out a command of an older fence than it has
-//! seen.
+//! batch and lose the reply; answer, and then not be there for the commands. It never: starts a process twice for the same path
+//! and pidfile, invents an exit status, forgets a pidfile that is being watched, or carries out a command of an older fence than
+//! it has seen.
 //!
 //! A drone that answers again is first told what to watch, and shows that in its first refresh: so do real ones.
 

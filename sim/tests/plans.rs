@@ -70,6 +70,18 @@ fn with_objective(objective: &str, changes: &str) -> String {
     format!("{SHORT}\n{changes}\n[[objective]]\n{objective}\n")
 }
 
+/// The lab with so many hosts of another kind, and jobs for them.
+fn with_kevins(lab: &str, hosts: u32, per_hour: u32) -> String {
+    let eve = "labels = [\"board:eve\"] }";
+    let kevins = format!("{eve}, {{ name = \"kevin[1-{hosts}]\", labels = [\"board:kevin\"] }}");
+    let jobs = format!(
+        "[[workload.generate]]\nname = \"others\"\narrivals = {{ poisson = {{ per_hour = {per_hour} }} }}\n\
+         [[workload.generate.mix]]\nprofile = \"smoke\"\nlabel = \"board:kevin\"\n\
+         runtime = {{ exponential = {{ mean = 600 }} }}\n[processes.gather]"
+    );
+    lab.replace(eve, &kevins).replace("[processes.gather]", &jobs)
+}
+
 /// Erlang's formula: the chance that a job has to wait for longer than `limit` with so many hosts.
 fn erlang_c(hosts: u32, offered: f64, service: f64, limit: f64) -> f64 {
     let mut blocked = 1.0;
@@ -385,15 +397,7 @@ fn what_was_not_judged_anew_is_said_to_be_so() {
 /// Single changes do not suffice; both together, which only the heat map tries, do, and are the answer.
 #[test]
 fn what_the_heat_map_finds_is_an_answer() {
-    let lab = LAB.replace(
-        "eve[1-4]\", labels = [\"board:eve\"] }",
-        "eve[1-3]\", labels = [\"board:eve\"] }, \
-                          { name = \"kevin[1-3]\", labels = [\"board:kevin\"] }",
-    );
-    let kevin = "[[workload.generate]]\nname = \"others\"\narrivals = { poisson = { per_hour = 18 } }\n\
-                 [[workload.generate.mix]]\nprofile = \"smoke\"\nlabel = \"board:kevin\"\n\
-                 runtime = { exponential = { mean = 600 } }\n[processes.gather]";
-    let lab = lab.replace("[processes.gather]", kevin);
+    let lab = with_kevins(&LAB.replace("eve[1-4]", "eve[1-3]"), 3, 18);
     let changes =
         "[[change]]\nhosts = \"eve\"\nadd = [0, 5]\ncost = 5\n[[change]]\nhosts = \"kevin\"\nadd = [0, 5]\ncost = 5";
     let plan = with_objective("start_within = 120\nshare = 0.9\neach = \"host_kind\"", changes);
@@ -431,15 +435,7 @@ fn an_answer_that_does_not_stand_is_replaced_by_one_that_does() {
 
     // Where there are not so many, the search's figures look well, and it must be said why they do not suffice: also of a plan
     // that was not judged itself, since it has no more of what another one lacked.
-    let kevin = "[[workload.generate]]\nname = \"others\"\narrivals = { poisson = { per_hour = 1 } }\n\
-                 [[workload.generate.mix]]\nprofile = \"smoke\"\nlabel = \"board:kevin\"\n\
-                 runtime = { exponential = { mean = 600 } }\n[processes.gather]";
-    let lab = LAB.replace(
-        "labels = [\"board:eve\"] }",
-        "labels = [\"board:eve\"] }, \
-                           { name = \"kevin[1-4]\", labels = [\"board:kevin\"] }",
-    );
-    let lab = lab.replace("[processes.gather]", kevin);
+    let lab = with_kevins(LAB, 4, 1);
     let few = format!("{}\n[[change]]\nhosts = \"kevin\"\nadd = [0, 1]\ncost = 5", changes.replace("12", "2"));
     let result = Files::new(&lab, &format!("seed = 36\n{}", with_objective(objective, &few))).carry_out(None);
     let sentence = result.sentence();

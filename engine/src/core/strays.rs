@@ -63,11 +63,14 @@ impl Strays {
     fn remove(&mut self, is_kept: impl Fn(&Place, &StrayOn) -> bool) -> Vec<(Stray, Option<PidfileId>)> {
         let mut removed = Vec::new();
         self.by_place.retain(|place, strays| {
-            for stray in strays.iter().filter(|stray| !is_kept(place, stray)) {
-                let (path, name) = place.clone();
-                removed.push((Stray { path, name, drone: stray.drone }, stray.watched));
-            }
-            strays.retain(|stray| is_kept(place, stray));
+            strays.retain(|stray| {
+                let is_kept = is_kept(place, stray);
+                if !is_kept {
+                    let (path, name) = place.clone();
+                    removed.push((Stray { path, name, drone: stray.drone }, stray.watched));
+                }
+                is_kept
+            });
             !strays.is_empty()
         });
         removed
@@ -161,8 +164,8 @@ impl Core {
         }
     }
 
-    /// A process is started on a drone that answers. If it is a missing one, then what the drones have that are still silent are strays, each
-    /// known by a number of its own.
+    /// A process is started on a drone that answers. If it is a missing one, then what the drones have that are still silent are
+    /// strays, each known by a number of its own.
     pub(super) fn note_started_anew(&mut self, path: &ExecutionPath, name: PidfileName) {
         if self.processes.missing.is_empty() {
             return;
@@ -190,12 +193,12 @@ impl Core {
     /// From now on, what a drone has at a place is a stray: it is killed when it shows, and its end is nobody's.
     fn watch_stray(&mut self, stray: Stray, weight: u32) {
         let Stray { path, name, drone } = stray;
-        let strays = self.processes.strays.by_place.entry((path.clone(), name)).or_default();
-        if strays.iter().any(|known| known.drone == drone) {
+        let place = (path.clone(), name);
+        if self.processes.strays.at(&place).any(|known| known == drone) {
             return;
         }
         let pidfile = self.processes.add(Process::stray(path.clone(), name, weight, drone));
-        let strays = self.processes.strays.by_place.entry((path.clone(), name)).or_default();
+        let strays = self.processes.strays.by_place.entry(place).or_default();
         strays.push(StrayOn { drone, watched: Some(pidfile) });
         self.drones.send(drone, Command::Watch { pidfile, path, name });
     }

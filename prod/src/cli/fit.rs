@@ -49,7 +49,8 @@ impl FitArgs {
         let file = self.output.display();
         let text = format!("# Learned by `yardmaster fit`; what the figures mean is said in docs/fit.md.\n{lab}");
         std::fs::write(&self.output, text).with_context(|| format!("cannot write {file}"))?;
-        // What has been written must be readable; if it is not, names in the database are such that no scenario can have them.
+        // What has been written must be readable; if it is not, names in the database are such that no scenario can have them, or its
+        // jobs are too many.
         let plan = load(&self.output, 1).context(
             "the learned lab cannot be run as it is written: a nearer `end` or fewer arrivals in the file may help",
         )?;

@@ -69,9 +69,8 @@ impl<'a> Judge<'a, '_> {
         if !own.objectives.is_empty() || !own.queues.is_empty() {
             return own;
         }
-        let judged = self.evaluator.judged().iter();
-        let failed = judged.filter(|tried| self.is_confirmed(tried) == Some(false) && self.is_no_better(point, tried));
-        let figures: Vec<&Figures> = failed.filter_map(|failed| self.evaluator.fresh(failed)).collect();
+        let figures: Vec<&Figures> =
+            self.failed_above(point).filter_map(|failed| self.evaluator.fresh(failed)).collect();
         let objectives: BTreeSet<usize> = figures.iter().flat_map(|figures| self.unmet_in(figures)).collect();
         let queues: BTreeSet<Queue> = figures.iter().flat_map(|figures| figures.unstable()).collect();
         let by = if figures.is_empty() { LeftBy::Nobody } else { LeftBy::Others };
@@ -110,11 +109,13 @@ impl<'a> Judge<'a, '_> {
 
     /// Whether a plan has failed that is no worse than this one, which has not stood the same trial itself.
     pub(super) fn is_ruled_out(self, point: &Point) -> bool {
-        if self.is_confirmed(point) == Some(true) {
-            return false;
-        }
-        let mut failed = self.evaluator.judged().iter().filter(|tried| self.is_confirmed(tried) == Some(false));
-        failed.any(|failed| self.is_no_better(point, failed))
+        self.is_confirmed(point) != Some(true) && self.failed_above(point).next().is_some()
+    }
+
+    /// The plans no worse than this one that failed when they were judged anew.
+    fn failed_above(self, point: &Point) -> impl Iterator<Item = &'a Point> {
+        let failed = self.evaluator.judged().iter().filter(move |tried| self.is_confirmed(tried) == Some(false));
+        failed.filter(move |failed| self.is_no_better(point, failed))
     }
 
     /// Whether a plan has no more of what another one lacks: of the kinds whose own objectives are not met, else of anything.

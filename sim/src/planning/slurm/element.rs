@@ -44,7 +44,7 @@ impl JobArray {
             return done.map(|()| Finished::Simulated);
         }
         for folder in left.iter().chain([&working]) {
-            clear_away(folder)?;
+            remove(folder)?;
         }
         // Somebody else may have been faster, and have cleared our folder away.
         Ok(if done.is_ok() { Finished::Simulated } else { Finished::Already })
@@ -112,19 +112,11 @@ impl JobArray {
     }
 }
 
-/// Removes a folder, if it is there.
+/// Removes a folder, if it is there and nobody works in it: whoever does removes it in the end.
 fn remove(folder: &Path) -> Result<(), ArrayError> {
+    use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, "removed", error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Removes a folder in which an element has been worked on. Whoever still works in it removes it in the end.
-fn clear_away(folder: &Path) -> Result<(), ArrayError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, "removed", error)),
+        Err(error) if !matches!(error.kind(), NotFound | DirectoryNotEmpty) => Err(failed(folder, "removed", error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }

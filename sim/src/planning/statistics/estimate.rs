@@ -146,8 +146,13 @@ pub fn share(parts: &[(u64, u64)], confidence: f64) -> Option<Estimate> {
     Some(Estimate { value, low: end(logit - on_logit).min(low), high: end(logit + on_logit).max(high) })
 }
 
+/// The normal law's quantile for a two-sided interval: what [`student`] comes to with ever more values.
+pub(super) fn normal(confidence: f64) -> f64 {
+    Normal::standard().inverse_cdf(0.5 + confidence / 2.0)
+}
+
 fn wilson(hits: f64, of: f64, confidence: f64) -> (f64, f64) {
-    let z = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
+    let z = normal(confidence);
     let (p, z2) = (hits / of, z * z);
     let centre = (p + z2 / (2.0 * of)) / (1.0 + z2 / of);
     let spread = z / (1.0 + z2 / of) * (p * (1.0 - p) / of + z2 / (4.0 * of * of)).sqrt();

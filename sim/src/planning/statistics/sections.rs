@@ -2,9 +2,7 @@
 
 use std::cmp::Ordering;
 
-use statrs::distribution::{ContinuousCDF, Normal};
-
-use super::estimate::{Estimate, half_width};
+use super::estimate::{Estimate, half_width, normal};
 use super::waits::Waits;
 
 /// The waits of all replications together, with what tells how much replications differ. Memory does not grow with their number.
@@ -82,8 +80,7 @@ impl Sections {
         let value = self.all.quantile(percent)?;
         let share = percent / 100.0;
         let jobs = self.all.jobs() as f64;
-        let normal = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
-        let of_jobs = normal * (share * (1.0 - share) / jobs).sqrt();
+        let of_jobs = normal(confidence) * (share * (1.0 - share) / jobs).sqrt();
         let half_width = self.share_half_width(value, replications, confidence).max(of_jobs);
         let end = |share: f64| match share {
             none if none <= 0.0 => 0.0,
@@ -110,14 +107,13 @@ impl Sections {
 
     /// How many jobs there must be, whatever they wait, for a quantile's interval to have an upper end.
     pub fn jobs_needed(percent: f64, confidence: f64) -> u64 {
-        let normal = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
-        (normal * normal * percent / (100.0 - percent)).floor() as u64 + 1
+        (normal(confidence).powi(2) * percent / (100.0 - percent)).floor() as u64 + 1
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use statrs::distribution::LogNormal;
+    use statrs::distribution::{ContinuousCDF, LogNormal};
     use yardmaster_engine::Span;
 
     use super::*;
@@ -187,12 +183,7 @@ mod tests {
         let never: Waits = std::iter::repeat_n(None, 9).chain([Some(Span::from_seconds(5))]).collect();
         let estimate = together(&[never.clone(), never]).quantile(50.0, 2, 0.95).expect("twenty jobs");
         assert!(estimate.value.is_infinite() && estimate.low.is_infinite(), "{estimate:?}");
-        let some: Waits = waits(&[5; 80])
-            .counts()
-            .iter()
-            .flat_map(|(wait, count)| std::iter::repeat_n(Some(Span::from_seconds(*wait as i64)), *count as usize))
-            .chain([None; 20])
-            .collect();
+        let some: Waits = std::iter::repeat_n(Some(Span::from_seconds(5)), 80).chain([None; 20]).collect();
         let estimate = together(&[some.clone(), some]).quantile(80.0, 2, 0.95).expect("jobs");
         assert_eq!((estimate.low, estimate.value, estimate.high), (5.0, 5.0, f64::INFINITY));
     }
@@ -203,8 +194,7 @@ mod tests {
     fn intervals_hold_as_often_as_they_say() {
         let concern = Concern::new(12, "coverage of quantiles");
         let luck = LogNormal::new(0.0, 0.7).expect("a law");
-        // Waits are rounded up to whole seconds. Those of shared luck are quantiles of a mixture,
-        // found by numerical integration.
+        // Waits are rounded up to whole seconds. Those of shared luck are quantiles of a mixture, found by numerical integration.
         for (number, (shared, percent, truth)) in
             [(false, 90.0, 231.0), (true, 50.0, 66.0), (true, 90.0, 308.0), (true, 95.0, 454.0)].into_iter().enumerate()
         {

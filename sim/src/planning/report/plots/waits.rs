@@ -49,7 +49,8 @@ pub(super) fn picture(result: &PlanResult) -> Option<Picture> {
                            do not exceed, the bars around them their intervals. Sets with the longest waits come first."
             .to_owned();
     if lanes(&rows).any(|waits| MARKS.iter().filter_map(|mark| waits.percentiles[mark.0]).any(is_open)) {
-        explanation += " A bar that reaches the right end has none: these replications do not tell how long the waits may be, or jobs may never start.";
+        explanation += " A bar that reaches the right end has none: these replications do not tell how long the waits \
+                        may be, or jobs may never start.";
     }
     if left_out > 0 {
         explanation += &format!(" The {ROWS_MAX} with the longest waits are shown; {left_out} more are in waits.csv.");
